@@ -1,0 +1,302 @@
+//! What `#[cached(..)]` on this function means, once everything in it is known to make sense.
+
+use std::time::Duration;
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Expr, FnArg, LitStr, Pat, ReturnType, Safety, Signature, Type};
+
+use super::part::{self, Part};
+use crate::crate_path::private;
+use crate::errors::{Errors, Mistake};
+use crate::options::Written;
+use crate::signature::{Function, bare, is_empty_tuple, mentions_self, named, search};
+use crate::spelling::nearest;
+
+/// A tuple of more has no impls.
+const MOST_PARTS: usize = 12;
+
+/// The options, with their defaults filled in.
+#[derive(Default)]
+pub(crate) struct Options {
+    /// The variant of `Policy`.
+    pub(crate) policy: Policy,
+    /// `max_mb` or `max_bytes`.
+    pub(crate) max_bytes: Option<u64>,
+    /// As written.
+    pub(crate) max_entries: Option<u64>,
+    /// `min_mb`.
+    pub(crate) min_bytes: u64,
+    /// As written.
+    pub(crate) priority: Option<f64>,
+    /// As written.
+    pub(crate) ttl: Option<Duration>,
+    /// The user's weigher: a path or a closure.
+    pub(crate) weigh: Option<Expr>,
+    /// Replaces the function's path.
+    pub(crate) name: Option<LitStr>,
+}
+
+/// The policies of this version.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Policy {
+    /// Recency, frequency, cost and size.
+    #[default]
+    Hybrid,
+    /// Least recently used.
+    Lru,
+}
+
+const POLICIES: &[(&str, Policy)] = &[("hybrid", Policy::Hybrid), ("lru", Policy::Lru)];
+const RESERVED_POLICIES: &[&str] = &["lfu", "fifo", "random", "s3fifo", "utility"];
+
+impl Options {
+    /// What the options mean. One that makes no sense is reported, and left at its default.
+    pub(crate) fn of(written: &[Written], errors: &mut Errors) -> Self {
+        let mut options = Self::default();
+        for option in written {
+            match option.name.to_string().as_str() {
+                "policy" => options.policy = policy(option, errors).unwrap_or_default(),
+                "max_mb" => options.max_bytes = option.megabytes(errors),
+                "max_bytes" => {
+                    let bytes = option.bytes(errors);
+                    if written.iter().any(|other| other.name == "max_mb") {
+                        errors.at(option.name.span(), &Mistake::TwoCeilings {});
+                    } else {
+                        options.max_bytes = bytes;
+                    }
+                }
+                "max_entries" => options.max_entries = option.count(errors),
+                "min_mb" => options.min_bytes = option.megabytes(errors).unwrap_or(0),
+                "priority" => options.priority = option.factor(errors),
+                "ttl" => options.ttl = option.duration(errors),
+                "weigh" => options.weigh = option.function(errors),
+                "name" => options.name = option.name(errors),
+                // Nothing else comes out of `args`.
+                _ => {}
+            }
+        }
+        if let Some(max) = options.max_bytes
+            && options.min_bytes > max
+        {
+            let position = |name: &str| written.iter().find(|option| option.name == name);
+            if let Some(floor) = position("min_mb") {
+                let ceiling = if position("max_mb").is_some() { "max_mb" } else { "max_bytes" };
+                errors.over(&floor.value, &Mistake::FloorAboveCeiling { ceiling: ceiling.to_owned() });
+                options.min_bytes = 0;
+            }
+        }
+        options
+    }
+}
+
+fn policy(option: &Written, errors: &mut Errors) -> Option<Policy> {
+    let text = option.word(errors)?;
+    let policy = text.value();
+    if let Some((_, known)) = POLICIES.iter().find(|(name, _)| *name == policy) {
+        return Some(*known);
+    }
+    if RESERVED_POLICIES.contains(&policy.as_str()) {
+        errors.over(&text, &Mistake::ReservedPolicy { policy });
+        return None;
+    }
+    let hint = match nearest(&policy, POLICIES.iter().map(|(name, _)| *name)) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => "there are \"hybrid\" and \"lru\"".to_owned(),
+    };
+    errors.over(&text, &Mistake::UnknownPolicy { policy, hint });
+    None
+}
+
+/// A function that can be cached, and how.
+pub(crate) struct Model {
+    pub(crate) function: Function,
+    pub(crate) options: Options,
+    /// In the order of the signature.
+    pub(crate) arguments: Vec<Argument>,
+    pub(crate) returns: Returns,
+}
+
+/// An argument of the function.
+pub(crate) struct Argument {
+    /// What the wrapper calls it: the user's name, or one of ours in place of a pattern.
+    pub(crate) ident: Ident,
+    /// What it gives to the key.
+    pub(crate) part: Part,
+}
+
+/// What is stored of what the function returns.
+pub(crate) enum Returns {
+    /// All of it.
+    Plain(Type),
+    /// What a `Result` or an `Option` holds when all went well.
+    Fallible {
+        /// The type of that.
+        value: TokenStream,
+    },
+}
+
+impl Returns {
+    /// The type of the values in the cache.
+    pub(crate) fn value(&self) -> TokenStream {
+        match self {
+            Self::Plain(ty) => ty.to_token_stream(),
+            Self::Fallible { value } => value.clone(),
+        }
+    }
+}
+
+impl Model {
+    /// The model, or `None` after a mistake that leaves no function to be cached.
+    pub(crate) fn of(function: Function, options: Options, errors: &mut Errors) -> Option<Self> {
+        let before = errors.count();
+        check_shape(&function, errors);
+        let arguments = arguments(&function.sig, errors);
+        let returns = returns(&function.sig, errors);
+        if errors.count() > before {
+            return None;
+        }
+        Some(Self { function, options, arguments, returns: returns? })
+    }
+
+    /// The function's name as text, without `r#`.
+    pub(crate) fn name(&self) -> String {
+        self.function.sig.ident.unraw().to_string()
+    }
+
+    /// The type of the keys: one argument is its own key, others make a tuple.
+    pub(crate) fn key_type(&self) -> TokenStream {
+        self.each(Part::owned)
+    }
+
+    /// The proofs of the key.
+    pub(crate) fn key_proofs(&self) -> TokenStream {
+        self.each(Part::proof)
+    }
+
+    /// The query that a call makes of its arguments.
+    pub(crate) fn query(&self) -> TokenStream {
+        let parts: Vec<_> = self
+            .arguments
+            .iter()
+            .map(|argument| argument.part.query(&part::Place::at(argument.ident.to_token_stream())))
+            .collect();
+        one_or_tuple(&parts)
+    }
+
+    fn each(&self, of: impl Fn(&Part) -> TokenStream) -> TokenStream {
+        let parts: Vec<_> = self.arguments.iter().map(|argument| of(&argument.part)).collect();
+        one_or_tuple(&parts)
+    }
+}
+
+fn one_or_tuple(parts: &[TokenStream]) -> TokenStream {
+    match parts {
+        [one] => one.clone(),
+        parts => quote!((#(#parts),*)),
+    }
+}
+
+/// What a function must not be, whatever its types.
+fn check_shape(function: &Function, errors: &mut Errors) {
+    let sig = &function.sig;
+    let name = sig.ident.to_string();
+    for track_caller in function.attributes(&["track_caller"]) {
+        errors.over(track_caller, &Mistake::TrackCaller {});
+    }
+    if let Some(constness) = sig.constness {
+        errors.over(constness, &Mistake::ConstFn {});
+    }
+    if let Some(asyncness) = sig.asyncness {
+        errors.over(asyncness, &Mistake::AsyncFn {});
+    }
+    if let Safety::Unsafe(unsafety) = sig.safety {
+        errors.over(unsafety, &Mistake::UnsafeFn {});
+    }
+    if let Some(abi) = &sig.abi {
+        errors.over(abi, &Mistake::ExternFn {});
+    }
+    if let Some(variadic) = &sig.variadic {
+        errors.over(variadic, &Mistake::Variadic {});
+    }
+    match sig.receiver() {
+        Some(receiver) => errors.over(receiver, &Mistake::Method { name }),
+        None if mentions_self(sig.to_token_stream()) => errors.at(sig.ident.span(), &Mistake::MentionsSelf { name }),
+        None if sig.inputs.len() > MOST_PARTS => {
+            let count = sig.inputs.len().to_string();
+            errors.at(sig.ident.span(), &Mistake::TooManyArguments { name, count });
+        }
+        None => {}
+    }
+}
+
+fn arguments(sig: &Signature, errors: &mut Errors) -> Vec<Argument> {
+    let mut arguments = Vec::new();
+    for (idx, input) in sig.inputs.iter().enumerate() {
+        let FnArg::Typed(typed) = input else { continue };
+        let ident = match &*typed.pat {
+            Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => pat.ident.clone(),
+            pattern => format_ident!("__arg{idx}", span = Span::mixed_site().located_at(pattern.span())),
+        };
+        let name = match &*typed.pat {
+            Pat::Ident(_) => ident.to_string(),
+            pattern => crate::errors::show(pattern),
+        };
+        let argument = part::Argument { name: &name, ty: &typed.ty };
+        if let Some(part) = Part::of(&typed.ty, &argument, errors) {
+            arguments.push(Argument { ident, part });
+        }
+    }
+    arguments
+}
+
+fn returns(sig: &Signature, errors: &mut Errors) -> Option<Returns> {
+    let nothing = || Mistake::NoReturnValue { name: sig.ident.to_string() };
+    let ty = match &sig.output {
+        ReturnType::Default => {
+            errors.at(sig.ident.span(), &nothing());
+            return None;
+        }
+        ReturnType::Type(_, ty) => &**ty,
+    };
+    if is_empty_tuple(ty) || matches!(bare(ty), Type::Never(_)) {
+        errors.over(ty, &nothing());
+        return None;
+    }
+    if search(ty).impl_trait {
+        errors.over(ty, &Mistake::ReturnsImpl {});
+        return None;
+    }
+    // What is not stored may borrow: the error of a `Result` is passed on as it is.
+    let (returns, stored) = match named(ty, &["Result", "Option"]) {
+        Some((name, args)) if args.len() == if name == "Result" { 2 } else { 1 } => {
+            (Returns::Fallible { value: args[0].to_token_stream() }, args[0])
+        }
+        Some(_) => {
+            // An alias such as `io::Result<T>`: only the compiler knows what it holds.
+            let span = Span::mixed_site().located_at(ty.span());
+            let p = private(span);
+            (Returns::Fallible { value: quote_spanned!(span=> <#ty as #p::Fallible>::Value) }, ty)
+        }
+        None => (Returns::Plain(ty.clone()), ty),
+    };
+    if search(stored).borrow {
+        let owned = owned_instead(stored).to_owned();
+        errors.over(stored, &Mistake::ReturnsBorrow { owned });
+        return None;
+    }
+    Some(returns)
+}
+
+/// What owns the data that this type borrows.
+fn owned_instead(ty: &Type) -> &'static str {
+    match bare(ty) {
+        Type::Reference(reference) if matches!(bare(&reference.elem), Type::Slice(_)) => "`Arc<[T]>` or `Vec<T>`",
+        Type::Reference(reference) if named(&reference.elem, &["str"]).is_some() => "`Arc<str>` or `String`",
+        Type::Reference(_) => "the value itself, or an `Arc` of it,",
+        ty if named(ty, &["Cow"]).is_some() => "`Arc<str>` or `String`",
+        _ => "a type that owns its parts",
+    }
+}

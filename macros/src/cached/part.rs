@@ -1,0 +1,302 @@
+//! What one argument gives to the key: what is hashed and compared on the way in, and what is owned on a miss.
+//!
+//! Told from the type as it is written, because that is all a macro sees.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Type, TypeImplTrait, TypeParamBound};
+
+use crate::crate_path::{larder, private};
+use crate::errors::{Errors, Mistake, show};
+use crate::signature::{bare, is_empty_tuple, named, search};
+
+/// How a type is a part of a key.
+pub(crate) enum Part {
+    /// Hashed and compared as it is, owned by a clone.
+    Value(Type),
+    /// An unsized type behind a reference, and what owns it.
+    Ref {
+        /// `str`
+        borrowed: Type,
+        /// `String`
+        owned: TokenStream,
+    },
+    /// `[T]` behind a reference, owned by a vector.
+    Slice(Type),
+    /// A float, by its bits.
+    Float {
+        /// `Bits32` or `Bits64`.
+        bits: &'static str,
+        /// Where the float was written.
+        span: Span,
+    },
+    /// What is behind a reference.
+    Deref(Box<Part>),
+    /// What is behind a smart pointer such as `Cow`.
+    Smart(Box<Part>),
+    /// What an `impl AsRef<T>` turns into.
+    AsRef(Type, Box<Part>),
+    /// Maybe a part.
+    Option(Box<Part>),
+    /// Several parts.
+    Tuple(Vec<Part>),
+}
+
+/// The argument that a part is made of, for messages.
+pub(crate) struct Argument<'a> {
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// Its whole type.
+    pub(crate) ty: &'a Type,
+}
+
+impl Part {
+    /// What an argument of this type gives to the key; `None` after a mistake.
+    pub(crate) fn of(ty: &Type, argument: &Argument<'_>, errors: &mut Errors) -> Option<Self> {
+        let ty = bare(ty);
+        match ty {
+            Type::Reference(reference) if reference.mutability.is_some() => {
+                errors.over(ty, &Mistake::MutArgument { name: argument.name.to_owned() });
+                None
+            }
+            Type::Reference(reference) => Some(Self::Deref(Box::new(Self::behind(&reference.elem, argument, errors)?))),
+            Type::ImplTrait(impl_trait) => Self::of_impl(impl_trait, argument, errors),
+            Type::Tuple(tuple) if !is_empty_tuple(ty) && tuple.elems.len() <= 12 => {
+                // All mistakes, not only the first.
+                let parts: Vec<_> = tuple.elems.iter().map(|part| Self::of(part, argument, errors)).collect();
+                parts.into_iter().collect::<Option<_>>().map(Self::Tuple)
+            }
+            _ => match named(ty, &["f32", "f64", "Option", "Cow"]) {
+                Some((name, args)) if args.is_empty() && name == "f32" => {
+                    Some(Self::Float { bits: "Bits32", span: ty.span() })
+                }
+                Some((name, args)) if args.is_empty() && name == "f64" => {
+                    Some(Self::Float { bits: "Bits64", span: ty.span() })
+                }
+                Some((name, args)) if args.len() == 1 && name == "Option" => {
+                    Some(Self::Option(Box::new(Self::of(args[0], argument, errors)?)))
+                }
+                Some((name, args)) if args.len() == 1 && name == "Cow" => {
+                    Some(Self::Smart(Box::new(Self::behind(args[0], argument, errors)?)))
+                }
+                _ => Self::value(ty, argument, errors).map(Self::Value),
+            },
+        }
+    }
+
+    /// What something of this type gives that is behind a pointer, where unsized types can be.
+    fn behind(ty: &Type, argument: &Argument<'_>, errors: &mut Errors) -> Option<Self> {
+        let ty = bare(ty);
+        if let Type::Slice(slice) = ty {
+            return Self::value(&slice.elem, argument, errors).map(Self::Slice);
+        }
+        match named(ty, &["str", "Path", "OsStr", "CStr"]) {
+            Some((name, args)) if args.is_empty() => {
+                let span = Span::mixed_site().located_at(ty.span());
+                let owned = if name == "str" {
+                    quote_spanned!(span=> ::std::string::String)
+                } else {
+                    quote_spanned!(span=> <#ty as ::std::borrow::ToOwned>::Owned)
+                };
+                Some(Self::Ref { borrowed: ty.clone(), owned })
+            }
+            _ => Self::of(ty, argument, errors),
+        }
+    }
+
+    /// `impl AsRef<T>` is what `T` is. With other traits the result may depend on more than that.
+    fn of_impl(ty: &TypeImplTrait, argument: &Argument<'_>, errors: &mut Errors) -> Option<Self> {
+        let mut target = None;
+        for bound in &ty.bounds {
+            let TypeParamBound::Trait(bound) = bound else { continue };
+            let path = Type::Path(syn::TypePath { attrs: Vec::new(), qself: None, path: bound.path.clone() });
+            let last = bound.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+            match (last.as_str(), named(&path, &["AsRef"])) {
+                ("Fn" | "FnMut" | "FnOnce", _) => {
+                    errors.over(ty, &Mistake::FnArgument { name: argument.name.to_owned() });
+                    return None;
+                }
+                ("Send" | "Sync" | "Copy" | "Clone" | "Unpin" | "Sized", _) => {}
+                (_, Some((_, args))) if args.len() == 1 && target.is_none() => target = Some(args[0].clone()),
+                _ => {
+                    target = None;
+                    break;
+                }
+            }
+        }
+        let Some(target) = target else {
+            errors.over(ty, &Mistake::ImplArgument { name: argument.name.to_owned(), ty: show(ty) });
+            return None;
+        };
+        let part = Self::behind(&target, argument, errors)?;
+        Some(Self::AsRef(target, Box::new(part)))
+    }
+
+    /// A type that is owned as it is: it must not borrow, nor be what has no `Eq`.
+    fn value(ty: &Type, argument: &Argument<'_>, errors: &mut Errors) -> Option<Type> {
+        let found = search(ty);
+        let name = argument.name.to_owned();
+        let mistake = if found.trait_object {
+            Mistake::DynArgument { name }
+        } else if found.impl_trait {
+            Mistake::ImplArgument { name, ty: show(argument.ty) }
+        } else if found.borrow {
+            let instead = match bare(argument.ty) {
+                Type::Reference(reference) if matches!(bare(&reference.elem), Type::Slice(_)) => "`&[String]`",
+                _ if named(argument.ty, &["Vec"]).is_some() => "`&[String]`",
+                _ => "`&str`, `&[T]` or `Option<&T>`, or a type that owns its parts",
+            };
+            Mistake::BorrowInside { name, ty: show(argument.ty), instead: instead.to_owned() }
+        } else if let Some(float) = found.float {
+            let bits = if float == "f32" { "Bits32" } else { "Bits64" };
+            Mistake::FloatInside { name, ty: show(argument.ty), bits: bits.to_owned() }
+        } else {
+            return Some(ty.clone());
+        };
+        errors.over(argument.ty, &mistake);
+        None
+    }
+
+    /// The type in the key.
+    pub(crate) fn owned(&self) -> TokenStream {
+        let span = Span::mixed_site();
+        match self {
+            Self::Value(ty) => quote!(#ty),
+            Self::Ref { owned, .. } => owned.clone(),
+            Self::Slice(element) => quote_spanned!(span=> ::std::vec::Vec<#element>),
+            Self::Float { bits, span } => {
+                let (larder, bits) = (larder(span.resolved_at(Span::mixed_site())), syn::Ident::new(bits, *span));
+                quote!(#larder::#bits)
+            }
+            Self::Deref(part) | Self::Smart(part) | Self::AsRef(_, part) => part.owned(),
+            Self::Option(part) => {
+                let part = part.owned();
+                quote_spanned!(span=> ::core::option::Option<#part>)
+            }
+            Self::Tuple(parts) => {
+                let parts = parts.iter().map(Self::owned);
+                quote!((#(#parts,)*))
+            }
+        }
+    }
+
+    /// The proof that this is a part of a key, with the way to weigh it.
+    pub(crate) fn proof(&self) -> TokenStream {
+        let p = private(Span::mixed_site());
+        match self {
+            Self::Value(ty) => weighed(&key_of(ty), ty),
+            Self::Ref { owned, .. } => weighed(&quote!(#p::key::<#owned>()), owned),
+            Self::Slice(element) => {
+                let key = key_of(element);
+                weighed(&quote!(#key.slice()), self.owned())
+            }
+            Self::Float { .. } => {
+                let bits = self.owned();
+                quote!(#p::key::<#bits>())
+            }
+            Self::Deref(part) | Self::Smart(part) | Self::AsRef(_, part) => part.proof(),
+            Self::Option(part) => {
+                let part = part.proof();
+                quote!(#p::option_key(#part))
+            }
+            Self::Tuple(parts) => {
+                let parts = parts.iter().map(Self::proof);
+                quote!((#(#parts,)*))
+            }
+        }
+    }
+
+    /// The part of the query that is at this place.
+    pub(crate) fn query(&self, place: &Place) -> TokenStream {
+        let span = Span::mixed_site();
+        let p = private(span);
+        match self {
+            Self::Value(ty) => {
+                let (key, place) = (key_of(ty), place.borrowed());
+                quote!(#key.of(#place))
+            }
+            Self::Ref { borrowed, .. } => {
+                let place = place.borrowed();
+                let p = private(span.located_at(borrowed.span()));
+                quote!(#p::ref_key::<#borrowed>().of(#place))
+            }
+            Self::Slice(element) => {
+                let (key, place) = (key_of(element), place.borrowed());
+                quote!(#key.slice().of(#place))
+            }
+            Self::Float { bits, span } => {
+                let (bits, place) = (syn::Ident::new(bits, *span), place.value());
+                quote!(#p::#bits::new(#place))
+            }
+            Self::Deref(part) => part.query(&place.dereferenced()),
+            Self::Smart(part) => part.query(&Place::at(place.dereferenced().value())),
+            Self::AsRef(ty, part) => {
+                let place = place.borrowed();
+                let reference = quote_spanned!(span=> ::core::convert::AsRef::<#ty>::as_ref(#place));
+                part.query(&Place::at(reference).dereferenced())
+            }
+            Self::Option(part) => {
+                let inner = quote_spanned!(span=> part);
+                let (place, part) = (place.borrowed(), part.query(&Place::at(inner.clone()).dereferenced()));
+                quote_spanned! {span=>
+                    match #place {
+                        ::core::option::Option::Some(#inner) => ::core::option::Option::Some(#part),
+                        ::core::option::Option::None => ::core::option::Option::None,
+                    }
+                }
+            }
+            Self::Tuple(parts) => {
+                let parts = parts.iter().enumerate().map(|(idx, part)| part.query(&place.field(idx)));
+                quote!((#(#parts,)*))
+            }
+        }
+    }
+}
+
+/// `key::<T>()`, at the type: where a missing bound is reported.
+fn key_of(ty: &Type) -> TokenStream {
+    let span = Span::mixed_site().located_at(ty.span());
+    let p = private(span);
+    quote_spanned!(span=> #p::key::<#ty>())
+}
+
+fn weighed(proof: &TokenStream, ty: impl quote::ToTokens) -> TokenStream {
+    let p = private(Span::mixed_site());
+    quote!(#proof.weighed(#p::weigher!(#ty)))
+}
+
+/// An expression that names a place, and knows whether it is behind a reference.
+pub(crate) struct Place {
+    tokens: TokenStream,
+    /// Whether the place is what `tokens` refers to, and not `tokens` itself.
+    behind: bool,
+}
+
+impl Place {
+    /// The place that an expression names.
+    pub(crate) fn at(tokens: TokenStream) -> Self {
+        Self { tokens, behind: false }
+    }
+
+    fn dereferenced(&self) -> Self {
+        Self { tokens: self.value(), behind: true }
+    }
+
+    fn field(&self, idx: usize) -> Self {
+        let (place, idx) = (self.value(), syn::Index::from(idx));
+        Self::at(quote!(#place.#idx))
+    }
+
+    /// An expression for the place itself.
+    fn value(&self) -> TokenStream {
+        let tokens = &self.tokens;
+        if self.behind { quote!((*#tokens)) } else { tokens.clone() }
+    }
+
+    /// An expression for a reference to the place: `name`, rather than `&(*name)`.
+    fn borrowed(&self) -> TokenStream {
+        let tokens = &self.tokens;
+        if self.behind { tokens.clone() } else { quote!(&#tokens) }
+    }
+}

@@ -1,0 +1,295 @@
+//! Everything the macros can complain about: one catalogue of texts, and a list that reports all at once.
+//!
+//! A text says what is wrong, then the way out. What the compiler says about missing bounds is written beside
+//! the traits in the runtime.
+
+use std::fmt;
+
+use proc_macro2::{Delimiter, Spacing, Span, TokenStream, TokenTree};
+use quote::ToTokens;
+
+macro_rules! catalogue {
+    ($($(#[$doc:meta])* $mistake:ident { $($field:ident),* } $text:literal)*) => {
+        /// A mistake that a user can make.
+        #[derive(Debug)]
+        pub(crate) enum Mistake {
+            $($(#[$doc])* $mistake { $($field: String),* },)*
+        }
+
+        impl fmt::Display for Mistake {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$mistake { $($field),* } => write!(f, $text),)*
+                }
+            }
+        }
+
+        /// The catalogue's own texts, for the test that each is shown by a UI case.
+        #[cfg(test)]
+        const TEXTS: &[(&str, &str)] = &[$((stringify!($mistake), $text)),*];
+    };
+}
+
+catalogue! {
+    // The list of options.
+
+    /// No option of this attribute.
+    UnknownOption { option, hint } "unknown option `{option}`: {hint}"
+    /// A word that a later version may give a meaning.
+    ReservedOption { option, instead } "`{option}` is not in this version of larder: {instead}"
+    /// The same option again.
+    DuplicateOption { option } "`{option}` is given twice: keep one"
+    /// `policy`, `policy =`, `policy("lru")`, `policy: "lru"`.
+    NoValue { option, example } "`{option}` needs a value, as in `{example}`"
+    /// Two options side by side.
+    NoComma { option } "a comma is missing before `{option}`"
+    /// Something after a value that is not a comma.
+    StrayToken { found } "`{found}` is one thing too many here: options are separated by commas"
+    /// Something other than a name where an option starts.
+    NotAnOption { found, example } "`{found}` is not an option: write `name = value`, as in `{example}`"
+
+    // Values of options.
+
+    /// A value of the wrong kind.
+    WrongKind { option, takes, example } "`{option}` takes {takes}, as in `{example}`"
+    /// Zero or less.
+    NotPositive { option, instead } "`{option}` must be more than 0: {instead}"
+    /// More bytes or entries than memory can hold.
+    TooLarge { option, instead } "`{option}` is more than any memory holds: {instead}"
+    /// A fraction of a byte.
+    BelowOneByte { option } "`{option}` is less than one byte here: write at least `{option} = 0.001`, a kilobyte"
+    /// `"5 parsecs"`.
+    NotADuration { text } "`{text}` is not a duration: write a number and a unit (ms, s, m, h, d), as in \"5m\""
+    /// Centuries.
+    TooLong { text } "`{text}` is longer than the clock counts: leave `ttl` out, and values don't expire"
+    /// `"64 lots"`.
+    NotASize { text } "`{text}` is not a size: write a number and a unit (B, KiB, MiB, GiB), as in \"64MiB\""
+    /// No policy of this name.
+    UnknownPolicy { policy, hint } "unknown policy `{policy}`: {hint}"
+    /// A policy that a later version may have.
+    ReservedPolicy { policy } "policy `{policy}` is not in this version of larder: use \"hybrid\" or \"lru\""
+    /// `max_mb` and `max_bytes`.
+    TwoCeilings {} "`max_mb` and `max_bytes` set the same bound: keep one"
+    /// `min_mb` above `max_mb`.
+    FloorAboveCeiling { ceiling } "`min_mb` keeps more than `{ceiling}` lets in: lower it, or raise `{ceiling}`"
+    /// `name = ""`.
+    EmptyName {} "`name` is empty, and nobody could find that in a table: leave it out to get the item's path"
+    /// `reset = "not a path"`.
+    NotAPath { option, text, example } "`{text}` is not a path to a function: write `{option} = {example}`"
+
+    // What `#[cached]` stands on.
+
+    /// Not a function at all.
+    CachedOnItem { found } "`#[cached]` goes on a function with a body, and this is {found}"
+    /// A receiver.
+    Method { name } "`{name}` is a method, and this version of `#[cached]` takes free functions: let `{name}` call a free function with the parts of `self` that the result depends on, and put `#[cached]` there"
+    /// `Self` in the signature.
+    MentionsSelf { name } "`{name}` belongs to an `impl` or a trait, and this version of `#[cached]` takes free functions: write the type instead of `Self`, and move `{name}` out"
+    /// `async fn`.
+    AsyncFn {} "this version of `#[cached]` takes no `async fn`: put `#[cached]` on the part that computes, or keep a `larder::Cache` and call `get` and `insert` around the `.await`"
+    /// `const fn`.
+    ConstFn {} "a `const fn` can't look into a cache: remove `const`"
+    /// `unsafe fn`.
+    UnsafeFn {} "this version of `#[cached]` takes no `unsafe fn`: wrap the call in a safe function that keeps its promises, and put `#[cached]` there"
+    /// `extern "C" fn`.
+    ExternFn {} "an `extern` function is called from outside Rust: put `#[cached]` on a Rust function that it calls"
+    /// `...`.
+    Variadic {} "variadic arguments can't be part of a key: take a slice"
+    /// `#[track_caller]`.
+    TrackCaller {} "a hit runs no body, so `#[track_caller]` has nobody to track: remove it"
+    /// Nothing to store.
+    NoReturnValue { name } "`{name}` returns nothing, so there is nothing to keep: return the value, or remove `#[cached]`"
+    /// `-> impl Trait`.
+    ReturnsImpl {} "`impl Trait` hides the type that would be stored: name it, or return `Arc<dyn Trait + Send + Sync>`"
+    /// `-> &str`.
+    ReturnsBorrow { owned } "a cached value can't borrow, it outlives the call: return {owned} instead"
+    /// `x: &mut T`.
+    MutArgument { name } "`{name}` is `&mut`, so a call changes it and a hit would not: take what the result depends on by `&` or by value, and return what changes"
+    /// `x: &dyn Trait`.
+    DynArgument { name } "`{name}` is a trait object, which can't be compared with a stored key: take a concrete type, or an id of what is behind it"
+    /// `x: impl Fn()`.
+    FnArgument { name } "`{name}` is a function, which can't be compared with a stored key: call it before, and take what it returns"
+    /// `x: impl Trait` other than `AsRef`.
+    ImplArgument { name, ty } "no key can be made of `{name}: {ty}`: take `impl AsRef<str>` (or of another type), a reference, or a type parameter with `larder::CacheKey`"
+    /// `x: Vec<&str>`.
+    BorrowInside { name, ty, instead } "`{name}` borrows inside `{ty}`, and a key owns what it is made of: take {instead}"
+    /// `x: Vec<f64>`.
+    FloatInside { name, ty, bits } "`{name}` has a float inside `{ty}`, and floats have no `Eq`: use `larder::{bits}` there, which compares their bits"
+    /// More arguments than tuples have.
+    TooManyArguments { name, count } "`{name}` has {count} arguments, and a key has at most 12 parts: put some in a struct that derives `Clone, PartialEq, Eq, Hash`"
+
+    // What `#[pooled]` stands on.
+
+    /// Not a type that can be made.
+    PooledOnItem { found } "`#[pooled]` goes on a struct or an enum, and this is {found}"
+    /// A constructor function.
+    PooledOnFunction { name } "this version of `#[pooled]` takes no functions: put it on the struct that `{name}` returns, with `new = {name}` if it takes no arguments"
+    /// `struct Parser<'a>`.
+    PooledBorrow { name, lifetime } "`{name}` borrows for `{lifetime}`, and a pool keeps objects between callers: own the data, or hold it in an `Arc`"
+
+    // What `#[derive(Weigh)]` reads.
+
+    /// A union.
+    WeighUnion { name } "nobody can tell which field of the union `{name}` is in use: write `impl larder::Weigh for {name}` by hand"
+    /// `#[weigh(..)]` on the type or a variant.
+    WeighNotOnField {} "`#[weigh(..)]` goes on a field: `#[weigh(skip)]` or `#[weigh(with = path)]`"
+    /// `#[weigh]`, `#[weigh()]`, `#[weigh = ..]`.
+    WeighEmpty {} "`#[weigh]` says nothing: write `#[weigh(skip)]` or `#[weigh(with = path)]`"
+    /// `skip` and `with` together, or either twice.
+    WeighTwice {} "a field is weighed one way: keep `skip` or one `with = path`"
+    /// `#[weigh(skip = true)]`.
+    WeighSkipValue {} "`skip` takes no value: write `#[weigh(skip)]`"
+}
+
+/// The mistakes found so far, in the order they were found.
+#[derive(Default)]
+pub(crate) struct Errors {
+    found: Vec<syn::Error>,
+}
+
+impl Errors {
+    /// Notes a mistake at one token.
+    pub(crate) fn at(&mut self, span: Span, mistake: &Mistake) {
+        self.found.push(syn::Error::new(span, mistake));
+    }
+
+    /// Notes a mistake that spans all of these tokens.
+    pub(crate) fn over(&mut self, tokens: impl ToTokens, mistake: &Mistake) {
+        self.found.push(syn::Error::new_spanned(tokens, mistake));
+    }
+
+    /// Notes what the parser says about something that is no Rust at all.
+    pub(crate) fn syntax(&mut self, error: syn::Error) {
+        self.found.push(error);
+    }
+
+    /// How many there are; a later look tells whether there are more.
+    pub(crate) fn count(&self) -> usize {
+        self.found.len()
+    }
+}
+
+impl ToTokens for Errors {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        for error in &self.found {
+            tokens.extend(error.to_compile_error());
+        }
+    }
+}
+
+/// Tokens as people write them: `Vec<&str>`, not `Vec < & str >`.
+pub(crate) fn show(tokens: impl ToTokens) -> String {
+    let mut text = String::new();
+    show_stream(tokens.to_token_stream(), &mut text);
+    text
+}
+
+/// What the next token has to keep clear of.
+#[derive(PartialEq)]
+enum Before {
+    /// Nothing, or something that sticks to what follows, such as `&`.
+    Nothing,
+    /// A word or a closing bracket: other words keep clear of it.
+    Word,
+    /// A comma or an operator: everything keeps clear of it.
+    Gap,
+}
+
+fn show_stream(tokens: TokenStream, text: &mut String) {
+    let mut before = Before::Nothing;
+    for token in tokens {
+        let (gap, next) = match &token {
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Bracket => {
+                (before != Before::Nothing, Before::Word)
+            }
+            TokenTree::Group(_) => (before == Before::Gap, Before::Word),
+            TokenTree::Ident(_) | TokenTree::Literal(_) => (before != Before::Nothing, Before::Word),
+            TokenTree::Punct(punct) => match punct.as_char() {
+                '+' | '=' | '|' => (before != Before::Nothing, Before::Gap),
+                '-' if punct.spacing() == Spacing::Joint => (before != Before::Nothing, Before::Nothing),
+                ',' | ';' => (false, Before::Gap),
+                '>' if text.ends_with('-') => (false, Before::Gap),
+                '>' => (false, Before::Word),
+                '\'' => (before != Before::Nothing, Before::Nothing),
+                _ => (before == Before::Gap, Before::Nothing),
+            },
+        };
+        if gap {
+            text.push(' ');
+        }
+        match token {
+            TokenTree::Group(group) => {
+                let (open, close) = match group.delimiter() {
+                    Delimiter::Parenthesis => ("(", ")"),
+                    Delimiter::Brace => ("{ ", " }"),
+                    Delimiter::Bracket => ("[", "]"),
+                    Delimiter::None => ("", ""),
+                };
+                text.push_str(open);
+                show_stream(group.stream(), text);
+                text.push_str(close);
+            }
+            token => text.push_str(&token.to_string()),
+        }
+        before = next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn tokens_are_shown_as_people_write_them() {
+        for text in [
+            "Vec<&str>",
+            "&[Option<f64>]",
+            "&'a mut T",
+            "impl Into<String> + Send",
+            "[u8; 4]",
+            "(A, B)",
+            "std::collections::HashMap<String, Vec<u8>>",
+            "Box<dyn Fn(&str) -> u32 + Send>",
+        ] {
+            let tokens: TokenStream = text.parse().expect("tokens");
+            assert_eq!(show(tokens), text);
+        }
+    }
+
+    /// Each text of the catalogue is in the expected output of a UI case, where a person has read it.
+    #[test]
+    fn every_mistake_has_a_ui_case() {
+        let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/ui");
+        let mut outputs = Vec::new();
+        for macro_ in ["cached", "pooled", "weigh"] {
+            for case in fs::read_dir(ui.join(macro_).join("fail")).expect("the UI cases").flatten() {
+                if case.path().extension().is_some_and(|extension| extension == "stderr") {
+                    outputs.push(fs::read_to_string(case.path()).expect("a text file"));
+                }
+            }
+        }
+        let lines: Vec<&str> = outputs.iter().flat_map(|output| output.lines()).collect();
+        let unseen: Vec<&str> = TEXTS
+            .iter()
+            .filter(|(_, text)| !lines.iter().any(|line| matches(line.strip_prefix("error: "), text)))
+            .map(|(mistake, _)| *mistake)
+            .collect();
+        assert!(unseen.is_empty(), "no UI case shows {unseen:?}");
+    }
+
+    /// Whether a line could be this text, with anything in place of its fields.
+    fn matches(line: Option<&str>, text: &str) -> bool {
+        let Some(mut rest) = line else { return false };
+        for (idx, fixed) in text.split('{').map(|part| part.split_once('}').map_or(part, |(_, fixed)| fixed)).enumerate() {
+            match rest.find(fixed) {
+                Some(0) => rest = &rest[fixed.len()..],
+                Some(at) if idx > 0 => rest = &rest[at + fixed.len()..],
+                _ => return false,
+            }
+        }
+        true
+    }
+}

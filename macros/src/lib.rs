@@ -1,0 +1,161 @@
+//! The attribute macros of larder: syntax in, tokens out.
+//!
+//! Use them through the `larder` crate, which is what their expansions name. What caches and pools do is in the
+//! runtime, where it is tested without a macro.
+
+mod cached;
+mod crate_path;
+mod errors;
+mod literal;
+mod options;
+mod pooled;
+mod signature;
+mod spelling;
+mod weigh;
+
+use proc_macro::TokenStream;
+
+/// Remembers what a function returned, under the process-wide budget.
+///
+/// ```ignore
+/// use larder::cached;
+///
+/// #[cached(max_mb = 50, priority = 2.0, ttl = "10m")]
+/// fn embed(text: &str) -> Arc<[f32]> {
+///     model().encode(text)
+/// }
+///
+/// let first = embed("hello"); // runs the body
+/// let again = embed("hello"); // a hit: a clone of the value, and no `String` is built to find it
+/// embed_cache().invalidate("hello");
+/// ```
+///
+/// Concurrent calls with the same arguments wait for one run of the body. A body that panics stores nothing, and
+/// the next caller runs its own. A body may call its own function.
+///
+/// # Options
+///
+/// | option | default | what it does |
+/// |---|---|---|
+/// | `policy = "hybrid"` | `"hybrid"` | whom to evict: `"hybrid"` weighs recency, frequency, cost and size; `"lru"` |
+/// | `max_mb = 50` | the budget | most megabytes, also `0.5`; 1 MB is 1,048,576 bytes |
+/// | `max_bytes = "512KiB"` | the budget | the same bound in bytes, or as a size in quotes |
+/// | `max_entries = 10_000` | none | most entries |
+/// | `min_mb = 2` | 0 | megabytes that other tenants can't take |
+/// | `priority = 2.0` | 1.0 | how much dearer its bytes are than those of other tenants |
+/// | `ttl = "5m"` | none | how long a value lives after it was stored: `ms`, `s`, `m`, `h`, `d` |
+/// | `weigh = path` | [`Weigh`](macro@Weigh) | a function `fn(&V) -> u64` for all bytes of a value, its own size included |
+/// | `name = ".."` | the function's path | what tables and reports call it |
+///
+/// # Arguments
+///
+/// Every argument is part of the key. A hit hashes and compares arguments as they are; only a miss makes a key that
+/// owns them.
+///
+/// | argument | in the key |
+/// |---|---|
+/// | `&str`, `&[T]`, `&Path`, `&OsStr`, `&CStr` | `String`, `Vec<T>`, `PathBuf`, `OsString`, `CString` |
+/// | `&T`, `Cow<'_, T>`, `impl AsRef<T>` | as `T` |
+/// | `f32`, `f64` | `Bits32`, `Bits64`: equal when the bits are |
+/// | `Option<T>`, `(T, U)` | an `Option` or a tuple of what `T` and `U` are |
+/// | any other `T` | `T`, which has to be `Clone + Hash + Eq + Send + Sync + 'static` |
+///
+/// Types are recognised by name. `&mut`, trait objects, functions, and types that borrow inside, such as `Vec<&str>`,
+/// are errors that say what to take instead.
+///
+/// # What is stored
+///
+/// The value that the function returns, which has to be `Clone + Send + Sync + 'static`. Of a `Result` or an `Option`
+/// only what `Ok` or `Some` holds: failures are not stored, and each waiting caller runs its own body. They are
+/// recognised by name, so `io::Result<T>` is one too.
+///
+/// # The handle
+///
+/// Next to `fn embed` stands `fn embed_cache() -> &'static Cache<K, V>`, with the same visibility. With one argument `K`
+/// is that argument's type, otherwise a tuple. Keys are asked for in borrowed form: `embed_cache().get("hello")`,
+/// `area_cache().invalidate((3, "m"))`.
+///
+/// Each instance of a generic function has a cache of its own, and a handle of its own: `parse_cache::<u64>()`. They
+/// share one name, one set of bounds and one row in the table.
+///
+/// # Where it goes
+///
+/// On free functions in this version: methods, `async fn`, `const fn`, `unsafe fn` and `extern fn` are errors that say
+/// what to do instead.
+#[proc_macro_attribute]
+pub fn cached(args: TokenStream, item: TokenStream) -> TokenStream {
+    cached::cached(args.into(), item.into()).into()
+}
+
+/// Gives a type a pool: `T::acquire()` lends an object, which goes back when the lease is dropped.
+///
+/// ```ignore
+/// use larder::pooled;
+///
+/// #[pooled(max = 64, max_mb = 16, reset = Self::clear)]
+/// #[derive(Default)]
+/// struct Parser {
+///     tokens: Vec<Token>,
+/// }
+///
+/// impl Parser {
+///     fn clear(&mut self) {
+///         self.tokens.clear();
+///     }
+/// }
+///
+/// let mut parser = Parser::acquire(); // an idle one, or a new one
+/// parser.feed(text);
+/// drop(parser); // reset, and back into the pool
+/// ```
+///
+/// Objects count towards the process-wide budget, idle and lent; idle ones go when their bytes are worth more
+/// elsewhere. `T::pool()` is the pool itself, for its statistics.
+///
+/// # Options
+///
+/// | option | default | what it does |
+/// |---|---|---|
+/// | `max = 64` | none | most objects, idle and lent |
+/// | `max_mb = 16` | the budget | most megabytes, also `0.5` |
+/// | `priority = 0.5` | 1.0 | how much dearer its bytes are than those of other tenants |
+/// | `reset = Self::clear` | nothing | runs when a lease ends |
+/// | `new = Self::new` | `Default` | makes an object |
+/// | `name = ".."` | the type's path | what tables and reports call it |
+///
+/// `reset` and `new` take a path, also in quotes, or a closure. A `reset` may return nothing, a `bool` or a
+/// `Result<(), E>`: `false` and `Err` drop the object, because it is broken or grew too large.
+///
+/// The type has to be `Send + 'static`. How many bytes an object owns is known where the type is
+/// [`Weigh`](macro@Weigh). A generic type has a pool for each instance.
+#[proc_macro_attribute]
+pub fn pooled(args: TokenStream, item: TokenStream) -> TokenStream {
+    pooled::pooled(args.into(), item.into()).into()
+}
+
+/// Says how many bytes a value owns on the heap: the sum over its fields.
+///
+/// ```ignore
+/// use larder::Weigh;
+///
+/// #[derive(Clone, Weigh)]
+/// struct Page {
+///     title: String,
+///     lines: Vec<String>,
+///     #[weigh(skip)] // owned by somebody else
+///     site: Arc<Site>,
+///     #[weigh(with = Bitmap::heap_bytes)]
+///     image: Bitmap,
+/// }
+/// ```
+///
+/// Type parameters that fields use have to be `Weigh` themselves.
+///
+/// # Field options
+///
+/// - `#[weigh(skip)]`: the field owns nothing that this value answers for.
+/// - `#[weigh(with = path)]`: a function `fn(&Field) -> u64` says the field's heap bytes, for types without `Weigh`.
+#[proc_macro_derive(Weigh, attributes(weigh))]
+pub fn weigh(item: TokenStream) -> TokenStream {
+    weigh::derive(item.into()).into()
+}

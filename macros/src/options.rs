@@ -1,0 +1,307 @@
+//! The list of options, as all attributes write it: `name = value`, separated by commas.
+//!
+//! After a mistake the parser goes on behind the next comma, so that all mistakes are reported at once. What the
+//! options of one attribute are, and mean, is said by its own vocabulary and model.
+
+use std::time::Duration;
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::{Expr, ExprLit, ExprPath, Lit, LitStr, Token};
+
+use crate::errors::{Errors, Mistake, show};
+use crate::literal::{self, BadDuration, BadSize, LARGEST, MEGABYTE, Number};
+use crate::spelling::nearest;
+
+/// The words of one attribute.
+pub(crate) struct Vocabulary {
+    /// Its name, for messages.
+    pub(crate) attribute: &'static str,
+    /// What it takes, each with an example.
+    pub(crate) options: &'static [(&'static str, &'static str)],
+    /// What a later version may take, each with what to do today.
+    pub(crate) reserved: &'static [(&'static str, &'static str)],
+    /// What other crates call our options.
+    pub(crate) synonyms: &'static [(&'static str, &'static str)],
+}
+
+impl Vocabulary {
+    fn example(&self, option: &str) -> Option<&'static str> {
+        self.options.iter().find(|(name, _)| *name == option).map(|(_, example)| *example)
+    }
+
+    /// What an option that is none was probably meant to be.
+    fn hint(&self, option: &str) -> String {
+        if let Some((_, ours)) = self.synonyms.iter().find(|(theirs, _)| *theirs == option) {
+            return format!("here it is called `{ours}`");
+        }
+        let options = || self.options.iter().map(|(name, _)| *name);
+        match nearest(option, options().chain(self.reserved.iter().map(|(name, _)| *name))) {
+            Some(word) => format!("did you mean `{word}`?"),
+            None => {
+                let options: Vec<&str> = options().collect();
+                format!("`#[{}]` takes {}", self.attribute, options.join(", "))
+            }
+        }
+    }
+}
+
+/// One option with its value, not yet understood.
+pub(crate) struct Written {
+    /// The option.
+    pub(crate) name: Ident,
+    /// An example of the option, for messages.
+    example: &'static str,
+    /// Its value.
+    pub(crate) value: Expr,
+}
+
+/// Reads the list; what is returned is known, given once, and has a value.
+pub(crate) fn read(tokens: TokenStream, words: &Vocabulary, errors: &mut Errors) -> Vec<Written> {
+    let mut written: Vec<Written> = Vec::new();
+    let list = |input: ParseStream<'_>| {
+        while !input.is_empty() {
+            match read_one(input, words, errors)? {
+                Some(option) if written.iter().any(|earlier| earlier.name == option.name) => {
+                    errors.at(option.name.span(), &Mistake::DuplicateOption { option: option.name.to_string() });
+                }
+                option => written.extend(option),
+            }
+            end_of_one(input, errors)?;
+        }
+        Ok(())
+    };
+    if let Err(error) = list.parse2(tokens) {
+        errors.syntax(error);
+    }
+    written
+}
+
+/// Reads an option, or says what is wrong with it and goes to the comma behind it.
+fn read_one(input: ParseStream<'_>, words: &Vocabulary, errors: &mut Errors) -> syn::Result<Option<Written>> {
+    if !input.peek(Ident::peek_any) {
+        let first = &words.options[0];
+        let token: TokenTree = input.fork().parse()?;
+        errors.over(&token, &Mistake::NotAnOption { found: show(&token), example: first.1.to_owned() });
+        skip_to_comma(input)?;
+        return Ok(None);
+    }
+    let name = input.call(Ident::parse_any)?;
+    let option = name.to_string();
+    if let Some((_, instead)) = words.reserved.iter().find(|(reserved, _)| *reserved == option) {
+        errors.at(name.span(), &Mistake::ReservedOption { option, instead: (*instead).to_owned() });
+        skip_to_comma(input)?;
+        return Ok(None);
+    }
+    let Some(example) = words.example(&option) else {
+        let hint = words.hint(&option);
+        errors.at(name.span(), &Mistake::UnknownOption { option, hint });
+        skip_to_comma(input)?;
+        return Ok(None);
+    };
+    if input.parse::<Option<Token![=]>>()?.is_some()
+        && !input.is_empty()
+        && let Ok(value) = input.parse::<Expr>()
+    {
+        return Ok(Some(Written { name, example, value }));
+    }
+    errors.at(name.span(), &Mistake::NoValue { option, example: example.to_owned() });
+    skip_to_comma(input)?;
+    Ok(None)
+}
+
+/// Takes the comma behind an option; if there is none, says so and finds a place to go on.
+fn end_of_one(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
+    if input.is_empty() || input.parse::<Option<Token![,]>>()?.is_some() {
+        return Ok(());
+    }
+    if input.peek(Ident::peek_any) && input.peek2(Token![=]) {
+        let next = input.fork().call(Ident::parse_any)?;
+        errors.at(next.span(), &Mistake::NoComma { option: next.to_string() });
+        return Ok(());
+    }
+    let token: TokenTree = input.fork().parse()?;
+    errors.over(&token, &Mistake::StrayToken { found: show(&token) });
+    skip_to_comma(input)?;
+    input.parse::<Option<Token![,]>>()?;
+    Ok(())
+}
+
+fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {
+    while !input.is_empty() && !input.peek(Token![,]) {
+        input.parse::<TokenTree>()?;
+    }
+    Ok(())
+}
+
+impl Written {
+    /// Megabytes, as bytes.
+    pub(crate) fn megabytes(&self, errors: &mut Errors) -> Option<u64> {
+        let bytes = match literal::number(&self.value) {
+            None => return self.wrong_kind("a number of megabytes", errors),
+            Some(Number::Negative | Number::Whole(0)) => return self.not_positive(errors),
+            Some(Number::Fraction(megabytes)) if megabytes <= 0.0 => return self.not_positive(errors),
+            Some(Number::Whole(megabytes)) => megabytes.saturating_mul(u128::from(MEGABYTE)),
+            // The cast saturates.
+            Some(Number::Fraction(megabytes)) => (megabytes * MEGABYTE as f64).round() as u128,
+        };
+        if bytes == 0 {
+            errors.over(&self.value, &Mistake::BelowOneByte { option: self.name.to_string() });
+            return None;
+        }
+        self.in_memory(bytes, errors)
+    }
+
+    /// Bytes, as a number or as a size in quotes.
+    pub(crate) fn bytes(&self, errors: &mut Errors) -> Option<u64> {
+        let Some(text) = self.text() else {
+            return self.whole("a number of bytes or a size in quotes", errors);
+        };
+        match literal::size(&text.value()) {
+            Ok(0) => self.not_positive(errors),
+            Ok(bytes) => Some(bytes),
+            Err(BadSize::Malformed) => {
+                errors.over(text, &Mistake::NotASize { text: text.value() });
+                None
+            }
+            Err(BadSize::TooLarge) => self.in_memory(u128::MAX, errors),
+        }
+    }
+
+    /// A whole number above 0.
+    pub(crate) fn count(&self, errors: &mut Errors) -> Option<u64> {
+        self.whole("a whole number", errors)
+    }
+
+    fn whole(&self, takes: &str, errors: &mut Errors) -> Option<u64> {
+        match literal::number(&self.value) {
+            None | Some(Number::Fraction(_)) => self.wrong_kind(takes, errors),
+            Some(Number::Negative | Number::Whole(0)) => self.not_positive(errors),
+            Some(Number::Whole(count)) => self.in_memory(count, errors),
+        }
+    }
+
+    /// A number above 0.
+    pub(crate) fn factor(&self, errors: &mut Errors) -> Option<f64> {
+        let factor = match literal::number(&self.value) {
+            None => return self.wrong_kind("a number", errors),
+            Some(Number::Negative) => return self.not_positive(errors),
+            Some(Number::Whole(whole)) => whole as f64,
+            Some(Number::Fraction(fraction)) => fraction,
+        };
+        if factor <= 0.0 {
+            return self.not_positive(errors);
+        }
+        if factor.is_finite() { Some(factor) } else { self.wrong_kind("a finite number", errors) }
+    }
+
+    /// A duration in quotes, above 0.
+    pub(crate) fn duration(&self, errors: &mut Errors) -> Option<Duration> {
+        let Some(text) = self.text() else {
+            return self.wrong_kind("a duration in quotes", errors);
+        };
+        match literal::duration(&text.value()) {
+            Ok(Duration::ZERO) => self.not_positive(errors),
+            Ok(duration) => Some(duration),
+            Err(BadDuration::Malformed) => {
+                errors.over(text, &Mistake::NotADuration { text: text.value() });
+                None
+            }
+            Err(BadDuration::TooLong) => {
+                errors.over(text, &Mistake::TooLong { text: text.value() });
+                None
+            }
+        }
+    }
+
+    /// A name for tables.
+    pub(crate) fn name(&self, errors: &mut Errors) -> Option<LitStr> {
+        match self.text() {
+            None => self.wrong_kind("a text in quotes", errors),
+            Some(text) if text.value().trim().is_empty() => {
+                errors.over(text, &Mistake::EmptyName {});
+                None
+            }
+            Some(text) => Some(text.clone()),
+        }
+    }
+
+    /// One word in quotes.
+    pub(crate) fn word(&self, errors: &mut Errors) -> Option<LitStr> {
+        match self.text() {
+            None => self.wrong_kind("a name in quotes", errors),
+            Some(text) => Some(text.clone()),
+        }
+    }
+
+    /// A path, a path in quotes, or a closure.
+    pub(crate) fn function(&self, errors: &mut Errors) -> Option<Expr> {
+        match self.bare_value() {
+            function @ (Expr::Path(_) | Expr::Closure(_)) => Some(function.clone()),
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => match text.parse::<ExprPath>() {
+                Ok(path) => Some(Expr::Path(path)),
+                Err(_) => {
+                    let example = self.example.split_once("= ").map_or(self.example, |(_, path)| path);
+                    let (option, example) = (self.name.to_string(), example.to_owned());
+                    errors.over(text, &Mistake::NotAPath { option, text: text.value(), example });
+                    None
+                }
+            },
+            _ => self.wrong_kind("a path or a closure", errors),
+        }
+    }
+
+    fn text(&self) -> Option<&LitStr> {
+        match self.bare_value() {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Without parentheses and the invisible groups that `macro_rules!` makes.
+    fn bare_value(&self) -> &Expr {
+        let mut value = &self.value;
+        loop {
+            value = match value {
+                Expr::Group(group) => &group.expr,
+                Expr::Paren(paren) => &paren.expr,
+                _ => return value,
+            };
+        }
+    }
+
+    fn wrong_kind<T>(&self, takes: &str, errors: &mut Errors) -> Option<T> {
+        let (option, takes, example) = (self.name.to_string(), takes.to_owned(), self.example.to_owned());
+        errors.over(&self.value, &Mistake::WrongKind { option, takes, example });
+        None
+    }
+
+    fn not_positive<T>(&self, errors: &mut Errors) -> Option<T> {
+        let option = self.name.to_string();
+        let instead = match option.as_str() {
+            "priority" => "a small one, as in `priority = 0.1`, gives way first",
+            "min_mb" => "leave it out to keep nothing back from others",
+            "ttl" => "leave it out, and values don't expire",
+            _ => "leave it out for no bound but the budget",
+        };
+        errors.over(&self.value, &Mistake::NotPositive { option, instead: instead.to_owned() });
+        None
+    }
+
+    fn in_memory(&self, amount: u128, errors: &mut Errors) -> Option<u64> {
+        match u64::try_from(amount) {
+            Ok(amount) if amount <= LARGEST => Some(amount),
+            _ => {
+                let option = self.name.to_string();
+                let instead = if option == "min_mb" {
+                    "leave it out to keep nothing back from others"
+                } else {
+                    "leave it out for no bound but the budget"
+                };
+                errors.over(&self.value, &Mistake::TooLarge { option, instead: instead.to_owned() });
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! A function as an attribute sees it: attributes, signature, and a body that nobody looks into.
+//!
+//! Only shapes here: what a signature means for a cache is said in `cached/model.rs`.
+
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream};
+use syn::visit::{self, Visit};
+use syn::{
+    Attribute, FnArg, GenericArgument, GenericParam, Generics, Item, Lifetime, PathArguments, Signature, Token, Type,
+    TypeFnPtr, Visibility,
+};
+
+/// A function with a body.
+#[derive(Clone)]
+pub(crate) struct Function {
+    /// Everything written above it.
+    pub(crate) attrs: Vec<Attribute>,
+    /// Who sees it.
+    pub(crate) vis: Visibility,
+    /// Name, generics, arguments, return type.
+    pub(crate) sig: Signature,
+    /// The braces and what they hold: its tokens keep their places, and no lint sees new braces.
+    pub(crate) body: Group,
+}
+
+impl Parse for Function {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let attrs = input.call(Attribute::parse_outer)?;
+        let vis = input.parse()?;
+        let sig = input.parse()?;
+        match input.parse()? {
+            TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => Ok(Self { attrs, vis, sig, body }),
+            other => Err(syn::Error::new(other.span(), "expected the function's body")),
+        }
+    }
+}
+
+impl ToTokens for Function {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let Self { attrs, vis, sig, body } = self;
+        tokens.extend(quote!(#(#attrs)* #vis #sig #body));
+    }
+}
+
+impl Function {
+    /// The attributes of these names.
+    pub(crate) fn attributes<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = &'a Attribute> {
+        self.attrs.iter().filter(|attr| names.iter().any(|name| attr.path().is_ident(name)))
+    }
+
+    /// For a function with `#[cfg(condition)]` on an argument, which attributes see unexpanded: the function with
+    /// that argument, the function without it, and the condition.
+    pub(crate) fn split_by_cfg(&self) -> Option<(Self, Self, TokenStream)> {
+        let is_cfg = |attr: &Attribute| attr.path().is_ident("cfg");
+        let attrs_of = |arg: &FnArg| match arg {
+            FnArg::Receiver(receiver) => receiver.attrs.clone(),
+            FnArg::Typed(typed) => typed.attrs.clone(),
+        };
+        let at = self.sig.inputs.iter().position(|arg| attrs_of(arg).iter().any(is_cfg))?;
+        let cfg = attrs_of(&self.sig.inputs[at]).into_iter().find(is_cfg)?;
+        let condition = cfg.meta.require_list().ok()?.tokens.clone();
+        let (mut with, mut without) = (self.clone(), self.clone());
+        match &mut with.sig.inputs[at] {
+            FnArg::Receiver(receiver) => remove_first(&mut receiver.attrs, is_cfg),
+            FnArg::Typed(typed) => remove_first(&mut typed.attrs, is_cfg),
+        }
+        let inputs = without.sig.inputs.into_pairs().enumerate();
+        without.sig.inputs = inputs.filter(|(idx, _)| *idx != at).map(|(_, pair)| pair).collect();
+        Some((with, without, condition))
+    }
+}
+
+fn remove_first(attrs: &mut Vec<Attribute>, which: impl Fn(&Attribute) -> bool) {
+    if let Some(at) = attrs.iter().position(which) {
+        attrs.remove(at);
+    }
+}
+
+/// What an item is called in a message: `a struct`, `an impl block`.
+pub(crate) fn kind_of(item: TokenStream) -> &'static str {
+    match syn::parse2::<Item>(item) {
+        Ok(Item::Fn(_)) => "a function",
+        Ok(Item::Struct(_)) => "a struct: for objects that are used again, there is `#[pooled]`",
+        Ok(Item::Enum(_)) => "an enum",
+        Ok(Item::Union(_)) => "a union",
+        Ok(Item::Impl(_)) => "an `impl` block: put it on one function",
+        Ok(Item::Trait(_)) => "a trait",
+        Ok(Item::Mod(_)) => "a module",
+        Ok(Item::Const(_)) => "a constant",
+        Ok(Item::Static(_)) => "a static",
+        Ok(Item::Type(_)) => "a type alias",
+        Ok(Item::ForeignMod(_)) => "an `extern` block",
+        Ok(_) => "something else",
+        Err(_) => "not an item",
+    }
+}
+
+/// Without the parentheses and invisible groups around a type: a `$t:ty` of `macro_rules!` comes in one.
+pub(crate) fn bare(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => bare(&group.elem),
+        Type::Paren(paren) => bare(&paren.elem),
+        _ => ty,
+    }
+}
+
+/// The type arguments of the last segment of a path, if that segment has one of these names.
+pub(crate) fn named<'a>(ty: &'a Type, names: &[&str]) -> Option<(String, Vec<&'a Type>)> {
+    let Type::Path(path) = bare(ty) else { return None };
+    if path.qself.is_some() {
+        return None;
+    }
+    let last = path.path.segments.last()?;
+    let name = last.ident.unraw().to_string();
+    if !names.contains(&name.as_str()) {
+        return None;
+    }
+    let types = match &last.arguments {
+        PathArguments::None => Vec::new(),
+        PathArguments::AngleBracketed(args) => {
+            let types = args.args.iter().map(|arg| match arg {
+                GenericArgument::Type(ty) => Some(Some(ty)),
+                GenericArgument::Lifetime(_) => Some(None),
+                _ => None,
+            });
+            types.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect()
+        }
+        PathArguments::Parenthesized(_) => return None,
+    };
+    Some((name, types))
+}
+
+/// What a search through a type found first.
+pub(crate) struct Found {
+    /// A reference or a lifetime that may not be `'static`.
+    pub(crate) borrow: bool,
+    /// `f32` or `f64`.
+    pub(crate) float: Option<String>,
+    /// `dyn Trait`.
+    pub(crate) trait_object: bool,
+    /// `impl Trait`.
+    pub(crate) impl_trait: bool,
+}
+
+/// Looks through a type. What is bound inside it, as in `fn(&str) -> u32`, borrows nothing.
+pub(crate) fn search(ty: &Type) -> Found {
+    let mut found = Found { borrow: false, float: None, trait_object: false, impl_trait: false };
+    found.visit_type(ty);
+    found
+}
+
+impl Visit<'_> for Found {
+    fn visit_type(&mut self, ty: &Type) {
+        match ty {
+            Type::Reference(reference) => {
+                let is_static = reference.lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static");
+                self.borrow |= !is_static;
+            }
+            Type::TraitObject(_) => self.trait_object = true,
+            Type::ImplTrait(_) => self.impl_trait = true,
+            Type::Path(path) => {
+                if let Some(float) = ["f32", "f64"].iter().find(|float| path.path.is_ident(float)) {
+                    self.float.get_or_insert((*float).to_owned());
+                }
+            }
+            _ => {}
+        }
+        visit::visit_type(self, ty);
+    }
+
+    fn visit_lifetime(&mut self, lifetime: &Lifetime) {
+        self.borrow |= lifetime.ident != "static";
+    }
+
+    fn visit_type_fn_ptr(&mut self, _: &TypeFnPtr) {}
+
+    fn visit_parenthesized_generic_arguments(&mut self, _: &syn::ParenthesizedGenericArguments) {}
+
+    fn visit_expr(&mut self, _: &syn::Expr) {}
+}
+
+/// Whether `Self` is mentioned.
+pub(crate) fn mentions_self(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == "Self",
+        TokenTree::Group(group) => mentions_self(group.stream()),
+        _ => false,
+    })
+}
+
+/// `::<T, N>`: the arguments that say which instance of a generic function is meant. Lifetimes are inferred.
+pub(crate) fn turbofish(generics: &Generics) -> Option<TokenStream> {
+    let params: Vec<&Ident> = generics
+        .params
+        .iter()
+        .filter_map(|param| match param {
+            GenericParam::Type(param) => Some(&param.ident),
+            GenericParam::Const(param) => Some(&param.ident),
+            GenericParam::Lifetime(_) => None,
+        })
+        .collect();
+    (!params.is_empty()).then(|| quote!(::<#(#params),*>))
+}
+
+/// The generics of a function that takes no arguments: without the lifetimes that no bound speaks of.
+pub(crate) fn without_idle_lifetimes(generics: &Generics) -> Generics {
+    struct Used(Vec<Ident>);
+    impl Visit<'_> for Used {
+        fn visit_lifetime(&mut self, lifetime: &Lifetime) {
+            self.0.push(lifetime.ident.clone());
+        }
+        /// The parameter itself is no use of it.
+        fn visit_lifetime_param(&mut self, param: &syn::LifetimeParam) {
+            for bound in &param.bounds {
+                self.visit_lifetime(bound);
+                self.visit_lifetime(&param.lifetime);
+            }
+        }
+    }
+    let mut used = Used(Vec::new());
+    used.visit_generics(generics);
+    let mut kept = generics.clone();
+    kept.params = generics
+        .params
+        .iter()
+        .filter(|param| match param {
+            GenericParam::Lifetime(param) => used.0.contains(&param.lifetime.ident),
+            GenericParam::Type(_) | GenericParam::Const(_) => true,
+        })
+        .cloned()
+        .collect();
+    kept
+}
+
+/// `14_8`: line and column, for names that only their own function can mean.
+///
+/// Outside a compiler, as in unit tests, there is no place.
+pub(crate) fn place_of(ident: &Ident) -> String {
+    if proc_macro::is_available() {
+        let span = ident.span().unwrap();
+        format!("{}_{}", span.line(), span.column())
+    } else {
+        "0_0".to_owned()
+    }
+}
+
+/// Whether this is `()`.
+pub(crate) fn is_empty_tuple(ty: &Type) -> bool {
+    matches!(bare(ty), Type::Tuple(tuple) if tuple.elems.is_empty())
+}
+
+/// Whether this is a function as traits and `extern` blocks declare it.
+pub(crate) fn ends_without_body(item: TokenStream) -> bool {
+    let parser = |input: ParseStream<'_>| {
+        input.call(Attribute::parse_outer)?;
+        input.parse::<Visibility>()?;
+        input.parse::<Signature>()?;
+        input.parse::<Token![;]>()
+    };
+    syn::parse::Parser::parse2(parser, item).is_ok()
+}

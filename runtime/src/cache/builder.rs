@@ -1,0 +1,281 @@
+//! Configuring a run-time cache: options, their checks, and what follows from them.
+
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::instance::{Core, Ops};
+use super::{Cache, CacheTenant, CostOf, Instance, WeightOf};
+use crate::descriptor::{Descriptor, Kind};
+use crate::domain::{Domain, DomainCore};
+use crate::policy::Policy;
+use crate::sync::Ordering;
+use crate::tenant::Terms;
+use crate::weight::known;
+
+/// The bounds and wishes of one cache, whoever wrote them down.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    pub(crate) policy: Policy,
+    pub(crate) max_bytes: Option<u64>,
+    pub(crate) max_entries: Option<u64>,
+    pub(crate) min_bytes: u64,
+    pub(crate) priority: f64,
+    pub(crate) ttl: Option<Duration>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            max_bytes: None,
+            max_entries: None,
+            min_bytes: 0,
+            priority: 1.0,
+            ttl: None,
+        }
+    }
+}
+
+impl From<&Descriptor> for Options {
+    fn from(descriptor: &Descriptor) -> Self {
+        Self {
+            policy: descriptor.policy.unwrap_or_default(),
+            max_bytes: descriptor.max_bytes,
+            max_entries: descriptor.max_entries,
+            min_bytes: descriptor.min_bytes,
+            priority: descriptor.priority,
+            ttl: descriptor.ttl,
+        }
+    }
+}
+
+impl Options {
+    fn check(&self) -> Result<(), BuildError> {
+        if self.max_bytes == Some(0) || self.max_entries == Some(0) {
+            return Err(BuildError::ZeroCapacity);
+        }
+        if let Some(max) = self.max_bytes.filter(|&max| max < self.min_bytes) {
+            return Err(BuildError::FloorAboveCeiling { min_bytes: self.min_bytes, max_bytes: max });
+        }
+        if !(self.priority.is_finite() && self.priority > 0.0) {
+            return Err(BuildError::Priority(self.priority));
+        }
+        if self.ttl == Some(Duration::ZERO) {
+            return Err(BuildError::ZeroTtl);
+        }
+        Ok(())
+    }
+
+    /// Enough shards for every core to write at once, but none so small that it would hold only a handful.
+    pub(crate) fn shards(&self) -> usize {
+        const ENTRIES: u64 = 64;
+        const BYTES: u64 = 64 * 1024;
+        let cores = std::thread::available_parallelism().map_or(4, std::num::NonZero::get);
+        let wanted = (4 * cores).next_power_of_two().min(64) as u64;
+        let by_entries = self.max_entries.map_or(wanted, |max| max / ENTRIES);
+        let by_bytes = self.max_bytes.map_or(wanted, |max| max / BYTES);
+        let shards = wanted.min(by_entries).min(by_bytes).max(1);
+        // A power of two that is not above the bound.
+        1 << shards.ilog2()
+    }
+
+    /// A tenant of the domain with these options.
+    pub(crate) fn tenant(
+        &self,
+        name: String,
+        descriptor: Option<&'static Descriptor>,
+        core: &Arc<DomainCore>,
+    ) -> Arc<CacheTenant> {
+        let terms = Terms {
+            name,
+            kind: Kind::Cache,
+            descriptor,
+            priority: self.priority,
+            floor: self.min_bytes,
+            ceiling: self.max_bytes.unwrap_or(u64::MAX),
+        };
+        CacheTenant::new(core, core.enroll(terms), self.policy, self.max_entries, self.ttl)
+    }
+}
+
+/// Configures a [`Cache`]; made by [`Cache::builder`].
+#[must_use = "a builder does nothing until `build` or `build_in`"]
+pub struct Builder<K, V> {
+    name: String,
+    options: Options,
+    weigh: Option<WeightOf<K, V>>,
+    cost: Option<CostOf<K, V>>,
+}
+
+impl<K, V> Builder<K, V> {
+    pub(super) fn new(name: String) -> Self {
+        Self { name, options: Options::default(), weigh: None, cost: None }
+    }
+
+    /// How victims are picked; [`Policy::Hybrid`] unless set.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.options.policy = policy;
+        self
+    }
+
+    /// At most so many entries, exactly.
+    pub fn max_entries(mut self, entries: u64) -> Self {
+        self.options.max_entries = Some(entries);
+        self
+    }
+
+    /// At most so many bytes, everything included.
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.options.max_bytes = Some(bytes);
+        self
+    }
+
+    /// At most so many megabytes of 1,048,576 bytes.
+    pub fn max_mb(self, megabytes: u64) -> Self {
+        self.max_bytes(megabytes.saturating_mul(1 << 20))
+    }
+
+    /// Other tenants may not take the last so many megabytes from this cache.
+    pub fn min_mb(mut self, megabytes: u64) -> Self {
+        self.options.min_bytes = megabytes.saturating_mul(1 << 20);
+        self
+    }
+
+    /// Multiplies what this cache's bytes are worth against other tenants'; 1.0 unless set.
+    pub fn priority(mut self, priority: f64) -> Self {
+        self.options.priority = priority;
+        self
+    }
+
+    /// Bytes of a key and a value together, themselves included.
+    ///
+    /// Without it, common std types are weighed with their heap; other types count their shallow size, and
+    /// the cache is marked `estimated` if they may own heap. For types that implement
+    /// [`Weigh`](crate::Weigh), pass [`weigh::entry`](crate::weigh::entry).
+    pub fn weigh(mut self, weigh: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
+        self.weigh = Some(Box::new(weigh));
+        self
+    }
+
+    /// What a miss costs, instead of the time that the load took.
+    pub fn cost(mut self, cost: impl Fn(&K, &V) -> Duration + Send + Sync + 'static) -> Self {
+        self.cost = Some(Box::new(cost));
+        self
+    }
+
+    /// How long a value lives after it was written.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.options.ttl = Some(ttl);
+        self
+    }
+}
+
+impl<K, V> Builder<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// Builds the cache under a domain's budget.
+    ///
+    /// # Errors
+    ///
+    /// When options contradict each other or make no sense; the error says which.
+    pub fn build_in(self, domain: &Domain) -> Result<Cache<K, V>, BuildError> {
+        let Self { name, options, weigh, cost } = self;
+        options.check()?;
+        let limit = domain.core.ledger.limit();
+        if options.min_bytes > limit {
+            return Err(BuildError::FloorAboveBudget { min_bytes: options.min_bytes, limit });
+        }
+        let tenant = options.tenant(name, None, &domain.core);
+        let (heap, exact) = match weigh {
+            Some(weigh) => (heap_from_total(weigh), true),
+            None => heap_from_types(),
+        };
+        tenant.card.estimated.store(!exact, Ordering::Relaxed);
+        let ops = Ops { eq: Box::new(|a: &K, b: &K| a == b), clone: V::clone, heap, cost };
+        let core = Arc::new(Core::new(Arc::clone(&tenant), options.shards(), ops));
+        let instance: Arc<dyn Instance + Send + Sync> = core.clone();
+        tenant.adopt(&instance);
+        Ok(Cache::from_core(core))
+    }
+}
+
+/// The slot already has room for key and value themselves.
+fn heap_from_total<K: 'static, V: 'static>(weigh: WeightOf<K, V>) -> WeightOf<K, V> {
+    let inline = (size_of::<K>() + size_of::<V>()) as u64;
+    Box::new(move |key, value| weigh(key, value).saturating_sub(inline))
+}
+
+/// Weighs types that are known by identity; the flag says whether nothing is hidden.
+fn heap_from_types<K: 'static, V: 'static>() -> (WeightOf<K, V>, bool) {
+    let (key, value) = (known::<K>(), known::<V>());
+    let exact = key.is_some() && value.is_some();
+    let heap: WeightOf<K, V> = Box::new(move |k, v| {
+        let of_key = key.as_ref().map_or(0, |weigher| (weigher.heap)(k));
+        let of_value = value.as_ref().map_or(0, |weigher| (weigher.heap)(v));
+        of_key + of_value
+    });
+    (heap, exact)
+}
+
+impl<K, V> fmt::Debug for Builder<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("name", &self.name)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a cache could not be built.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// `max_entries` or `max_bytes` is 0.
+    ZeroCapacity,
+    /// `min_mb` asks for more than `max_bytes` allows.
+    FloorAboveCeiling {
+        /// What `min_mb` asks for, in bytes.
+        min_bytes: u64,
+        /// What `max_mb` or `max_bytes` allows.
+        max_bytes: u64,
+    },
+    /// `min_mb` asks for more than the whole budget.
+    FloorAboveBudget {
+        /// What `min_mb` asks for, in bytes.
+        min_bytes: u64,
+        /// The domain's limit, in bytes.
+        limit: u64,
+    },
+    /// `priority` is not a finite number above 0.
+    Priority(f64),
+    /// `ttl` is zero.
+    ZeroTtl,
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ZeroCapacity => f.write_str(
+                "a cache with room for nothing: set `max_entries` or `max_bytes` above 0, or leave it out",
+            ),
+            Self::FloorAboveCeiling { min_bytes, max_bytes } => write!(
+                f,
+                "`min_mb` keeps {min_bytes} bytes, but `max_bytes` allows {max_bytes}: lower the one or raise the other"
+            ),
+            Self::FloorAboveBudget { min_bytes, limit } => write!(
+                f,
+                "`min_mb` keeps {min_bytes} bytes, but the whole budget is {limit}: lower it, or raise the budget first"
+            ),
+            Self::Priority(priority) => {
+                write!(f, "`priority` is {priority}, but it multiplies a price: use a number above 0, as in 2.0")
+            }
+            Self::ZeroTtl => f.write_str("a `ttl` of zero expires at once: use a longer one, or no cache"),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {}

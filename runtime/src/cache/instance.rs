@@ -1,0 +1,186 @@
+//! One instance of a cache: a store, its flights, and what was compiled in for its types.
+//!
+//! Nothing here asks for a bound on `K` or `V`: generated code proves bounds at the user's types and hands
+//! over the operations, so that a missing `Hash` is one error at the type and not five in an expansion.
+
+use std::sync::Arc;
+
+use super::tenant::{Evicted, Grant};
+use super::{CacheTenant, CostOf, EqOf, Instance, WeightOf};
+use crate::flight::Flights;
+use crate::stats::Count;
+use crate::store::{Entry, Freshness, Linked, NotLinked, Removed, Store, Wanted};
+use crate::sync::{AtomicU8, Ordering};
+use crate::tenant::Mode;
+use crate::time::{NEVER, Nanos, nanos};
+
+/// What an instance needs to know of its types, away from the hot path.
+pub(crate) struct Ops<K, V> {
+    pub(crate) eq: EqOf<K>,
+    pub(crate) clone: fn(&V) -> V,
+    /// Heap bytes of key and value.
+    pub(crate) heap: WeightOf<K, V>,
+    /// Replaces the measured cost.
+    pub(crate) cost: Option<CostOf<K, V>>,
+}
+
+/// The data behind a [`Cache`](super::Cache) handle.
+pub(crate) struct Core<K, V> {
+    /// A [`Mode`], read by every look-up.
+    mode: AtomicU8,
+    pub(crate) store: Store<K, V>,
+    pub(crate) flights: Flights<K, V>,
+    pub(crate) tenant: Arc<CacheTenant>,
+    pub(crate) ops: Ops<K, V>,
+}
+
+/// An entry that was not stored.
+pub(crate) struct Unstored<K> {
+    pub(crate) key: K,
+}
+
+impl<K, V> Core<K, V> {
+    pub(crate) fn new(tenant: Arc<CacheTenant>, shards: usize, ops: Ops<K, V>) -> Self {
+        Self {
+            mode: AtomicU8::new(Mode::Normal as u8),
+            store: Store::new(shards),
+            flights: Flights::new(),
+            tenant,
+            ops,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_bypassed(&self) -> bool {
+        self.mode.load(Ordering::Relaxed) != Mode::Normal as u8
+    }
+
+    /// Weighs, reserves, makes way, and links. `entry` says whether a place of its own is needed.
+    ///
+    /// # Errors
+    ///
+    /// The key, when the value was not stored; counted as a rejection.
+    pub(crate) fn store_new(
+        &self,
+        hash: u64,
+        key: K,
+        value: V,
+        cost: u8,
+        freshness: Option<Freshness<'_>>,
+        entry: bool,
+    ) -> Result<(), Unstored<K>> {
+        let tenant = &*self.tenant;
+        let heap = (self.ops.heap)(&key, &value);
+        let too_large = heap.saturating_add(Store::<K, V>::SLOT_BYTES) > tenant.largest();
+        let grant = if too_large { None } else { tenant.reserve(heap, entry) };
+        let Some(grant) = grant else {
+            tenant.card.tally.add(Count::Rejections, 1);
+            return Err(Unstored { key });
+        };
+        let entry = Entry { hash, key, value, heap, cost, deadline: self.deadline() };
+        match self.link(entry, freshness, grant) {
+            Ok(()) => Ok(()),
+            Err(entry) => {
+                tenant.card.tally.add(Count::Rejections, 1);
+                Err(Unstored { key: entry.key })
+            }
+        }
+    }
+
+    /// Links an entry, making way for the growth of tables and pages.
+    fn link(
+        &self,
+        mut entry: Entry<K, V>,
+        freshness: Option<Freshness<'_>>,
+        grant: Grant<'_>,
+    ) -> Result<(), Entry<K, V>> {
+        let tenant = &*self.tenant;
+        let reservation = &tenant.card.reservation;
+        let mut effort = super::tenant::Effort::default();
+        let hash = entry.hash;
+        loop {
+            let moment = tenant.moment();
+            let eq = |a: &K, b: &K| (self.ops.eq)(a, b);
+            match self.store.link(entry, freshness, eq, moment, reservation, tenant.card.ceiling) {
+                Linked::Done(replaced) => {
+                    grant.keep(replaced.is_none());
+                    tenant.offer(self.store.credit_beside(hash));
+                    if let Some(replaced) = replaced {
+                        reservation.shrink(replaced.heap);
+                        tenant.card.tally.add(Count::Replacements, 1);
+                    }
+                    return Ok(());
+                }
+                Linked::Not(back, NotLinked::NoRoom(refused)) => {
+                    if effort.note(tenant.make_way(refused)).is_none() {
+                        return Err(back);
+                    }
+                    entry = back;
+                }
+                Linked::Stale(back) | Linked::Not(back, NotLinked::Exhausted | NotLinked::Present) => {
+                    return Err(back);
+                }
+            }
+        }
+    }
+
+    fn deadline(&self) -> Nanos {
+        match self.tenant.ttl {
+            Some(ttl) => self.tenant.core.now().saturating_add(nanos(ttl)),
+            None => NEVER,
+        }
+    }
+}
+
+impl<K, V> Instance for Core<K, V> {
+    fn credit(&self) -> f64 {
+        self.store.credit()
+    }
+
+    fn next_victim(&self) -> Option<(f64, f64)> {
+        self.store.next_victim()
+    }
+
+    fn evict(&self, tenant: &CacheTenant, wanted: Wanted) -> Evicted {
+        let reservation = &tenant.card.reservation;
+        let before = reservation.spent();
+        let removed = self.store.evict(tenant.moment(), wanted, reservation);
+        let mut heap = 0;
+        let mut evicted = Evicted::default();
+        for victim in &removed {
+            evicted.entries += 1;
+            evicted.credit = victim.credit;
+            heap += victim.heap;
+            tenant.release(victim.heap);
+        }
+        // Others may grow and shrink meanwhile; the heap bytes are ours for certain.
+        evicted.bytes = before.saturating_sub(reservation.spent()).max(heap);
+        evicted
+        // `removed` drops here, with no lock held.
+    }
+
+    fn expire(&self, tenant: &CacheTenant, now: Nanos) -> Evicted {
+        let mut expired = Evicted::default();
+        self.store.expire(now, &tenant.card.reservation, |removed: Removed<K, V>| {
+            expired.entries += 1;
+            expired.bytes += removed.heap;
+            tenant.release(removed.heap);
+        });
+        expired
+    }
+
+    fn clear(&self, tenant: &CacheTenant) {
+        self.store.advance_all();
+        self.flights.supersede_all();
+        let mut cleared = 0;
+        self.store.drain(&tenant.card.reservation, |removed: Removed<K, V>| {
+            cleared += 1;
+            tenant.release(removed.heap);
+        });
+        tenant.card.tally.add(Count::Invalidations, cleared);
+    }
+
+    fn set_mode(&self, mode: Mode) {
+        self.mode.store(mode as u8, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,316 @@
+//! The cache that people hold: look-ups, inserts, loads and invalidation over a store, under a tenant.
+//!
+//! Not here: how entries lie (store), whom to evict (policy), who pays (tenant), who computes (flight).
+
+mod builder;
+mod instance;
+mod load;
+mod tenant;
+
+pub use builder::{BuildError, Builder};
+pub use load::{load, probe, try_load};
+
+pub(crate) use builder::Options;
+pub(crate) use instance::{Core, Ops};
+pub(crate) use tenant::{CacheTenant, Instance};
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::key::{Lookup, hash_of};
+use crate::stats::{Count, TenantStats};
+use crate::store::Probe;
+
+/// A cache under a shared budget. Cloning gives another handle to the same cache.
+///
+/// `get` and the like take a [`Lookup`]: a reference to the key or to anything it borrows as
+/// (`cache.get("a")` with `String` keys), a number by value, or a tuple of such for tuple keys.
+///
+/// # Locking
+///
+/// A hit takes one shard's lock shared; inserts and invalidations take it exclusive, never two at a time.
+/// Under it run the key's `Hash` and `Eq` and the value's `Clone`: these must not use the same cache.
+/// Loaders, weighers and the drop of evicted values run outside all locks, and may.
+///
+/// # Examples
+///
+/// ```
+/// use larder_runtime::{Cache, Domain, Policy};
+///
+/// let domain = Domain::builder().limit_bytes(1 << 20).manual().build();
+/// let lengths = Cache::<String, usize>::builder("lengths").policy(Policy::Lru).build_in(&domain)?;
+/// assert_eq!(lengths.get_or_insert_ref("four", str::len), 4);
+/// assert_eq!(lengths.get("four"), Some(4));
+/// # Ok::<(), larder_runtime::BuildError>(())
+/// ```
+pub struct Cache<K, V> {
+    core: Arc<Core<K, V>>,
+}
+
+impl<K, V> Cache<K, V> {
+    pub(crate) fn from_core(core: Arc<Core<K, V>>) -> Self {
+        Self { core }
+    }
+
+    /// Removes every entry. Loads that are running do not store what they compute, and a call that starts
+    /// after this returns sees nothing from before.
+    pub fn clear(&self) {
+        self.core.clear(&self.core.tenant);
+        self.core.tenant.card.reservation.release_credit();
+    }
+
+    /// How many entries there are; some may be expired and not swept yet.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.core.store.len()
+    }
+
+    /// Whether there are no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes charged to the budget: keys, values, tables and bookkeeping. For a generic annotated
+    /// function, of all its instances together.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.core.tenant.card.reservation.spent()
+    }
+
+    /// The counters and figures of this cache; for a generic annotated function, of all its instances
+    /// together.
+    #[must_use]
+    pub fn stats(&self) -> TenantStats {
+        crate::tenant::stats_of(&*self.core.tenant, self.core.tenant.core.ledger.limit())
+    }
+
+    /// The name it was given, made unique.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.core.tenant.card.name
+    }
+}
+
+impl<K, V> Cache<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// Configures a cache. The name appears in stats; a second cache of the same name gets `#2`.
+    pub fn builder(name: impl Into<String>) -> Builder<K, V> {
+        Builder::new(name.into())
+    }
+
+    /// A clone of the value, if it is there and not expired. Counts as a hit or a miss.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, key: impl Lookup<K>) -> Option<V> {
+        let hash = hash_of(|state| key.hash(state));
+        self.core.get(hash, |stored| key.eq(stored), V::clone)
+    }
+
+    /// Like [`get`](Self::get), but without a trace: neither counted nor noted by the policy.
+    #[must_use]
+    pub fn peek(&self, key: impl Lookup<K>) -> Option<V> {
+        let hash = hash_of(|state| key.hash(state));
+        self.core.peek(hash, |stored| key.eq(stored), V::clone)
+    }
+
+    /// Stores a value, over an older one with an equal key.
+    ///
+    /// The value is not stored, and counted as a rejection, when it is larger than the cache's own bound or
+    /// the whole budget, or when nothing could make way for it in time. An older value of the key is gone
+    /// in any case. A load of the key that is running meanwhile does not overwrite it.
+    pub fn insert(&self, key: K, value: V) {
+        let hash = hash_of(|state| key.hash(state));
+        self.core.insert(hash, key, value);
+    }
+
+    /// The value of `key`; computed by `load`, and stored, if it is not there.
+    ///
+    /// Concurrent callers of one missing key wait for one computation. What a load that calls this cache
+    /// for its own key would wait for is itself: it runs again instead.
+    ///
+    /// # Panics
+    ///
+    /// When `load` does: nothing is stored, and one of the waiting callers runs its own.
+    pub fn get_or_insert_with(&self, key: K, load: impl FnOnce() -> V) -> V {
+        let hash = hash_of(|state| key.hash(state));
+        match self.core.get(hash, |stored| *stored == key, V::clone) {
+            Some(value) => value,
+            None => self.core.load(hash, key, load),
+        }
+    }
+
+    /// [`get_or_insert_with`](Self::get_or_insert_with) for a borrowed key: a hit builds no owned one.
+    pub fn get_or_insert_ref<Q>(&self, key: &Q, load: impl FnOnce(&Q) -> V) -> V
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        let hash = hash_of(|state| key.hash(state));
+        match self.core.get(hash, |stored| stored.borrow() == key, V::clone) {
+            Some(value) => value,
+            None => self.core.load(hash, key.to_owned(), || load(key)),
+        }
+    }
+
+    /// [`get_or_insert_with`](Self::get_or_insert_with) for a load that can fail.
+    ///
+    /// # Errors
+    ///
+    /// What `load` returned. An error is not stored, and not shared: each waiting caller runs its own load.
+    pub fn try_get_or_insert_with<E>(&self, key: K, load: impl FnOnce() -> Result<V, E>) -> Result<V, E> {
+        let hash = hash_of(|state| key.hash(state));
+        match self.core.get(hash, |stored| *stored == key, V::clone) {
+            Some(value) => Ok(value),
+            None => self.core.try_load(hash, key, load),
+        }
+    }
+
+    /// Removes the entry of this key; `true` if there was one.
+    ///
+    /// A load of the key that is running does not store what it computes, and a call that starts after this
+    /// returns never sees a value from before.
+    pub fn invalidate(&self, key: impl Lookup<K>) -> bool {
+        let hash = hash_of(|state| key.hash(state));
+        self.core.invalidate(hash, |stored| key.eq(stored))
+    }
+
+    /// Whether the key is there and not expired; leaves no trace.
+    #[must_use]
+    pub fn contains(&self, key: impl Lookup<K>) -> bool {
+        let hash = hash_of(|state| key.hash(state));
+        self.core.peek(hash, |stored| key.eq(stored), |_| ()).is_some()
+    }
+}
+
+impl<K, V> Clone for Cache<K, V> {
+    fn clone(&self) -> Self {
+        Self { core: Arc::clone(&self.core) }
+    }
+}
+
+impl<K, V> fmt::Debug for Cache<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("name", &self.name())
+            .field("len", &self.len())
+            .field("weight", &self.weight())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Nothing of a panicking user's code is left half done in a cache: see [`Cache`]'s section on locking.
+impl<K, V> std::panic::UnwindSafe for Cache<K, V> {}
+impl<K, V> std::panic::RefUnwindSafe for Cache<K, V> {}
+
+impl<K, V> Core<K, V> {
+    /// A hit on this path takes one shared lock and writes at most the slot's touch word and the thread's
+    /// own counters.
+    #[inline]
+    pub(crate) fn get(
+        &self,
+        hash: u64,
+        mut eq: impl FnMut(&K) -> bool,
+        clone: impl FnOnce(&V) -> V,
+    ) -> Option<V> {
+        if self.is_bypassed() {
+            return None;
+        }
+        match self.store.get(hash, &mut eq, || self.tenant.core.now(), clone) {
+            Probe::Hit(value, cost) => {
+                self.tenant.card.tally.hit(crate::cost::decode(cost));
+                Some(value)
+            }
+            Probe::Absent => {
+                self.tenant.card.tally.miss();
+                None
+            }
+            Probe::Expired => {
+                self.tenant.card.tally.miss();
+                self.drop_expired(hash, eq);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn peek<R>(
+        &self,
+        hash: u64,
+        eq: impl FnMut(&K) -> bool,
+        take: impl FnOnce(&V) -> R,
+    ) -> Option<R> {
+        if self.is_bypassed() {
+            return None;
+        }
+        self.store.peek(hash, eq, || self.tenant.core.now(), take)
+    }
+
+    #[cold]
+    fn drop_expired(&self, hash: u64, eq: impl FnMut(&K) -> bool) {
+        let now = self.tenant.core.now();
+        let removed = self.store.remove_expired(hash, eq, now, &self.tenant.card.reservation);
+        if let Some(removed) = removed {
+            self.tenant.release(removed.heap);
+            self.tenant.card.tally.add(Count::Expirations, 1);
+        }
+    }
+
+    pub(crate) fn insert(&self, hash: u64, key: K, value: V) {
+        if self.is_bypassed() {
+            return;
+        }
+        // A load in flight must not put an older value over this one.
+        self.flights.supersede(hash, |stored| (self.ops.eq)(stored, &key));
+        let cost = match &self.ops.cost {
+            Some(cost) => crate::cost::encode(crate::time::nanos(cost(&key, &value))),
+            None => self.tenant.costs.current(),
+        };
+        // While the cache is full, an insert that only overwrites must not push somebody out first.
+        let same = |stored: &K| (self.ops.eq)(stored, &key);
+        let overwrites = self.tenant.is_full() && self.store.peek(hash, same, || 0, |_| ()).is_some();
+        let stored = self.store_new(hash, key, value, cost, None, !overwrites);
+        if let Err(unstored) = stored {
+            // The older value would be wrong from now on.
+            self.invalidate_quietly(hash, |stored| (self.ops.eq)(stored, &unstored.key));
+        }
+    }
+
+    pub(crate) fn invalidate(&self, hash: u64, eq: impl Fn(&K) -> bool) -> bool {
+        let removed = self.invalidate_quietly(hash, eq);
+        self.tenant.card.tally.add(Count::Invalidations, u64::from(removed));
+        removed
+    }
+
+    /// The order matters. First the generation, so that what was computed before is not linked after; then
+    /// the flight, so that nobody joins it any more; then the entry.
+    fn invalidate_quietly(&self, hash: u64, eq: impl Fn(&K) -> bool) -> bool {
+        self.store.advance(hash);
+        self.flights.supersede(hash, &eq);
+        match self.store.remove(hash, &eq, &self.tenant.card.reservation) {
+            Some(removed) => {
+                self.tenant.release(removed.heap);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// Compares keys.
+pub(crate) type EqOf<K> = Box<dyn Fn(&K, &K) -> bool + Send + Sync>;
+/// Weighs a key and a value together, in bytes.
+pub(crate) type WeightOf<K, V> = Box<dyn Fn(&K, &V) -> u64 + Send + Sync>;
+/// Says what a miss costs.
+pub(crate) type CostOf<K, V> = Box<dyn Fn(&K, &V) -> Duration + Send + Sync>;
+
+#[cfg(all(test, not(larder_shuttle)))]
+mod tests;
+
+#[cfg(all(test, larder_shuttle))]
+mod models;

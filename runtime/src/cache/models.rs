@@ -1,0 +1,127 @@
+//! Whole caches under controlled schedules: loads, invalidation and a full budget at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use shuttle::thread;
+
+use super::Cache;
+use crate::models::check;
+use crate::{Domain, ManualClock};
+
+fn domain(limit: u64) -> Domain {
+    Domain::builder().limit_bytes(limit).clock(ManualClock::new()).manual().build()
+}
+
+#[test]
+fn one_cold_key_is_computed_once() {
+    check(|| {
+        let domain = domain(1 << 20);
+        let cache = Cache::<u64, u64>::builder("cold").max_entries(8).build_in(&domain).unwrap();
+        let runs = Arc::new(AtomicU64::new(0));
+        let threads: Vec<_> = (0..3)
+            .map(|_| {
+                let (cache, runs) = (cache.clone(), Arc::clone(&runs));
+                thread::spawn(move || cache.get_or_insert_with(1, || runs.fetch_add(1, Ordering::SeqCst) + 10))
+            })
+            .collect();
+        for thread in threads {
+            assert_eq!(thread.join().unwrap(), 10);
+        }
+        assert_eq!(runs.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn a_call_after_invalidate_never_sees_the_old_value() {
+    check(|| {
+        let domain = domain(1 << 20);
+        let cache = Cache::<u64, u64>::builder("fresh").max_entries(8).build_in(&domain).unwrap();
+        let source = Arc::new(AtomicU64::new(1));
+        let reader = {
+            let (cache, source) = (cache.clone(), Arc::clone(&source));
+            thread::spawn(move || {
+                cache.get_or_insert_with(1, || {
+                    let value = source.load(Ordering::SeqCst);
+                    thread::yield_now();
+                    value
+                });
+            })
+        };
+        source.store(2, Ordering::SeqCst);
+        cache.invalidate(1);
+        assert_eq!(cache.get_or_insert_with(1, || source.load(Ordering::SeqCst)), 2);
+        reader.join().unwrap();
+        assert_eq!(cache.get_or_insert_with(1, || 3), 2);
+    });
+}
+
+#[test]
+fn a_write_during_a_load_wins() {
+    check(|| {
+        let domain = domain(1 << 20);
+        let cache = Cache::<u64, u64>::builder("written").max_entries(8).build_in(&domain).unwrap();
+        let reader = {
+            let cache = cache.clone();
+            thread::spawn(move || {
+                cache.get_or_insert_with(1, || {
+                    thread::yield_now();
+                    1
+                });
+            })
+        };
+        cache.insert(1, 2);
+        assert_eq!(cache.get(1), Some(2));
+        reader.join().unwrap();
+        assert_eq!(cache.get(1), Some(2));
+    });
+}
+
+#[test]
+fn a_full_budget_is_never_passed() {
+    check(|| {
+        let domain = Arc::new(domain(6_000));
+        let build = |name| Cache::<u64, Vec<u8>>::builder(name).max_entries(64).build_in(&domain).unwrap();
+        let threads: Vec<_> = [build("a"), build("b")]
+            .into_iter()
+            .map(|cache| {
+                let domain = Arc::clone(&domain);
+                thread::spawn(move || {
+                    for key in 0..4 {
+                        cache.insert(key, vec![0; 1200]);
+                        assert!(domain.budget().used() <= 6_000);
+                    }
+                    cache
+                })
+            })
+            .collect();
+        let caches: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        for cache in &caches {
+            assert_eq!(cache.core.store.validate(), cache.weight());
+        }
+        let held: u64 = domain.stats().tenants.iter().map(|tenant| tenant.reserved).sum();
+        assert_eq!(held, domain.budget().used());
+    });
+}
+
+#[test]
+fn a_trim_beside_inserts_keeps_the_books() {
+    check(|| {
+        let domain = Arc::new(domain(1 << 16));
+        let cache = Cache::<u64, Vec<u8>>::builder("trimmed").max_entries(64).build_in(&domain).unwrap();
+        let writer = {
+            let cache = cache.clone();
+            thread::spawn(move || {
+                for key in 0..4 {
+                    cache.insert(key % 3, vec![0; 500]);
+                }
+            })
+        };
+        let _ = domain.trim(1000);
+        cache.invalidate(1);
+        let _ = domain.trim(u64::MAX);
+        writer.join().unwrap();
+        assert_eq!(cache.core.store.validate(), cache.weight());
+        assert_eq!(cache.core.tenant.entries(), cache.len() as u64);
+    });
+}

@@ -1,0 +1,338 @@
+//! A cache as a tenant: its bounds, its part of the budget, and the instances that share both.
+//!
+//! A run-time cache has one instance. An annotated generic function has one for each set of types it was
+//! called with; all of them are one tenant, with one ceiling, one price and one row in the stats.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use crate::budget::Refused;
+use crate::cost::Median;
+use crate::domain::DomainCore;
+use crate::policy::Policy;
+use crate::stats::{Count, TenantStats};
+use crate::store::{Moment, Wanted};
+use crate::sync::{AtomicU64, Ordering, RwLock};
+use crate::tenant::{Card, Mode, Tenant};
+use crate::time::Nanos;
+
+/// After so many attempts that freed nothing, a value goes back to its caller unstored.
+const FUTILE: u32 = 8;
+/// Attempts in all: others may take each time what we freed.
+const ATTEMPTS: u32 = 256;
+
+/// One cache of a tenant, whatever its types.
+pub(crate) trait Instance {
+    /// The lowest credit among its next victims; infinite when empty.
+    fn credit(&self) -> f64;
+
+    /// What each byte of its next victim saves, in nanoseconds of compute, and that victim's credit.
+    fn next_victim(&self) -> Option<(f64, f64)>;
+
+    /// Evicts what is wanted, at least one entry if one may go.
+    fn evict(&self, tenant: &CacheTenant, wanted: Wanted) -> Evicted;
+
+    /// Takes out what is expired by `now`; returns the number of entries and their bytes.
+    fn expire(&self, tenant: &CacheTenant, now: Nanos) -> Evicted;
+
+    /// Takes everything out.
+    fn clear(&self, tenant: &CacheTenant);
+
+    fn set_mode(&self, mode: Mode);
+}
+
+/// What an eviction took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Evicted {
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+    /// The credit of the last victim.
+    pub(crate) credit: f64,
+}
+
+/// The bounds and books that the instances of one cache share.
+pub(crate) struct CacheTenant {
+    pub(crate) card: Arc<Card>,
+    pub(crate) core: Arc<DomainCore>,
+    pub(crate) policy: Policy,
+    max_entries: u64,
+    /// Entries linked or about to be; never above `max_entries` but while an overwritten key settles.
+    entries: AtomicU64,
+    /// Bits of how far evictions for the tenant's own bound have aged it beyond the domain's inflation.
+    /// Prices are published without it, so that they compare.
+    lead: AtomicU64,
+    pub(crate) costs: Median,
+    pub(crate) ttl: Option<Duration>,
+    instances: RwLock<Vec<Weak<dyn Instance + Send + Sync>>>,
+}
+
+impl CacheTenant {
+    pub(crate) fn new(
+        core: &Arc<DomainCore>,
+        card: Arc<Card>,
+        policy: Policy,
+        max_entries: Option<u64>,
+        ttl: Option<Duration>,
+    ) -> Arc<Self> {
+        let tenant = Arc::new(Self {
+            card: Arc::clone(&card),
+            core: Arc::clone(core),
+            policy,
+            max_entries: max_entries.unwrap_or(u64::MAX),
+            entries: AtomicU64::new(0),
+            lead: AtomicU64::new(0.0_f64.to_bits()),
+            costs: Median::default(),
+            ttl,
+            instances: RwLock::new(Vec::new()),
+        });
+        let weak: Weak<Self> = Arc::downgrade(&tenant);
+        core.admit(card, weak);
+        tenant
+    }
+
+    /// Adds an instance; it hears of mode changes from now on.
+    pub(crate) fn adopt(&self, instance: &Arc<dyn Instance + Send + Sync>) {
+        let mut instances = self.instances.write();
+        instances.retain(|instance| instance.strong_count() > 0);
+        instances.push(Arc::downgrade(instance));
+        drop(instances);
+        instance.set_mode(self.core.mode());
+    }
+
+    /// The time, where entries expire; where they do not, no clock is read.
+    pub(crate) fn now(&self) -> Nanos {
+        if self.ttl.is_some() { self.core.now() } else { 0 }
+    }
+
+    pub(crate) fn entries(&self) -> u64 {
+        self.entries.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.entries() >= self.max_entries
+    }
+
+    /// The most bytes one entry could ever take here.
+    pub(crate) fn largest(&self) -> u64 {
+        self.card.ceiling.min(self.core.ledger.limit())
+    }
+
+    /// What ranks depend on now. The store fills in its own tick.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment { policy: self.policy, tick: 0, inflation: self.level() + self.lead() }
+    }
+
+    /// The domain's inflation on this tenant's scale.
+    fn level(&self) -> f64 {
+        self.core.inflation() / self.card.priority
+    }
+
+    fn lead(&self) -> f64 {
+        f64::from_bits(self.lead.load(Ordering::Relaxed))
+    }
+
+    /// What a credit of ours is worth on the domain's scale.
+    fn price(&self, credit: f64) -> f64 {
+        if credit == f64::INFINITY { credit } else { (credit - self.lead()).max(0.0) * self.card.priority }
+    }
+
+    /// A new entry may be the cheapest now.
+    pub(crate) fn offer(&self, credit: f64) {
+        self.card.publish_lower(self.price(credit));
+    }
+
+    fn publish(&self) {
+        let credits = self.live().into_iter().map(|instance| instance.credit());
+        self.card.publish(self.price(credits.fold(f64::INFINITY, f64::min)));
+    }
+
+    /// Handles, because what they evict is dropped before they return, and a user's `Drop` may call a new
+    /// instance into being. Nearly always there is one.
+    fn live(&self) -> SmallVec<[Arc<dyn Instance + Send + Sync>; 1]> {
+        self.instances.read().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Reserves `heap` bytes and, with `entry`, a place among the entries, evicting what is worth least.
+    /// `None` when nothing could make way in time; nothing has been reserved then.
+    pub(crate) fn reserve(&self, heap: u64, entry: bool) -> Option<Grant<'_>> {
+        let mut grant = Grant { tenant: self, heap: 0, entries: 0 };
+        let mut effort = Effort::default();
+        while entry && !self.try_count() {
+            let freed = self.evict_own(0);
+            effort.note(freed.entries)?;
+        }
+        grant.entries = u64::from(entry);
+        while let Err(refused) = self.card.reservation.try_grow(heap, self.card.ceiling) {
+            effort.note(self.make_way(refused))?;
+        }
+        grant.heap = heap;
+        Some(grant)
+    }
+
+    /// Evicts for one refusal; returns how much gave way.
+    pub(crate) fn make_way(&self, refused: Refused) -> u64 {
+        match refused {
+            Refused::Ceiling { over } => {
+                let evicted = self.evict_own(over);
+                evicted.entries.max(evicted.bytes)
+            }
+            Refused::Budget { short } => self.core.relief().make_room(&self.core, &self.card, short),
+        }
+    }
+
+    fn try_count(&self) -> bool {
+        self.entries
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |entries| {
+                (entries < self.max_entries).then_some(entries + 1)
+            })
+            .is_ok()
+    }
+
+    /// Evicts for the tenant's own bound. What stays has aged by what went.
+    fn evict_own(&self, bytes: u64) -> Evicted {
+        let evicted = self.evict(Wanted { bytes, most: u64::MAX, patient: true });
+        if evicted.entries > 0 && self.policy.ages_by_eviction() {
+            let lead = evicted.credit - self.level();
+            if lead > self.lead() {
+                self.lead.store(lead.to_bits(), Ordering::Relaxed);
+            }
+        }
+        self.card.tally.add(Count::Evictions, evicted.entries);
+        self.publish();
+        evicted
+    }
+
+    fn evict(&self, wanted: Wanted) -> Evicted {
+        let mut instances = self.live();
+        instances.sort_by(|a, b| a.credit().total_cmp(&b.credit()));
+        let evicted = instances.iter().map(|instance| instance.evict(self, wanted));
+        evicted.into_iter().find(|evicted| evicted.entries > 0).unwrap_or_default()
+    }
+
+    /// An entry left: its heap bytes and its place are free.
+    pub(crate) fn release(&self, heap: u64) {
+        self.entries.fetch_sub(1, Ordering::AcqRel);
+        self.card.reservation.shrink(heap);
+    }
+}
+
+impl Drop for CacheTenant {
+    /// The card stays on the domain's list until the next tenant comes; its bytes must not.
+    fn drop(&mut self) {
+        self.card.publish(f64::INFINITY);
+        self.card.reservation.close();
+    }
+}
+
+/// Counts attempts to make room, so that an insert ends.
+#[derive(Default)]
+pub(crate) struct Effort {
+    futile: u32,
+    attempts: u32,
+}
+
+impl Effort {
+    /// Notes an attempt that freed this much; `None` when it is time to give up.
+    pub(crate) fn note(&mut self, freed: u64) -> Option<()> {
+        self.attempts += 1;
+        self.futile += u32::from(freed == 0);
+        (self.futile < FUTILE && self.attempts < ATTEMPTS).then_some(())
+    }
+}
+
+/// Bytes and a place reserved for an entry that is on its way; given back unless it arrives.
+#[must_use]
+pub(crate) struct Grant<'a> {
+    tenant: &'a CacheTenant,
+    heap: u64,
+    entries: u64,
+}
+
+impl Grant<'_> {
+    /// The entry is in: what was reserved is its own now. `new` says that it took a place of its own.
+    pub(crate) fn keep(mut self, new: bool) {
+        let tenant = self.tenant;
+        match (new, self.entries) {
+            // It was meant to overwrite an entry that left meanwhile.
+            (true, 0) => drop(tenant.entries.fetch_add(1, Ordering::AcqRel)),
+            (false, 1) => drop(tenant.entries.fetch_sub(1, Ordering::AcqRel)),
+            _ => {}
+        }
+        self.heap = 0;
+        self.entries = 0;
+    }
+}
+
+impl Drop for Grant<'_> {
+    fn drop(&mut self) {
+        self.tenant.entries.fetch_sub(self.entries, Ordering::AcqRel);
+        self.tenant.card.reservation.shrink(self.heap);
+    }
+}
+
+impl Tenant for CacheTenant {
+    fn card(&self) -> &Card {
+        &self.card
+    }
+
+    fn reclaim(&self, bytes: u64, own: bool) -> u64 {
+        // The floor protects from others, not from the tenant's own needs.
+        let most = if own { u64::MAX } else { self.card.reclaimable() };
+        let evicted = self.evict(Wanted { bytes: bytes.min(most), most, patient: own });
+        if evicted.entries > 0 {
+            self.core.raise_inflation(self.price(evicted.credit));
+            let count = if own { Count::Evictions } else { Count::Reclaims };
+            self.card.tally.add(count, evicted.entries);
+        }
+        self.publish();
+        evicted.bytes.max(evicted.entries)
+    }
+
+    fn sweep(&self, now: Nanos) -> u64 {
+        if self.ttl.is_none() {
+            return 0;
+        }
+        let mut bytes = 0;
+        for instance in self.live() {
+            let expired = instance.expire(self, now);
+            self.card.tally.add(Count::Expirations, expired.entries);
+            bytes += expired.bytes;
+        }
+        self.publish();
+        bytes
+    }
+
+    fn drop_idle(&self) -> u64 {
+        0
+    }
+
+    fn clear(&self) {
+        for instance in self.live() {
+            instance.clear(self);
+        }
+        self.publish();
+        self.card.reservation.release_credit();
+    }
+
+    fn set_mode(&self, mode: Mode) {
+        for instance in self.live() {
+            instance.set_mode(mode);
+        }
+    }
+
+    fn marginal(&self) -> f64 {
+        let victims = self.live().into_iter().filter_map(|instance| instance.next_victim());
+        let cheapest = victims.min_by(|(_, a), (_, b)| a.total_cmp(b));
+        cheapest.map_or(0.0, |(density, _)| density * self.card.priority)
+    }
+
+    fn stats(&self) -> TenantStats {
+        let mut stats = TenantStats::empty(self.card.name.clone(), self.card.kind);
+        stats.policy = Some(self.policy);
+        stats.entries = self.entries();
+        stats.max_entries = (self.max_entries < u64::MAX).then_some(self.max_entries);
+        stats
+    }
+}

@@ -1,0 +1,103 @@
+//! Behaviour that needs a look inside; what the public interface shows is tested outside the crate.
+
+use std::time::Duration;
+
+use super::Cache;
+use crate::{Domain, ManualClock, Policy};
+
+fn domain(limit: u64) -> (Domain, ManualClock) {
+    let clock = ManualClock::new();
+    let domain = Domain::builder().limit_bytes(limit).clock(clock.clone()).manual().build();
+    (domain, clock)
+}
+
+/// What the tenant was charged is what its structure accounts for.
+fn check<K, V>(cache: &Cache<K, V>) {
+    assert_eq!(cache.core.store.validate(), cache.weight());
+    assert_eq!(cache.core.tenant.entries(), cache.len() as u64);
+}
+
+#[test]
+fn the_books_agree_after_every_kind_of_operation() {
+    let (domain, clock) = domain(1 << 20);
+    let cache = Cache::<u64, Vec<u8>>::builder("mixed")
+        .max_entries(300)
+        .ttl(Duration::from_secs(10))
+        .build_in(&domain)
+        .unwrap();
+    let mut random = 7_u64;
+    for step in 0..20_000_u64 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let key = (random >> 33) % 500;
+        match (random >> 20) % 10 {
+            0..=4 => drop(cache.get_or_insert_with(key, || vec![0; (random >> 40) as usize % 2000])),
+            5 | 6 => cache.insert(key, vec![1; (random >> 40) as usize % 5000]),
+            7 => drop(cache.get(key)),
+            8 => drop(cache.invalidate(key)),
+            _ => clock.advance(Duration::from_millis(20)),
+        }
+        if step % 500 == 0 {
+            domain.tick();
+            check(&cache);
+        }
+        if step % 3000 == 0 {
+            let _ = domain.trim(100_000);
+            check(&cache);
+        }
+        assert!(domain.budget().used() <= domain.budget().limit());
+    }
+    cache.clear();
+    check(&cache);
+    assert_eq!(domain.budget().used(), cache.weight());
+}
+
+#[test]
+fn clearing_gives_every_byte_back() {
+    let (domain, _) = domain(64 << 20);
+    let cache = Cache::<u64, String>::builder("strings").build_in(&domain).unwrap();
+    for key in 0..10_000 {
+        cache.insert(key, format!("value {key}"));
+    }
+    assert!(cache.weight() > 10_000 * 40);
+    cache.clear();
+    assert_eq!((cache.len(), cache.weight(), domain.budget().used()), (0, 0, 0));
+}
+
+#[test]
+fn flat_values_give_bytes_back_when_reclaimed() {
+    let (domain, _) = domain(64 << 20);
+    let cache = Cache::<u64, u64>::builder("flat").build_in(&domain).unwrap();
+    for key in 0..100_000 {
+        cache.insert(key, key);
+    }
+    let before = domain.budget().used();
+    let trimmed = domain.trim(before / 2);
+    check(&cache);
+    assert!(trimmed.freed >= before / 2, "{trimmed:?} of {before}");
+    assert!(cache.len() > 20_000, "{} entries left", cache.len());
+}
+
+#[test]
+fn max_entries_is_exact_under_every_policy() {
+    for policy in Policy::ALL {
+        let (domain, _) = domain(1 << 20);
+        let cache = Cache::<u32, u32>::builder("four").policy(policy).max_entries(4).build_in(&domain).unwrap();
+        for key in 0..1000 {
+            cache.insert(key % 17, key);
+            assert!(cache.len() <= 4);
+            check(&cache);
+        }
+        assert_eq!(cache.len(), 4);
+    }
+}
+
+#[test]
+fn a_dropped_cache_leaves_the_budget() {
+    let (domain, _) = domain(1 << 20);
+    let cache = Cache::<u32, u32>::builder("gone").build_in(&domain).unwrap();
+    cache.insert(1, 1);
+    assert!(domain.budget().used() > 0);
+    drop(cache);
+    assert_eq!(domain.budget().used(), 0);
+    assert!(domain.stats().tenants.is_empty());
+}

@@ -1,0 +1,97 @@
+//! Building a domain: limit, clock, pressure source, and whether it may have a thread.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Coordinator;
+use crate::domain::{Domain, DomainCore};
+use crate::monitor::system;
+use crate::pressure::{PressureSource, Watermarks};
+use crate::sync::{AtomicBool, Mutex};
+use crate::time::Clock;
+use crate::worker::Worker;
+
+/// How often a domain's thread looks at memory when nothing presses.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(30);
+
+/// Configures a [`Domain`]; made by [`Domain::builder`].
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct DomainBuilder {
+    limit: Option<u64>,
+    clock: Clock,
+    source: Option<Box<dyn PressureSource>>,
+    watermarks: Watermarks,
+    interval: Duration,
+    manual: bool,
+}
+
+impl Domain {
+    /// Configures a domain: by default 500 MB, at most a quarter of what the machine or container has, the
+    /// real clock, no pressure source, and a background thread that starts with the first tenant.
+    pub fn builder() -> DomainBuilder {
+        DomainBuilder {
+            limit: None,
+            clock: Clock::real(),
+            source: None,
+            watermarks: Watermarks::default(),
+            interval: INTERVAL,
+            manual: false,
+        }
+    }
+}
+
+impl DomainBuilder {
+    /// The budget, in bytes. 0 stores nothing.
+    pub fn limit_bytes(mut self, bytes: u64) -> Self {
+        self.limit = Some(bytes);
+        self
+    }
+
+    /// Where the domain reads the time; a [`ManualClock`](crate::ManualClock) for tests.
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = clock.into();
+        self
+    }
+
+    /// Who says how full memory is.
+    pub fn pressure(mut self, source: impl PressureSource + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+
+    /// At which fullness the domain shrinks, and at which it drops what it can.
+    pub fn watermarks(mut self, watermarks: Watermarks) -> Self {
+        self.watermarks = watermarks;
+        self
+    }
+
+    /// How often the background thread looks; more often when memory is fuller.
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// No background thread: [`Domain::tick`] does its work when you call it.
+    pub fn manual(mut self) -> Self {
+        self.manual = true;
+        self
+    }
+
+    /// Builds the domain.
+    #[must_use]
+    pub fn build(self) -> Domain {
+        let limit = self.limit.unwrap_or_else(system::default_budget);
+        let coordinator = Coordinator {
+            source: self.source,
+            watermarks: self.watermarks,
+            interval: self.interval,
+            manual: self.manual,
+            last: Mutex::new(None),
+            acting: AtomicBool::new(false),
+            worker: Worker::default(),
+        };
+        let core: Arc<DomainCore> = DomainCore::new(limit, self.clock, Box::new(coordinator));
+        Domain::from_core(core)
+    }
+}

@@ -1,0 +1,105 @@
+//! What a miss costs, in one byte: eighths of an octave above a microsecond.
+//!
+//! One noisy measurement must not decide for long: costs are clamped to a sixteenth up to sixteen times the
+//! tenant's running median, so that a body which once stalled does not make its value immortal.
+
+use crate::sync::{AtomicU32, Ordering};
+
+/// The cheapest cost that is told apart: 1 us, in nanoseconds.
+const FLOOR: u64 = 1000;
+/// Steps for each doubling.
+const STEPS: f64 = 8.0;
+/// Four octaves: a factor of sixteen.
+const REACH: u32 = 4 * STEPS as u32;
+
+/// 1000 x 2^(i/8), rounded.
+const EIGHTHS: [u64; 8] = [1000, 1091, 1189, 1297, 1414, 1542, 1682, 1834];
+
+/// The byte for a cost in nanoseconds; below 1 us it is 0, above 50 minutes 255.
+pub(crate) fn encode(nanos: u64) -> u8 {
+    if nanos <= FLOOR {
+        return 0;
+    }
+    let octaves = (nanos as f64 / FLOOR as f64).log2();
+    (octaves * STEPS).round().min(255.0) as u8
+}
+
+/// The nanoseconds that a byte stands for.
+#[inline]
+pub(crate) fn decode(cost: u8) -> u64 {
+    EIGHTHS[usize::from(cost % 8)] << (cost / 8)
+}
+
+/// The running median of a tenant's costs.
+#[derive(Debug, Default)]
+pub(crate) struct Median {
+    /// 0 before the first cost; otherwise 1 + the median in 1/256 of a step.
+    word: AtomicU32,
+}
+
+impl Median {
+    const UNIT: u32 = 256;
+
+    /// Learns a measured cost and returns it clamped to the median's neighbourhood.
+    pub(crate) fn observe(&self, nanos: u64) -> u8 {
+        let cost = encode(nanos);
+        let word = self.word.load(Ordering::Relaxed);
+        if word == 0 {
+            self.word.store(1 + u32::from(cost) * Self::UNIT, Ordering::Relaxed);
+            return cost;
+        }
+        // A step towards each value seen ends where as many pull up as down: at the median. Racing threads
+        // may lose a step.
+        let median = word - 1;
+        let target = u32::from(cost) * Self::UNIT;
+        let stride = Self::UNIT / 4;
+        let next = if target > median {
+            (median + stride).min(target)
+        } else {
+            median.saturating_sub(stride).max(target)
+        };
+        self.word.store(1 + next, Ordering::Relaxed);
+        clamp(cost, median / Self::UNIT)
+    }
+
+    /// The median, for values whose cost nobody measured.
+    pub(crate) fn current(&self) -> u8 {
+        let median = self.word.load(Ordering::Relaxed).saturating_sub(1) / Self::UNIT;
+        u8::try_from(median).unwrap_or(u8::MAX)
+    }
+}
+
+fn clamp(cost: u8, median: u32) -> u8 {
+    let clamped = u32::from(cost).clamp(median.saturating_sub(REACH), median + REACH);
+    u8::try_from(clamped).unwrap_or(u8::MAX)
+}
+
+#[cfg(all(test, not(larder_shuttle)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cost_survives_its_byte_within_five_percent() {
+        for nanos in [1_000, 1_500, 12_345, 1_000_000, 7_654_321, 1_000_000_000, 60_000_000_000] {
+            let back = decode(encode(nanos)) as f64 / nanos as f64;
+            assert!((0.95..1.05).contains(&back), "{nanos}: {back}");
+        }
+        assert_eq!((encode(0), encode(999), decode(0)), (0, 0, 1000));
+        assert_eq!(encode(u64::MAX), 255);
+    }
+
+    #[test]
+    fn one_stall_is_clamped_and_a_lasting_change_is_learned() {
+        let median = Median::default();
+        for _ in 0..100 {
+            median.observe(10_000);
+        }
+        let stall = decode(median.observe(10_000_000_000));
+        assert!(stall <= 17 * 10_000, "{stall}");
+        for _ in 0..1000 {
+            median.observe(10_000_000);
+        }
+        let learned = decode(median.current());
+        assert!((9_000_000..11_000_000).contains(&learned), "{learned}");
+    }
+}

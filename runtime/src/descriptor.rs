@@ -1,0 +1,150 @@
+//! The static facts of an annotated item, and how they reach the list of everything declared.
+//!
+//! A descriptor says what the author wrote. What the tenant does at run time is in its report.
+
+use std::time::Duration;
+
+use crate::policy::Policy;
+
+/// What kind of item a descriptor or a tenant is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub enum Kind {
+    /// A cache: keys, values, a policy.
+    Cache,
+    /// A pool of objects to be lent.
+    Pool,
+}
+
+impl Kind {
+    /// `"cache"` or `"pool"`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cache => "cache",
+            Self::Pool => "pool",
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The static facts of one annotated item, known at link time.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Descriptor {
+    /// `crate::path::item`, or the `name = ".."` of the attribute.
+    pub name: &'static str,
+    /// Cache or pool.
+    pub kind: Kind,
+    /// Source file of the attribute, as the compiler was given it.
+    pub file: &'static str,
+    /// Line of the item in `file`, from 1.
+    pub line: u32,
+    /// Priority between tenants; 1.0 when the attribute says nothing.
+    pub priority: f64,
+    /// The item's own bound in bytes, if it has one.
+    pub max_bytes: Option<u64>,
+    /// The item's own bound in entries (caches) or objects (pools), if it has one.
+    pub max_entries: Option<u64>,
+    /// Bytes that other tenants may not take from it.
+    pub min_bytes: u64,
+    /// How a cache picks victims; `None` for pools.
+    pub policy: Option<Policy>,
+    /// How long a cached value lives after it was written.
+    pub ttl: Option<Duration>,
+}
+
+impl Descriptor {
+    /// The facts of a `#[cached]` item. For generated code.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn cached(name: &'static str, file: &'static str, line: u32, options: CachedOptions) -> Self {
+        Self {
+            name,
+            kind: Kind::Cache,
+            file,
+            line,
+            priority: options.priority,
+            max_bytes: options.max_bytes,
+            max_entries: options.max_entries,
+            min_bytes: options.min_bytes,
+            policy: Some(options.policy),
+            ttl: options.ttl,
+        }
+    }
+
+    /// The facts of a `#[pooled]` item. For generated code.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn pooled(name: &'static str, file: &'static str, line: u32, options: PooledOptions) -> Self {
+        Self {
+            name,
+            kind: Kind::Pool,
+            file,
+            line,
+            priority: options.priority,
+            max_bytes: options.max_bytes,
+            max_entries: match options.max {
+                Some(max) => Some(max as u64),
+                None => None,
+            },
+            min_bytes: 0,
+            policy: None,
+            ttl: None,
+        }
+    }
+}
+
+/// What `#[cached(..)]` said, with the defaults filled in. For generated code.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct CachedOptions {
+    pub policy: Policy,
+    pub max_bytes: Option<u64>,
+    pub max_entries: Option<u64>,
+    pub min_bytes: u64,
+    pub priority: f64,
+    pub ttl: Option<Duration>,
+}
+
+/// What `#[pooled(..)]` said, with the defaults filled in. For generated code.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct PooledOptions {
+    pub max: Option<usize>,
+    pub max_bytes: Option<u64>,
+    pub priority: f64,
+}
+
+/// What link-time registration collects: a pointer to each item's static facts.
+#[cfg(feature = "static-registry")]
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Declared(pub &'static Descriptor);
+
+#[cfg(feature = "static-registry")]
+inventory::collect!(Declared);
+
+/// Registers a static [`Descriptor`] at link time. For generated code.
+#[cfg(feature = "static-registry")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __submit {
+    ($descriptor:expr) => {
+        $crate::__private::inventory::submit! { $crate::__private::Declared(&$descriptor) }
+    };
+}
+
+/// Without link-time registration an item is known from its first call on.
+#[cfg(not(feature = "static-registry"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __submit {
+    ($descriptor:expr) => {};
+}

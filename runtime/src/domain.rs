@@ -1,0 +1,304 @@
+//! What belongs together under one budget: books, clock, pressure level, live tenants.
+//!
+//! [`DomainCore`] is what tenants know of their domain. Who decides about tenants (the coordinator) is
+//! injected as `dyn Relief` when the domain is built; tenants call it on miss paths only, with no lock
+//! held. Building a domain is not here, because the builder knows the coordinator.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use crate::budget::Ledger;
+use crate::pressure::Level;
+use crate::stats::{BudgetStats, Snapshot};
+use crate::sync::{AtomicU8, AtomicU64, Mutex, Ordering, RwLock};
+use crate::tenant::{Card, Mode, Tenant, Terms};
+use crate::time::{Clock, Nanos};
+
+/// Makes room among all tenants of a domain. The coordinator, seen from below.
+pub(crate) trait Relief: Send + Sync {
+    /// Frees about `bytes` for `asker`, from whoever's next victim is worth least; returns what was freed.
+    fn make_room(&self, core: &DomainCore, asker: &Card, bytes: u64) -> u64;
+
+    /// Brings usage back within what is allowed, after that was lowered.
+    fn fit(&self, core: &DomainCore);
+
+    /// Does what a background thread would do: expiry, pressure, growth.
+    fn tick(&self, core: &DomainCore);
+
+    /// Evicts about `bytes` for the user.
+    fn trim(&self, core: &DomainCore, bytes: u64) -> Trimmed;
+
+    fn snapshot(&self, core: &DomainCore) -> Snapshot;
+
+    /// A tenant came: background work is needed from now on.
+    fn enrolled(&self, core: &Arc<DomainCore>);
+
+    /// How long the background thread waits until the next tick.
+    fn pause(&self) -> Duration;
+
+    /// Stops background work; `false` when it did not stop in time.
+    fn stop(&self, timeout: Duration) -> bool;
+}
+
+/// What tenants know of their domain.
+pub(crate) struct DomainCore {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) clock: Clock,
+    level: AtomicU8,
+    mode: AtomicU8,
+    /// Bits of the level that eviction has reached: credits start here, so that what was useful long ago
+    /// ages. Only rises.
+    inflation: AtomicU64,
+    tenants: RwLock<Vec<Member>>,
+    /// Whose names are taken, those that are about to join the list included.
+    names: Mutex<Vec<Weak<Card>>>,
+    relief: OnceLock<Box<dyn Relief>>,
+}
+
+/// A tenant in the list: its figures, and itself while it lives.
+#[derive(Clone)]
+pub(crate) struct Member {
+    pub(crate) card: Arc<Card>,
+    pub(crate) tenant: Weak<dyn Tenant>,
+}
+
+impl DomainCore {
+    pub(crate) fn new(limit: u64, clock: Clock, relief: Box<dyn Relief>) -> Arc<Self> {
+        let core = Self {
+            ledger: Arc::new(Ledger::new(limit)),
+            clock,
+            level: AtomicU8::new(Level::Normal as u8),
+            mode: AtomicU8::new(Mode::Normal as u8),
+            inflation: AtomicU64::new(0.0_f64.to_bits()),
+            tenants: RwLock::new(Vec::new()),
+            names: Mutex::default(),
+            relief: OnceLock::new(),
+        };
+        let _ = core.relief.set(relief);
+        Arc::new(core)
+    }
+
+    pub(crate) fn relief(&self) -> &dyn Relief {
+        self.relief.get().expect("`new` is the only constructor and sets it").as_ref()
+    }
+
+    pub(crate) fn now(&self) -> Nanos {
+        self.clock.now()
+    }
+
+    pub(crate) fn level(&self) -> Level {
+        Level::from_u8(self.level.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_level(&self, level: Level) {
+        self.level.store(level as u8, Ordering::Release);
+    }
+
+    /// The level that eviction has reached.
+    pub(crate) fn inflation(&self) -> f64 {
+        f64::from_bits(self.inflation.load(Ordering::Relaxed))
+    }
+
+    /// Something worth `price` went for want of room: what stays and what comes is measured from there.
+    pub(crate) fn raise_inflation(&self, price: f64) {
+        // Bits of floats from 0 up order as the floats do.
+        if price.is_finite() && price > self.inflation() {
+            self.inflation.fetch_max(price.to_bits(), Ordering::Relaxed);
+        }
+    }
+
+    /// A card for a new tenant. The second living tenant of a name gets `#2` after it, and so on.
+    pub(crate) fn enroll(&self, mut terms: Terms) -> Arc<Card> {
+        let mut cards = self.names.lock();
+        cards.retain(|card| card.strong_count() > 0);
+        let taken = |name: &str| cards.iter().filter_map(Weak::upgrade).any(|card| card.name == name);
+        let numbered = (2..).map(|number| format!("{}#{number}", terms.name));
+        let free = std::iter::once(terms.name.clone()).chain(numbered).find(|name| !taken(name));
+        terms.name = free.unwrap_or(terms.name);
+        let card = Arc::new(Card::new(terms, &self.ledger));
+        cards.push(Arc::downgrade(&card));
+        card
+    }
+
+    /// Puts a tenant on the list: from now on it can be asked to shrink.
+    pub(crate) fn admit(self: &Arc<Self>, card: Arc<Card>, tenant: Weak<dyn Tenant>) {
+        let mut tenants = self.tenants.write();
+        tenants.retain(|member| member.tenant.strong_count() > 0);
+        tenants.push(Member { card, tenant });
+        self.ledger.divide(tenants.len());
+        drop(tenants);
+        self.relief().enrolled(self);
+    }
+
+    /// Reads all tenants' figures; no tenant is called.
+    pub(crate) fn with_cards<R>(&self, read: impl FnOnce(&mut dyn Iterator<Item = &Card>) -> R) -> R {
+        read(&mut self.tenants.read().iter().map(|member| &*member.card))
+    }
+
+    /// The tenant at this place in the order of [`with_cards`](Self::with_cards), if it still lives.
+    pub(crate) fn tenant_at(&self, at: usize) -> Option<Arc<dyn Tenant>> {
+        self.tenants.read().get(at).and_then(|member| member.tenant.upgrade())
+    }
+
+    /// All living tenants.
+    pub(crate) fn live(&self) -> Vec<Arc<dyn Tenant>> {
+        self.tenants.read().iter().filter_map(|member| member.tenant.upgrade()).collect()
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        if self.mode.load(Ordering::Acquire) == Mode::Bypass as u8 { Mode::Bypass } else { Mode::Normal }
+    }
+
+    fn set_mode(&self, mode: Mode) {
+        self.mode.store(mode as u8, Ordering::Release);
+        for tenant in self.live() {
+            tenant.set_mode(mode);
+        }
+    }
+}
+
+impl fmt::Debug for DomainCore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DomainCore")
+            .field("ledger", &self.ledger)
+            .field("level", &self.level())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A budget, the tenants under it, a clock and a pressure source.
+///
+/// A process has one global domain, which annotated items and [`Cache::builder`](crate::Cache::builder)
+/// use. A test makes its own, with a [`ManualClock`](crate::ManualClock) and no background thread.
+/// Dropping a domain does not drop its caches: they keep working inside the same budget.
+///
+/// # Examples
+///
+/// ```
+/// use larder_runtime::{Cache, Domain};
+///
+/// let domain = Domain::builder().limit_bytes(1 << 20).manual().build();
+/// let squares: Cache<u64, u64> = Cache::builder("squares").build_in(&domain)?;
+/// assert_eq!(squares.get_or_insert_with(12, || 144), 144);
+/// assert!(domain.budget().used() <= domain.budget().limit());
+/// # Ok::<(), larder_runtime::BuildError>(())
+/// ```
+#[derive(Debug)]
+pub struct Domain {
+    pub(crate) core: Arc<DomainCore>,
+    budget: Budget,
+}
+
+impl Domain {
+    pub(crate) fn from_core(core: Arc<DomainCore>) -> Self {
+        Self { budget: Budget { core: Arc::clone(&core) }, core }
+    }
+
+    /// The budget that all tenants of this domain share.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// All numbers at this moment. Live tenants only: declared items belong to the global domain.
+    #[must_use]
+    pub fn stats(&self) -> Snapshot {
+        self.core.relief().snapshot(&self.core)
+    }
+
+    /// Does what the background thread would do: drops what is expired, samples the pressure source, and
+    /// shrinks or grows accordingly. Needed in a domain built with `manual()`, harmless elsewhere.
+    pub fn tick(&self) {
+        self.core.relief().tick(&self.core);
+    }
+
+    /// Evicts about `bytes`, cheapest first over all tenants, never below their floors.
+    #[must_use = "it says how much was freed, and whose"]
+    pub fn trim(&self, bytes: u64) -> Trimmed {
+        self.core.relief().trim(&self.core, bytes)
+    }
+
+    /// Empties every cache and drops every idle pooled object.
+    pub fn clear_all(&self) {
+        for tenant in self.core.live() {
+            tenant.clear();
+        }
+    }
+
+    /// Turns every cache and pool of the domain off (`true`) or on again. Off means: look-ups find nothing,
+    /// nothing is stored, bodies run each time; what is stored stays, and counts in the budget.
+    pub fn set_bypass(&self, bypass: bool) {
+        self.core.set_mode(if bypass { Mode::Bypass } else { Mode::Normal });
+    }
+
+    /// The pressure level in force.
+    #[must_use]
+    pub fn pressure(&self) -> Level {
+        self.core.level()
+    }
+}
+
+/// The one number of a domain: how many bytes all its tenants may hold together.
+#[derive(Debug)]
+pub struct Budget {
+    core: Arc<DomainCore>,
+}
+
+impl Budget {
+    /// The limit that was set, in bytes.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.core.ledger.limit()
+    }
+
+    /// Bytes that tenants hold, unspent credit included. Never above [`limit`](Self::limit), except for the
+    /// moment after the limit was lowered.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.core.ledger.used()
+    }
+
+    /// Sets the limit, in bytes. When it is below what is used, this call evicts until it is not, cheapest
+    /// first; only leased objects and what other threads insert meanwhile can stand in its way.
+    ///
+    /// A limit of 0 stores nothing: every value goes back to its caller.
+    pub fn set_limit(&self, bytes: u64) {
+        self.core.ledger.set_limit(bytes);
+        self.core.ledger.divide(self.core.with_cards(|cards| cards.count()));
+        self.core.relief().fit(&self.core);
+    }
+
+    /// Sets the limit in megabytes of 1,048,576 bytes; see [`set_limit`](Self::set_limit).
+    pub fn set_limit_mb(&self, megabytes: u64) {
+        self.set_limit(megabytes.saturating_mul(1 << 20));
+    }
+
+    pub(crate) fn stats(core: &DomainCore) -> BudgetStats {
+        let ledger = &core.ledger;
+        BudgetStats {
+            limit: ledger.limit(),
+            allowed: ledger.allowed(),
+            used: ledger.used(),
+            peak: ledger.peak(),
+            over_released: ledger.over_released(),
+        }
+    }
+}
+
+/// What a trim achieved, in bytes.
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Trimmed {
+    /// What was asked for.
+    pub asked: u64,
+    /// What left the budget.
+    pub freed: u64,
+    /// Resident memory of the process before, where the system says.
+    pub rss_before: Option<u64>,
+    /// Resident memory after; allocators keep freed memory for a while, so this may not have moved.
+    pub rss_after: Option<u64>,
+    /// Who gave how much, most first.
+    pub by_tenant: Vec<(String, u64)>,
+}

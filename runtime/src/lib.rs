@@ -1,0 +1,80 @@
+//! The engine, budget, coordinator and pools behind [larder](https://docs.rs/larder): the `larder` crate
+//! adds the macros and is what people use.
+//!
+//! Modules by layer; a file uses lower layers and its own children only:
+//!
+//! | layer | modules |
+//! |---|---|
+//! | 0 | `sync` `time` `weight` `descriptor` `key` `cost` |
+//! | 1 | `policy` `budget` `pressure` `stats` |
+//! | 2 | `tenant` `domain` `flight` `store` `worker` `settings` |
+//! | 3 | `cache` `pool` |
+//! | 4 | `monitor` `coordinator` `registry` |
+//! | 5 | `site` `global` |
+//!
+//! # Features
+//!
+//! | feature | default | what it adds | cost |
+//! |---|---|---|---|
+//! | `static-registry` | yes | [`declared`] lists every annotated item before its first call | one small crate |
+//! | `serde` | no | `Serialize` for [`Snapshot`] | serde with its derive |
+
+mod budget;
+mod cache;
+mod coordinator;
+mod cost;
+mod descriptor;
+mod domain;
+mod flight;
+mod global;
+mod key;
+#[cfg(all(test, larder_shuttle))]
+mod models;
+mod monitor;
+mod policy;
+mod pool;
+mod pressure;
+mod registry;
+mod settings;
+mod site;
+mod stats;
+mod store;
+mod sync;
+mod tenant;
+mod time;
+mod weight;
+mod worker;
+
+pub use cache::{BuildError, Builder, Cache};
+pub use coordinator::DomainBuilder;
+pub use descriptor::{Descriptor, Kind};
+pub use domain::{Budget, Domain, Trimmed};
+pub use global::{TimedOut, budget, clear_all, flush, init, set_bypass, shutdown, stats, tick, trim};
+pub use key::{Bits32, Bits64, CacheKey, CacheValue, Lookup};
+pub use policy::{Policy, UnknownPolicy};
+pub use pool::{Pool, Pooled};
+pub use pressure::{FixedPressure, Level, MemorySample, PressureSource, Watermarks, WatermarksError};
+pub use registry::declared;
+pub use settings::{SettingError, SettingsError};
+pub use stats::{BudgetStats, PressureStats, Snapshot, TenantStats};
+pub use time::{Clock, ManualClock};
+pub use weight::{Weigh, weigh};
+
+/// What generated code may name. No promises: it changes with any release.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::cache::{load, probe, try_load};
+    #[cfg(feature = "static-registry")]
+    pub use crate::descriptor::Declared;
+    pub use crate::descriptor::{CachedOptions, Descriptor, PooledOptions};
+    pub use crate::key::*;
+    pub use crate::policy::Policy;
+    pub use crate::pool::{
+        DefaultMake, PoolProof, Poolable, Recipe, ResetOutcome, default_of, keep, poolable,
+    };
+    pub use crate::site::Site;
+    pub use crate::weight::{Unweighed, Weighed, Weigher};
+    pub use crate::{__submit as submit, __weigher as weigher};
+    #[cfg(feature = "static-registry")]
+    pub use inventory;
+}

@@ -1,0 +1,43 @@
+//! Everything that is declared in the binary, and the snapshot that lists it beside what lives.
+
+use crate::descriptor::Descriptor;
+use crate::domain::DomainCore;
+use crate::stats::{Snapshot, TenantStats};
+
+/// Every annotated item of this binary, by name: also those that were not called yet.
+///
+/// Items of a dependency are listed once the dependency is linked, which takes one mention of it. Without
+/// the feature `static-registry` the list is empty.
+pub fn declared() -> impl Iterator<Item = &'static Descriptor> {
+    let mut all: Vec<&'static Descriptor> = collected();
+    all.sort_by_key(|descriptor| (descriptor.name, descriptor.file, descriptor.line));
+    all.into_iter()
+}
+
+#[cfg(feature = "static-registry")]
+fn collected() -> Vec<&'static Descriptor> {
+    inventory::iter::<crate::descriptor::Declared>.into_iter().map(|declared| declared.0).collect()
+}
+
+#[cfg(not(feature = "static-registry"))]
+fn collected() -> Vec<&'static Descriptor> {
+    Vec::new()
+}
+
+/// The domain's snapshot, with what is declared and not live at the end.
+pub(crate) fn snapshot(core: &DomainCore) -> Snapshot {
+    let mut snapshot = core.relief().snapshot(core);
+    let live: Vec<&'static Descriptor> =
+        core.live().iter().filter_map(|tenant| tenant.card().descriptor).collect();
+    let idle = declared().filter(|item| !live.iter().any(|other| std::ptr::eq(*other, *item)));
+    snapshot.tenants.extend(idle.map(|item| {
+        let mut stats = TenantStats::empty(item.name.to_owned(), item.kind);
+        stats.policy = item.policy;
+        stats.priority = item.priority;
+        stats.min_bytes = item.min_bytes;
+        stats.max_bytes = item.max_bytes;
+        stats.max_entries = item.max_entries;
+        stats
+    }));
+    snapshot
+}

@@ -1,0 +1,188 @@
+//! The static behind an annotated item: finds the cache or pool of the types it is called with.
+//!
+//! A static inside a generic function is one static for all its instances. So a site keeps a list of
+//! instances, told apart by the type of a closure written in the item (which carries every generic
+//! parameter in scope) and checked by the type of what is stored. All instances are one tenant.
+//!
+//! Only finding and making happens here; what a cache or a pool does is theirs.
+
+use std::any::TypeId;
+use std::fmt;
+use std::ptr;
+use std::sync::{Arc, OnceLock};
+
+use crate::cache::{Cache, CacheTenant, Core, Instance, Ops, Options};
+use crate::descriptor::Descriptor;
+use crate::global;
+use crate::key::{KeyShape, ValueProof};
+use crate::pool::{Pool, PoolCore, PoolProof, Recipe};
+use crate::sync::{AtomicPtr, Mutex, Ordering};
+use crate::tenant::Terms;
+
+/// The static that a macro makes for an annotated item. For generated code.
+#[doc(hidden)]
+pub struct Site {
+    descriptor: &'static Descriptor,
+    /// Instances, newest first. Nodes are leaked: they live as long as the static does.
+    head: AtomicPtr<Node>,
+    /// Held while an instance is made, so that each is made once.
+    making: Mutex<()>,
+    tenant: OnceLock<Arc<CacheTenant>>,
+}
+
+struct Node {
+    /// The closure's type: one for each set of generic arguments.
+    instance: TypeId,
+    /// The type that `target` points to.
+    kind: TypeId,
+    target: *const (),
+    next: *const Node,
+}
+
+// SAFETY: `target` points to a leaked `Cache<K, V>` or `Pool<T>` that is only ever shared. Its contents may
+// be shared between threads because the proofs that were needed to make it attest `Send + Sync` of key and
+// value, and `Send` of a pooled type. `next` points to a leaked node that is never written again.
+unsafe impl Send for Node {}
+// SAFETY: as above.
+unsafe impl Sync for Node {}
+
+impl Site {
+    /// The site of the item that `descriptor` describes.
+    #[must_use]
+    pub const fn new(descriptor: &'static Descriptor) -> Self {
+        Self {
+            descriptor,
+            head: AtomicPtr::new(ptr::null_mut()),
+            making: Mutex::new(()),
+            tenant: OnceLock::new(),
+        }
+    }
+
+    /// The cache of this item for these types, made on first use. `_instance` is a closure written in the
+    /// item itself.
+    #[inline]
+    pub fn cache<P, V, F>(
+        &'static self,
+        keys: P,
+        value: ValueProof<V>,
+        _instance: F,
+    ) -> &'static Cache<P::Key, V>
+    where
+        P: KeyShape + Send + Sync + 'static,
+        P::Key: 'static,
+        V: 'static,
+    {
+        match self.find::<F, Cache<P::Key, V>>() {
+            Some(cache) => cache,
+            None => self.make::<F, _>(|| self.new_cache(keys, value)),
+        }
+    }
+
+    /// The pool of this item for this type, made on first use.
+    #[inline]
+    pub fn pool<T, F>(
+        &'static self,
+        proof: PoolProof<T>,
+        recipe: impl FnOnce() -> Recipe<T>,
+        _instance: F,
+    ) -> &'static Pool<T>
+    where
+        T: 'static,
+    {
+        match self.find::<F, Pool<T>>() {
+            Some(pool) => pool,
+            None => self.make::<F, _>(|| self.new_pool(proof, recipe())),
+        }
+    }
+
+    #[inline]
+    fn find<F, C: 'static>(&'static self) -> Option<&'static C> {
+        // `typeid` ignores lifetimes: a generic function may borrow in its parameters.
+        let (instance, kind) = (typeid::of::<F>(), TypeId::of::<C>());
+        let mut at: *const Node = self.head.load(Ordering::Acquire);
+        // SAFETY: nodes are leaked and never written after they were published with release.
+        while let Some(node) = unsafe { at.as_ref() } {
+            if node.instance == instance && node.kind == kind {
+                // SAFETY: `kind` says that `target` is a `C`; it is leaked, so it lives for ever.
+                return Some(unsafe { &*node.target.cast::<C>() });
+            }
+            at = node.next;
+        }
+        None
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make<F, C: 'static>(&'static self, make: impl FnOnce() -> C) -> &'static C {
+        let _making = self.making.lock();
+        if let Some(made) = self.find::<F, C>() {
+            return made;
+        }
+        let target: &'static C = Box::leak(Box::new(make()));
+        let node = Box::new(Node {
+            instance: typeid::of::<F>(),
+            kind: TypeId::of::<C>(),
+            target: ptr::from_ref(target).cast(),
+            next: self.head.load(Ordering::Acquire),
+        });
+        self.head.store(Box::leak(node), Ordering::Release);
+        target
+    }
+
+    fn new_cache<P, V>(&'static self, keys: P, value: ValueProof<V>) -> Cache<P::Key, V>
+    where
+        P: KeyShape + Send + Sync + 'static,
+        P::Key: 'static,
+        V: 'static,
+    {
+        let options = Options::from(self.descriptor);
+        let tenant = self.tenant.get_or_init(|| {
+            let domain = &global::domain().core;
+            options.tenant(self.descriptor.name.to_owned(), Some(self.descriptor), domain)
+        });
+        if !(keys.exact() && value.exact()) {
+            tenant.card.estimated.store(true, Ordering::Relaxed);
+        }
+        let keys = Arc::new(keys);
+        let same = Arc::clone(&keys);
+        let ops = Ops {
+            eq: Box::new(move |a, b| same.eq(a, b)),
+            clone: value.clone_fn(),
+            heap: Box::new(move |key, of| keys.heap_bytes(key) + value.heap_bytes(of)),
+            cost: None,
+        };
+        let core = Arc::new(Core::new(Arc::clone(tenant), options.shards(), ops));
+        let instance: Arc<dyn Instance> = core.clone();
+        // SAFETY: this only adds `Send + Sync` to the trait object's type, and `keys` and `value` are proofs
+        // of them: there is no way to a `KeyShape` or a `ValueProof` but through functions that ask for
+        // `Send + Sync` of each part of the key and of the value. Bounds here would say the same, but would
+        // turn one missing bound in a user's type into several errors.
+        let instance: Arc<dyn Instance + Send + Sync> = unsafe { std::mem::transmute(instance) };
+        tenant.adopt(&instance);
+        Cache::from_core(core)
+    }
+
+    fn new_pool<T: 'static>(&'static self, proof: PoolProof<T>, recipe: Recipe<T>) -> Pool<T> {
+        let descriptor = self.descriptor;
+        let domain = &global::domain().core;
+        let card = domain.enroll(Terms {
+            name: descriptor.name.to_owned(),
+            kind: descriptor.kind,
+            descriptor: Some(descriptor),
+            priority: descriptor.priority,
+            floor: descriptor.min_bytes,
+            ceiling: descriptor.max_bytes.unwrap_or(u64::MAX),
+        });
+        let core = Arc::new(PoolCore::new(domain, Arc::clone(&card), descriptor.max_entries, recipe, proof.weigher));
+        let tenant = (proof.tenant)(Arc::clone(&core));
+        tenant.set_mode(domain.mode());
+        domain.admit(card, Arc::downgrade(&tenant));
+        Pool::from_core(core)
+    }
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site").field("descriptor", self.descriptor).finish_non_exhaustive()
+    }
+}

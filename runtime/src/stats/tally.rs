@@ -1,0 +1,271 @@
+//! Counters of one tenant. What hits write belongs to the thread that hits; the rest is shared.
+//!
+//! A hit adds to a block that only its own thread writes, so counting costs a plain load and store and no
+//! cache line moves between cores. Threads find their block in a thread-local table, by the tenant's
+//! index. A thread that ends marks its blocks; whoever looks next folds them into the totals.
+//!
+//! These are counters, not synchronisation: everything is relaxed.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::TenantStats;
+
+/// What is counted seldom enough for a shared counter.
+#[derive(Clone, Copy, Debug)]
+#[repr(usize)]
+pub(crate) enum Count {
+    Loads,
+    LoadNanos,
+    LoadFailures,
+    Waits,
+    Evictions,
+    Reclaims,
+    Expirations,
+    Invalidations,
+    Replacements,
+    Rejections,
+}
+
+const COUNTS: usize = Count::Rejections as usize + 1;
+
+/// The counters of one tenant.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    /// Never used again for another tally: tells a block of ours from one of an earlier owner of `index`.
+    id: u64,
+    /// Where threads keep our block in their tables; reused after we are gone, so that tables stay small.
+    index: usize,
+    blocks: Mutex<Blocks>,
+    /// For threads whose thread-locals are gone already.
+    shared: Block,
+    counts: [AtomicU64; COUNTS],
+}
+
+#[derive(Debug, Default)]
+struct Blocks {
+    live: Vec<Arc<Block>>,
+    /// Sums of blocks whose threads ended: hits, misses, nanoseconds saved.
+    retired: [u64; 3],
+}
+
+/// What one thread counted for one tenant. Written by its thread alone, read by all.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Block {
+    owner: u64,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    saved: AtomicU64,
+    retired: AtomicBool,
+}
+
+impl Block {
+    fn read(&self) -> [u64; 3] {
+        [&self.hits, &self.misses, &self.saved].map(|counter| counter.load(Ordering::Relaxed))
+    }
+}
+
+/// The blocks of one thread, by tally index.
+#[derive(Default)]
+struct Table(RefCell<Vec<Option<Arc<Block>>>>);
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        for block in self.0.get_mut().iter().flatten() {
+            block.retired.store(true, Ordering::Release);
+        }
+    }
+}
+
+thread_local! {
+    static TABLE: Table = Table::default();
+}
+
+static INDICES: Mutex<Indices> = Mutex::new(Indices { free: Vec::new(), next: 0, ids: 0 });
+
+struct Indices {
+    free: Vec<usize>,
+    next: usize,
+    ids: u64,
+}
+
+impl Tally {
+    pub(crate) fn new() -> Self {
+        let mut indices = INDICES.lock();
+        indices.ids += 1;
+        let id = indices.ids;
+        let index = indices.free.pop().unwrap_or_else(|| {
+            indices.next += 1;
+            indices.next - 1
+        });
+        Self {
+            id,
+            index,
+            blocks: Mutex::default(),
+            shared: Block::default(),
+            counts: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+
+    /// Counts a hit that saved `nanos` of compute.
+    #[inline]
+    pub(crate) fn hit(&self, nanos: u64) {
+        self.with_block(|block| {
+            bump(&block.hits, 1);
+            bump(&block.saved, nanos);
+        });
+    }
+
+    /// Counts a look-up that found nothing.
+    #[inline]
+    pub(crate) fn miss(&self) {
+        self.with_block(|block| bump(&block.misses, 1));
+    }
+
+    pub(crate) fn add(&self, what: Count, amount: u64) {
+        if amount > 0 {
+            self.counts[what as usize].fetch_add(amount, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes all counters into a tenant's stats.
+    pub(crate) fn fill(&self, stats: &mut TenantStats) {
+        let [hits, misses, saved] = self.lookups();
+        let count = |what: Count| self.counts[what as usize].load(Ordering::Relaxed);
+        stats.hits = hits;
+        stats.misses = misses;
+        stats.time_saved = Duration::from_nanos(saved);
+        stats.loads = count(Count::Loads);
+        stats.load_time = Duration::from_nanos(count(Count::LoadNanos));
+        stats.load_failures = count(Count::LoadFailures);
+        stats.waits = count(Count::Waits);
+        stats.evictions = count(Count::Evictions);
+        stats.reclaims = count(Count::Reclaims);
+        stats.expirations = count(Count::Expirations);
+        stats.invalidations = count(Count::Invalidations);
+        stats.replacements = count(Count::Replacements);
+        stats.rejections = count(Count::Rejections);
+    }
+
+    fn lookups(&self) -> [u64; 3] {
+        let mut blocks = self.blocks.lock();
+        blocks.fold();
+        let live = blocks.live.iter().map(|block| block.read());
+        let all = live.chain([blocks.retired, self.shared.read()]);
+        all.fold([0; 3], |sums, block| std::array::from_fn(|at| sums[at] + block[at]))
+    }
+
+    #[inline]
+    fn with_block(&self, count: impl Fn(&Block)) {
+        let counted = TABLE.try_with(|table| {
+            let Ok(blocks) = table.0.try_borrow() else { return false };
+            match blocks.get(self.index) {
+                Some(Some(block)) if block.owner == self.id => {
+                    count(block);
+                    true
+                }
+                _ => false,
+            }
+        });
+        if counted != Ok(true) {
+            self.with_new_block(count);
+        }
+    }
+
+    /// The first use by this thread: makes its block. A thread that is ending counts in the shared one.
+    #[cold]
+    fn with_new_block(&self, count: impl Fn(&Block)) {
+        let made = TABLE.try_with(|table| {
+            let mut blocks = table.0.try_borrow_mut().ok()?;
+            if blocks.len() <= self.index {
+                blocks.resize(self.index + 1, None);
+            }
+            let block = Arc::new(Block { owner: self.id, ..Block::default() });
+            blocks[self.index] = Some(Arc::clone(&block));
+            Some(block)
+        });
+        let mut own = self.blocks.lock();
+        match made {
+            Ok(Some(block)) => {
+                count(&block);
+                own.fold();
+                own.live.push(block);
+            }
+            // Under the mutex the shared block has one writer, too.
+            Ok(None) | Err(_) => count(&self.shared),
+        }
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        INDICES.lock().free.push(self.index);
+    }
+}
+
+impl Blocks {
+    /// Moves what ended threads counted into the sums.
+    fn fold(&mut self) {
+        let retired = &mut self.retired;
+        self.live.retain(|block| {
+            // Acquire: the thread's last counts came before its mark.
+            let ended = block.retired.load(Ordering::Acquire);
+            if ended {
+                let counts = block.read();
+                *retired = std::array::from_fn(|at| retired[at] + counts[at]);
+            }
+            !ended
+        });
+    }
+}
+
+/// Adds without a read-modify-write: only one thread writes the counter.
+#[inline]
+fn bump(counter: &AtomicU64, by: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+}
+
+#[cfg(all(test, not(larder_shuttle)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_living_and_ended_threads_add_up() {
+        let tally = Arc::new(Tally::new());
+        tally.hit(5);
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                let tally = Arc::clone(&tally);
+                std::thread::spawn(move || {
+                    for _ in 0..1000 {
+                        tally.hit(2);
+                        tally.miss();
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(tally.lookups(), [8001, 8000, 16_005]);
+    }
+
+    #[test]
+    fn a_new_tally_at_an_old_index_starts_at_zero() {
+        let first = Tally::new();
+        first.hit(1);
+        let index = first.index;
+        drop(first);
+        let others: Vec<_> = (0..100).map(|_| Tally::new()).collect();
+        for tally in &others {
+            assert_eq!(tally.lookups(), [0; 3]);
+            tally.hit(1);
+            assert_eq!(tally.lookups(), [1, 0, 1], "index {} (reused: {})", tally.index, tally.index == index);
+        }
+    }
+}

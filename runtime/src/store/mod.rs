@@ -1,0 +1,361 @@
+//! The sharded store: where entries live, how they are found, and which shard gives one up.
+//!
+//! A hit takes a shard's lock shared, finds, touches and clones; everything else takes it exclusive, for
+//! one shard at a time. Each shard publishes the rank and the worth of its next victim, so that an
+//! overflow evicts from the shard with the cheapest one, whichever shard overflowed. Bytes of tables and
+//! pages are settled with the reservation here; heap bytes of entries are the caller's to reserve and to
+//! release, because they are known before an entry comes and after it went.
+
+mod shard;
+mod slab;
+
+pub(crate) use shard::{Entry, Moment, NotLinked, Over, Removed};
+
+use shard::Shard;
+
+use crate::budget::Reservation;
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, Padded, RwLock, RwLockWriteGuard};
+use crate::time::Nanos;
+
+/// Stripes of keys that are invalidated together, as far as loads in flight are concerned.
+const STRIPES: usize = 32;
+
+/// An eviction stops after so many entries of one shard: that empties a page of slots.
+const BATCH: usize = 96;
+
+/// How many slots one lock hold looks at when it sweeps for expired entries.
+const SWEPT: u32 = 256;
+
+/// The entries of one cache instance.
+pub(crate) struct Store<K, V> {
+    /// A power of two of them.
+    shards: Box<[Padded<Locked<K, V>>]>,
+    /// Counts insertions, coarsely: the unit of recency.
+    tick: AtomicU64,
+    /// One counter for each stripe of keys; an invalidation raises it, and a value that was computed under
+    /// an older count is not stored. See [`Store::generation`].
+    generations: [AtomicU32; STRIPES],
+}
+
+struct Locked<K, V> {
+    shard: RwLock<Shard<K, V>>,
+    /// Rank of the next victim, `u64::MAX` when empty. Written under the lock, read without.
+    rank: AtomicU64,
+    /// Bits of the next victim's credit, infinite when empty. Likewise.
+    credit: AtomicU64,
+}
+
+/// How much is to be evicted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// Heap bytes after which it is enough; 0 for one entry. Entries without heap free their slots, which
+    /// takes a page of them.
+    pub(crate) bytes: u64,
+    /// No more than this, by weight: what is above a floor.
+    pub(crate) most: u64,
+    /// Whether to wait for a busy shard.
+    pub(crate) patient: bool,
+}
+
+/// A shard that was picked, locked.
+type Cheapest<'a, K, V> = (&'a Locked<K, V>, RwLockWriteGuard<'a, Shard<K, V>>);
+
+/// What a look-up found.
+pub(crate) enum Probe<R> {
+    /// A value; with it the byte of its cost.
+    Hit(R, u8),
+    /// Nothing.
+    Absent,
+    /// A value that is too old.
+    Expired,
+}
+
+/// Where a load started: a value computed since then is stored only if nobody invalidated meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Generation(u32);
+
+/// What must still hold when a loaded value is linked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Freshness<'a> {
+    pub(crate) generation: Generation,
+    /// Set when somebody wrote the key while it was loading.
+    pub(crate) superseded: Option<&'a AtomicBool>,
+    /// Now: an entry that is expired by then does not stand in the way.
+    pub(crate) now: Nanos,
+}
+
+/// The outcome of [`Store::link`].
+pub(crate) enum Linked<K, V> {
+    /// The entry is in; the one it replaced, if any, is out.
+    Done(Option<Removed<K, V>>),
+    /// The entry is older than an invalidation or a write.
+    Stale(Entry<K, V>),
+    /// The entry is not in, and says why.
+    Not(Entry<K, V>, NotLinked),
+}
+
+impl<K, V> Store<K, V> {
+    /// What an entry takes beside its heap bytes.
+    pub(crate) const SLOT_BYTES: u64 = Shard::<K, V>::SLOT_BYTES;
+
+    pub(crate) fn new(shards: usize) -> Self {
+        let shards = (0..shards.next_power_of_two()).map(|_| Padded(Locked::new()));
+        Self {
+            shards: shards.collect(),
+            tick: AtomicU64::new(0),
+            generations: std::array::from_fn(|_| AtomicU32::new(0)),
+        }
+    }
+
+    pub(crate) fn tick(&self) -> u64 {
+        self.tick.load(Ordering::Relaxed)
+    }
+
+    /// The table in a shard uses the hash's lowest and highest bits; these are others.
+    #[inline]
+    fn at(&self, hash: u64) -> &Locked<K, V> {
+        &self.shards[(hash >> 40) as usize & (self.shards.len() - 1)]
+    }
+
+    fn stripe(&self, hash: u64) -> &AtomicU32 {
+        &self.generations[(hash >> 33) as usize % STRIPES]
+    }
+
+    /// Finds a value, notes the use, and makes `R` of it under the shared lock. The clock is read only for
+    /// entries that expire.
+    #[inline]
+    pub(crate) fn get<R>(
+        &self,
+        hash: u64,
+        eq: impl FnMut(&K) -> bool,
+        now: impl FnOnce() -> Nanos,
+        take: impl FnOnce(&V) -> R,
+    ) -> Probe<R> {
+        let shard = self.at(hash).shard.read();
+        let Some(slot) = shard.find(hash, eq) else { return Probe::Absent };
+        if slot.deadline != crate::time::NEVER && slot.deadline <= now() {
+            return Probe::Expired;
+        }
+        slot.touch.record(self.tick());
+        Probe::Hit(take(&slot.value), slot.cost)
+    }
+
+    /// Finds a value without noting the use.
+    pub(crate) fn peek<R>(
+        &self,
+        hash: u64,
+        eq: impl FnMut(&K) -> bool,
+        now: impl FnOnce() -> Nanos,
+        take: impl FnOnce(&V) -> R,
+    ) -> Option<R> {
+        let shard = self.at(hash).shard.read();
+        let slot = shard.find(hash, eq)?;
+        let fresh = slot.deadline == crate::time::NEVER || slot.deadline > now();
+        fresh.then(|| take(&slot.value))
+    }
+
+    /// The state of invalidation for a key, to be taken before its value is computed.
+    pub(crate) fn generation(&self, hash: u64) -> Generation {
+        Generation(self.stripe(hash).load(Ordering::Acquire))
+    }
+
+    /// From now on, no value computed under an earlier generation of this key is stored.
+    pub(crate) fn advance(&self, hash: u64) {
+        self.stripe(hash).fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// [`advance`](Self::advance) for all keys.
+    pub(crate) fn advance_all(&self) {
+        for stripe in &self.generations {
+            stripe.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Puts an entry in, unless it is stale. `inflation` is the level from which credits count.
+    pub(crate) fn link(
+        &self,
+        entry: Entry<K, V>,
+        freshness: Option<Freshness<'_>>,
+        eq: impl Fn(&K, &K) -> bool,
+        mut moment: Moment,
+        reservation: &Reservation,
+        ceiling: u64,
+    ) -> Linked<K, V> {
+        let hash = entry.hash;
+        let locked = self.at(hash);
+        let mut shard = locked.shard.write();
+        // Checked under the lock: whoever invalidates raises the generation first and removes under this
+        // lock after, so either we see the new generation or the removal sees our entry.
+        let stale = freshness.is_some_and(|freshness| {
+            self.generation(hash) != freshness.generation
+                || freshness.superseded.is_some_and(|flag| flag.load(Ordering::Acquire))
+        });
+        if stale {
+            return Linked::Stale(entry);
+        }
+        moment.tick = self.tick();
+        let over = freshness.map_or(Over::Any, |freshness| Over::Expired(freshness.now));
+        let outcome = shard.link(entry, over, eq, moment, reservation, ceiling);
+        locked.publish(&shard);
+        // Each shard moves the tick by as much as the shards together link meanwhile.
+        let pace = self.shards.len() as u64;
+        if shard.linked.is_multiple_of(pace) {
+            self.tick.fetch_add(pace, Ordering::Relaxed);
+        }
+        drop(shard);
+        match outcome {
+            Ok(replaced) => Linked::Done(replaced),
+            Err((entry, NotLinked::Present)) => Linked::Stale(entry),
+            Err((entry, error)) => Linked::Not(entry, error),
+        }
+    }
+
+    /// Takes out the entry with this key.
+    pub(crate) fn remove(
+        &self,
+        hash: u64,
+        eq: impl FnMut(&K) -> bool,
+        reservation: &Reservation,
+    ) -> Option<Removed<K, V>> {
+        let locked = self.at(hash);
+        let mut shard = locked.shard.write();
+        let removed = shard.remove(hash, eq, reservation);
+        locked.publish(&shard);
+        removed
+    }
+
+    /// Takes out the entry with this key if it is expired by `now`.
+    pub(crate) fn remove_expired(
+        &self,
+        hash: u64,
+        mut eq: impl FnMut(&K) -> bool,
+        now: Nanos,
+        reservation: &Reservation,
+    ) -> Option<Removed<K, V>> {
+        let locked = self.at(hash);
+        let mut shard = locked.shard.write();
+        if shard.find(hash, &mut eq)?.deadline > now {
+            return None;
+        }
+        let removed = shard.remove(hash, eq, reservation);
+        locked.publish(&shard);
+        removed
+    }
+
+    /// Evicts from the shard whose next victim is worth least. With `patient` it waits for that shard's
+    /// lock; otherwise it goes to the next cheapest, so that it never blocks on another tenant. An empty
+    /// result means that nothing could go.
+    pub(crate) fn evict(&self, moment: Moment, wanted: Wanted, reservation: &Reservation) -> Vec<Removed<K, V>> {
+        let mut removed = Vec::new();
+        let Some((locked, mut shard)) = self.lock_cheapest(wanted.patient) else { return removed };
+        let (mut heap, mut weight) = (0, 0);
+        while let Some(victim) = shard.evict(moment, wanted.most - weight) {
+            heap += victim.heap;
+            weight += victim.heap + Self::SLOT_BYTES;
+            removed.push(victim);
+            if heap >= wanted.bytes || removed.len() >= BATCH {
+                break;
+            }
+        }
+        shard.settle(reservation);
+        locked.publish(&shard);
+        removed
+    }
+
+    fn lock_cheapest(&self, patient: bool) -> Option<Cheapest<'_, K, V>> {
+        let mut passed = 0_u64;
+        loop {
+            let ranked = self.shards.iter().enumerate().filter(|(at, _)| passed & (1 << (at % 64)) == 0);
+            let ranks = ranked.map(|(at, locked)| (at, locked.rank.load(Ordering::Relaxed)));
+            let (at, rank) = ranks.min_by_key(|(_, rank)| *rank)?;
+            if rank == u64::MAX {
+                return None;
+            }
+            let locked = &self.shards[at];
+            if patient {
+                return Some((locked, locked.shard.write()));
+            }
+            if let Some(shard) = locked.shard.try_write() {
+                return Some((locked, shard));
+            }
+            passed |= 1 << (at % 64);
+        }
+    }
+
+    /// The lowest credit of all shards' next victims; infinite when empty.
+    pub(crate) fn credit(&self) -> f64 {
+        let credits = self.shards.iter().map(|locked| f64::from_bits(locked.credit.load(Ordering::Relaxed)));
+        credits.fold(f64::INFINITY, f64::min)
+    }
+
+    /// What each byte of the next victim saves, in nanoseconds of compute, and that victim's credit.
+    pub(crate) fn next_victim(&self) -> Option<(f64, f64)> {
+        let credit = |locked: &Locked<K, V>| f64::from_bits(locked.credit.load(Ordering::Relaxed));
+        let cheapest = self.shards.iter().min_by(|a, b| credit(a).total_cmp(&credit(b)))?;
+        let density = cheapest.shard.read().front_density(self.tick())?;
+        Some((density, credit(cheapest)))
+    }
+
+    /// [`credit`](Self::credit) of the shard of one key only.
+    pub(crate) fn credit_beside(&self, hash: u64) -> f64 {
+        f64::from_bits(self.at(hash).credit.load(Ordering::Relaxed))
+    }
+
+    /// Takes out what is expired by `now`, a few slots for each lock hold. `removed` gets them with no lock
+    /// held.
+    pub(crate) fn expire(&self, now: Nanos, reservation: &Reservation, mut removed: impl FnMut(Removed<K, V>)) {
+        for locked in &self.shards {
+            let mut next = Some(0);
+            while let Some(from) = next {
+                let mut expired = Vec::new();
+                {
+                    let mut shard = locked.shard.write();
+                    next = shard.expire(now, from, SWEPT, reservation, &mut expired);
+                    locked.publish(&shard);
+                }
+                expired.into_iter().for_each(&mut removed);
+            }
+        }
+    }
+
+    /// Takes everything out, one shard at a time; `removed` gets each shard's entries with no lock held.
+    pub(crate) fn drain(&self, reservation: &Reservation, mut removed: impl FnMut(Removed<K, V>)) {
+        for locked in &self.shards {
+            let entries = {
+                let mut shard = locked.shard.write();
+                let entries = shard.drain(reservation);
+                locked.publish(&shard);
+                entries
+            };
+            entries.into_iter().for_each(&mut removed);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|locked| locked.shard.read().len()).sum()
+    }
+
+    /// Checks every shard's structure; returns the bytes that entries, tables and pages account for.
+    #[cfg(test)]
+    pub(crate) fn validate(&self) -> u64 {
+        self.shards.iter().map(|locked| locked.shard.read().validate()).sum()
+    }
+}
+
+impl<K, V> Locked<K, V> {
+    const fn new() -> Self {
+        Self {
+            shard: RwLock::new(Shard::new()),
+            rank: AtomicU64::new(u64::MAX),
+            credit: AtomicU64::new(f64::INFINITY.to_bits()),
+        }
+    }
+
+    /// Publishes what the next victim is worth. Called before the lock is released.
+    fn publish(&self, shard: &Shard<K, V>) {
+        let (rank, credit) = shard.front().unwrap_or((u64::MAX, f64::INFINITY));
+        // A rank of `MAX` means empty; no real entry comes near it.
+        self.rank.store(rank, Ordering::Relaxed);
+        self.credit.store(credit.to_bits(), Ordering::Relaxed);
+    }
+}

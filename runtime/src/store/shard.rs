@@ -1,0 +1,375 @@
+//! One shard: a table from hash to slot, the slots, and their order of eviction.
+//!
+//! The lock around a shard is the store's. Under it run a key's `Hash` and `Eq` and a value's `Clone`, and
+//! no other code of users: what leaves comes back as [`Removed`], to be dropped outside. A panic in `Eq`
+//! comes before anything has changed, so it leaves the shard valid.
+
+use hashbrown::HashTable;
+
+use super::slab::Slab;
+use crate::budget::{Refused, Reservation};
+use crate::policy::{self, Facts, Policy, Positions, Queue, Touch};
+use crate::time::Nanos;
+use crate::weight::weigh::allocation;
+
+/// So many touched slots are put in their new place before one is evicted as it stands: bounds the work of
+/// one eviction after a long time of hits only.
+const RECONSIDERED: usize = 32;
+
+/// What one shard holds.
+pub(super) struct Shard<K, V> {
+    /// Indices into `slots`, by hash.
+    table: HashTable<u32>,
+    slots: Slab<Slot<K, V>>,
+    /// Exactly the filled slots.
+    queue: Queue,
+    /// Bytes of table, slots and queue that the reservation was charged.
+    charged: u64,
+    /// Entries ever linked here; paces the store's tick.
+    pub(super) linked: u64,
+}
+
+/// An entry and what is known of it.
+pub(super) struct Slot<K, V> {
+    hash: u64,
+    pub(super) key: K,
+    pub(super) value: V,
+    pub(super) touch: Touch,
+    /// When it expires; `NEVER` without expiry.
+    pub(super) deadline: Nanos,
+    /// Heap bytes of key and value, as charged.
+    heap: u64,
+    /// What it was worth when its place in the queue was computed.
+    credit: f64,
+    /// Where it stands in the queue.
+    position: u32,
+    /// What a miss would cost, on the scale of [`crate::cost`].
+    pub(super) cost: u8,
+}
+
+/// An entry on its way in.
+#[derive(Debug)]
+pub(crate) struct Entry<K, V> {
+    pub(crate) hash: u64,
+    pub(crate) key: K,
+    pub(crate) value: V,
+    /// Heap bytes of key and value; already reserved.
+    pub(crate) heap: u64,
+    pub(crate) cost: u8,
+    pub(crate) deadline: Nanos,
+}
+
+/// An entry on its way out; its heap bytes are still reserved until the caller gives them back.
+#[derive(Debug)]
+pub(crate) struct Removed<K, V> {
+    /// Only carried: whoever holds this drops it, outside the lock.
+    _entry: (K, V),
+    pub(crate) heap: u64,
+    pub(crate) credit: f64,
+}
+
+/// Why an entry was not linked; the entry comes back.
+#[derive(Debug)]
+pub(crate) enum NotLinked {
+    /// Table or pages must grow and the reservation cannot.
+    NoRoom(Refused),
+    /// The allocator has no memory left.
+    Exhausted,
+    /// Somebody wrote the key since the load of this value began.
+    Present,
+}
+
+/// An entry that comes back, and why.
+type Refusal<K, V> = (Entry<K, V>, NotLinked);
+
+/// What happens to an entry with an equal key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// It is replaced.
+    Any,
+    /// It is replaced only if it is expired by then: a loaded value never overwrites a written one.
+    Expired(Nanos),
+}
+
+/// What ranks depend on at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) policy: Policy,
+    /// The store's tick.
+    pub(crate) tick: u64,
+    /// The level from which credits count.
+    pub(crate) inflation: f64,
+}
+
+impl<K, V> Shard<K, V> {
+    /// What an entry takes beside its heap bytes: its slot, its place in the queue, its part of a table
+    /// that is three quarters full.
+    pub(super) const SLOT_BYTES: u64 = (size_of::<Option<Slot<K, V>>>() + 16 + 7) as u64;
+
+    pub(super) const fn new() -> Self {
+        Self {
+            table: HashTable::new(),
+            slots: Slab::new(),
+            queue: Queue::new(),
+            charged: 0,
+            linked: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    #[inline]
+    pub(super) fn find(&self, hash: u64, mut eq: impl FnMut(&K) -> bool) -> Option<&Slot<K, V>> {
+        let index = self.table.find(hash, |&index| self.matches(index, hash, &mut eq))?;
+        self.slots.get(*index)
+    }
+
+    #[inline]
+    fn matches(&self, index: u32, hash: u64, eq: &mut impl FnMut(&K) -> bool) -> bool {
+        self.slots.get(index).is_some_and(|slot| slot.hash == hash && eq(&slot.key))
+    }
+
+    /// Puts an entry in, over the one with an equal key if there is one.
+    pub(super) fn link(
+        &mut self,
+        entry: Entry<K, V>,
+        over: Over,
+        eq: impl Fn(&K, &K) -> bool,
+        moment: Moment,
+        reservation: &Reservation,
+        ceiling: u64,
+    ) -> Result<Option<Removed<K, V>>, Refusal<K, V>> {
+        let found = {
+            let mut same = |key: &K| eq(key, &entry.key);
+            self.table.find(entry.hash, |&index| self.matches(index, entry.hash, &mut same)).copied()
+        };
+        // From here on no user code runs.
+        if let Some(index) = found {
+            let old = self.slots.get_mut(index).expect("the table names filled slots");
+            if matches!(over, Over::Expired(now) if old.deadline > now) {
+                return Err((entry, NotLinked::Present));
+            }
+            let position = old.position;
+            let uses = old.touch.read(moment.tick);
+            let mut slot = Slot::new(entry, moment.tick);
+            slot.position = position;
+            // The key keeps the uses it has earned.
+            slot.touch = Touch::with_uses(moment.tick, uses.count);
+            let rank = slot.requeue(moment, Self::SLOT_BYTES);
+            let old = std::mem::replace(old, slot);
+            self.queue.update(position, rank, &mut self.slots);
+            return Ok(Some(old.removed()));
+        }
+        if let Err(error) = self.grow(reservation, ceiling) {
+            return Err((entry, error));
+        }
+        let hash = entry.hash;
+        let mut slot = Slot::new(entry, moment.tick);
+        let rank = slot.requeue(moment, Self::SLOT_BYTES);
+        let index = self.slots.insert(slot);
+        self.table.insert_unique(hash, index, |_| unreachable!("room was made by `grow`"));
+        self.queue.push(index, rank, &mut self.slots);
+        self.linked += 1;
+        Ok(None)
+    }
+
+    /// Makes room for one more entry in table, slots and queue; reserves the bytes before it grows them.
+    fn grow(&mut self, reservation: &Reservation, ceiling: u64) -> Result<(), NotLinked> {
+        let table_full = self.table.len() == self.table.capacity();
+        let table = match (table_full, self.table.allocation_size()) {
+            (false, size) => size,
+            // The table doubles; its first size is below 64 bytes.
+            (true, 0) => 64,
+            (true, size) => 2 * size,
+        };
+        let after = allocation(table)
+            + self.slots.allocated_for_one_more()
+            + allocation(self.queue.allocated_for_one_more());
+        let bytes = after.saturating_sub(self.charged);
+        if bytes > 0 {
+            if let Err(refused) = reservation.try_grow(bytes, ceiling) {
+                return Err(NotLinked::NoRoom(refused));
+            }
+            self.charged += bytes;
+        }
+        let slots = &self.slots;
+        let rehash = |&index: &u32| slots.get(index).map_or(0, |slot| slot.hash);
+        let grown = self.table.try_reserve(1, rehash).is_ok()
+            && self.slots.try_reserve_one()
+            && self.queue.try_reserve_one();
+        self.settle(reservation);
+        if grown { Ok(()) } else { Err(NotLinked::Exhausted) }
+    }
+
+    /// Gives back what table, slots and queue no longer occupy.
+    pub(super) fn settle(&mut self, reservation: &Reservation) {
+        let actual = allocation(self.table.allocation_size())
+            + self.slots.allocated()
+            + allocation(self.queue.allocated());
+        debug_assert!(actual <= self.charged, "grew to {actual} bytes with {} reserved", self.charged);
+        reservation.shrink(self.charged.saturating_sub(actual));
+        self.charged = actual;
+    }
+
+    /// Takes out the entry with this key.
+    pub(super) fn remove(
+        &mut self,
+        hash: u64,
+        mut eq: impl FnMut(&K) -> bool,
+        reservation: &Reservation,
+    ) -> Option<Removed<K, V>> {
+        let index = *self.table.find(hash, |&index| self.matches(index, hash, &mut eq))?;
+        let removed = self.unlink(index);
+        self.settle(reservation);
+        removed
+    }
+
+    /// Takes out the entry that is worth least, if it takes no more than `most` bytes. The caller calls
+    /// [`settle`](Self::settle) afterwards.
+    pub(super) fn evict(&mut self, moment: Moment, most: u64) -> Option<Removed<K, V>> {
+        for _ in 0..RECONSIDERED {
+            let (index, _) = self.queue.front()?;
+            let slot = self.slots.get_mut(index)?;
+            if !slot.touch.read(moment.tick).touched {
+                break;
+            }
+            let rank = slot.requeue(moment, Self::SLOT_BYTES);
+            let position = slot.position;
+            self.queue.update(position, rank, &mut self.slots);
+        }
+        let (index, _) = self.queue.front()?;
+        if self.slots.get(index)?.heap + Self::SLOT_BYTES > most {
+            return None;
+        }
+        self.unlink(index)
+    }
+
+    /// Takes out at most `most` entries that are expired by `now`, looking at slots from `from` on. Returns
+    /// where to go on, `None` at the end.
+    pub(super) fn expire(
+        &mut self,
+        now: Nanos,
+        from: u32,
+        most: u32,
+        reservation: &Reservation,
+        removed: &mut Vec<Removed<K, V>>,
+    ) -> Option<u32> {
+        let to = from.saturating_add(most).min(self.slots.bound());
+        for index in from..to {
+            if self.slots.get(index).is_some_and(|slot| slot.deadline <= now) {
+                removed.extend(self.unlink_in_place(index));
+            }
+        }
+        self.tidy();
+        self.settle(reservation);
+        (to < self.slots.bound()).then_some(to)
+    }
+
+    /// Takes everything out.
+    pub(super) fn drain(&mut self, reservation: &Reservation) -> Vec<Removed<K, V>> {
+        self.table = HashTable::new();
+        self.queue.clear();
+        let removed = self.slots.drain().map(Slot::removed).collect();
+        self.settle(reservation);
+        removed
+    }
+
+    /// Rank and credit of the next victim.
+    pub(super) fn front(&self) -> Option<(u64, f64)> {
+        let (index, rank) = self.queue.front()?;
+        self.slots.get(index).map(|slot| (rank, slot.credit))
+    }
+
+    /// Nanoseconds of compute that each byte of the next victim saves.
+    pub(super) fn front_density(&self, tick: u64) -> Option<f64> {
+        let (index, _) = self.queue.front()?;
+        let slot = self.slots.get(index)?;
+        Some(policy::density(&slot.facts(tick, Self::SLOT_BYTES)))
+    }
+
+    fn unlink(&mut self, index: u32) -> Option<Removed<K, V>> {
+        let removed = self.unlink_in_place(index);
+        self.tidy();
+        removed
+    }
+
+    fn unlink_in_place(&mut self, index: u32) -> Option<Removed<K, V>> {
+        let slot = self.slots.get(index)?;
+        let position = slot.position;
+        if let Ok(found) = self.table.find_entry(slot.hash, |&other| other == index) {
+            found.remove();
+        }
+        self.queue.remove(position, &mut self.slots);
+        self.slots.take(index).map(Slot::removed)
+    }
+
+    /// Frees pages and arrays that are mostly empty.
+    fn tidy(&mut self) {
+        let Self { table, queue, slots, .. } = self;
+        slots.compact(|slot, from, to| {
+            queue.renamed(slot.position, to);
+            if let Ok(mut found) = table.find_entry(slot.hash, |&index| index == from) {
+                *found.get_mut() = to;
+            }
+        });
+        if table.len() * 4 < table.capacity() {
+            let target = table.len() * 2;
+            table.shrink_to(target, |&index| slots.get(index).map_or(0, |slot| slot.hash));
+        }
+        queue.shrink();
+    }
+
+    /// Checks that table, slots and queue tell the same story, and that the books agree.
+    #[cfg(test)]
+    pub(super) fn validate(&self) -> u64 {
+        assert_eq!(self.table.len(), self.slots.len());
+        assert_eq!(self.queue.len(), self.slots.len());
+        let mut heap = 0;
+        for (index, slot) in self.slots.iter() {
+            assert!(self.table.find(slot.hash, |&other| other == index).is_some(), "slot {index} is lost");
+            heap += slot.heap;
+        }
+        self.queue.validate(|index| self.slots.get(index).map_or(u32::MAX, |slot| slot.position));
+        heap + self.charged
+    }
+}
+
+impl<K, V> Slot<K, V> {
+    fn new(entry: Entry<K, V>, tick: u64) -> Self {
+        let Entry { hash, key, value, heap, cost, deadline } = entry;
+        let touch = Touch::new(tick);
+        Self { hash, key, value, touch, deadline, heap, credit: 0.0, position: 0, cost }
+    }
+
+    /// Computes the slot's worth anew; returns its rank.
+    fn requeue(&mut self, moment: Moment, slot_bytes: u64) -> u64 {
+        self.touch.settle();
+        let facts = self.facts(moment.tick, slot_bytes);
+        self.credit = policy::credit(moment.inflation, &facts);
+        moment.policy.rank(&facts, self.credit)
+    }
+
+    fn facts(&self, tick: u64, slot_bytes: u64) -> Facts {
+        let uses = self.touch.read(tick);
+        Facts {
+            cost: crate::cost::decode(self.cost),
+            weight: (self.heap + slot_bytes).max(1),
+            uses: uses.count,
+            stamp: uses.stamp,
+        }
+    }
+
+    fn removed(self) -> Removed<K, V> {
+        Removed { _entry: (self.key, self.value), heap: self.heap, credit: self.credit }
+    }
+}
+
+impl<K, V> Positions for Slab<Slot<K, V>> {
+    fn moved(&mut self, slot: u32, position: u32) {
+        if let Some(slot) = self.get_mut(slot) {
+            slot.position = position;
+        }
+    }
+}

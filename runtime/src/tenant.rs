@@ -1,0 +1,139 @@
+//! A cache or a pool as the budget sees it: published figures, and the few things one can ask of it.
+//!
+//! The coordinator reads [`Card`]s, which are plain atomics, and calls [`Tenant`] only to act. No call
+//! waits for another tenant; none is made with a lock of the domain held.
+
+use std::sync::Arc;
+
+use crate::budget::{Ledger, Reservation};
+use crate::descriptor::{Descriptor, Kind};
+use crate::stats::{Tally, TenantStats};
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::time::Nanos;
+
+/// Whether a tenant's data is used at all: the word beside the data that every look-up reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Mode {
+    /// As documented.
+    Normal = 0,
+    /// As if the tenant were not there: look-ups find nothing, nothing is stored, every body runs.
+    Bypass = 1,
+}
+
+/// What a tenant publishes for everybody to read, and its part of the budget.
+#[derive(Debug)]
+pub(crate) struct Card {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    /// The annotated item it belongs to, if any.
+    pub(crate) descriptor: Option<&'static Descriptor>,
+    /// Multiplies the price; from 0, exclusive.
+    pub(crate) priority: f64,
+    /// Others may not reclaim below this many bytes.
+    pub(crate) floor: u64,
+    /// The tenant's own bound, `u64::MAX` without one.
+    pub(crate) ceiling: u64,
+    pub(crate) reservation: Reservation,
+    pub(crate) tally: Tally,
+    /// Some weights are lower bounds.
+    pub(crate) estimated: AtomicBool,
+    /// Bits of what the next victim is worth, on the domain's scale; infinite with nothing to evict. It may
+    /// lag behind by what was touched since; whoever reclaims publishes it anew.
+    price: AtomicU64,
+}
+
+impl Card {
+    pub(crate) fn new(terms: Terms, ledger: &Arc<Ledger>) -> Self {
+        Self {
+            name: terms.name,
+            kind: terms.kind,
+            descriptor: terms.descriptor,
+            priority: terms.priority,
+            floor: terms.floor,
+            ceiling: terms.ceiling,
+            reservation: Reservation::new(Arc::clone(ledger)),
+            tally: Tally::new(),
+            estimated: AtomicBool::new(false),
+            price: AtomicU64::new(f64::INFINITY.to_bits()),
+        }
+    }
+
+    pub(crate) fn price(&self) -> f64 {
+        f64::from_bits(self.price.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn publish(&self, price: f64) {
+        self.price.store(price.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Publishes a price only if it is below the one that stands.
+    pub(crate) fn publish_lower(&self, price: f64) {
+        if price < self.price() {
+            self.publish(price);
+        }
+    }
+
+    /// Bytes that others may take.
+    pub(crate) fn reclaimable(&self) -> u64 {
+        self.reservation.spent().saturating_sub(self.floor)
+    }
+}
+
+/// What a tenant was agreed with the domain.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) descriptor: Option<&'static Descriptor>,
+    pub(crate) priority: f64,
+    pub(crate) floor: u64,
+    pub(crate) ceiling: u64,
+}
+
+/// A cache or a pool under a budget.
+///
+/// Implementors never call back into the coordinator from here, take one shard's lock at a time, and drop
+/// what they evict after the lock is released.
+pub(crate) trait Tenant: Send + Sync {
+    fn card(&self) -> &Card;
+
+    /// Evicts about `bytes` of what is worth least, at least one entry if there is any; returns the bytes
+    /// that left. 0 means that nothing can go now: all is busy, leased or gone. `own` says that the tenant
+    /// makes room for itself: then it may wait for a shard of its own, and its floor does not protect it.
+    fn reclaim(&self, bytes: u64, own: bool) -> u64;
+
+    /// Drops what is expired by `now`, a bounded amount of work; returns the bytes that left.
+    fn sweep(&self, now: Nanos) -> u64;
+
+    /// Drops objects that wait idle in a pool; returns the bytes that left.
+    fn drop_idle(&self) -> u64;
+
+    /// Drops everything that is not leased.
+    fn clear(&self);
+
+    fn set_mode(&self, mode: Mode);
+
+    /// Nanoseconds of compute that each byte of the next victim saves, times priority; 0 without a victim.
+    fn marginal(&self) -> f64;
+
+    /// What [`stats_of`] cannot know: entries, bounds, policy.
+    fn stats(&self) -> TenantStats;
+}
+
+/// A tenant's stats with what its card knows; `limit` is the budget's, for the share.
+pub(crate) fn stats_of(tenant: &dyn Tenant, limit: u64) -> TenantStats {
+    let card = tenant.card();
+    let mut stats = tenant.stats();
+    stats.live = true;
+    stats.bytes = card.reservation.spent();
+    stats.reserved = card.reservation.held();
+    stats.share = if limit == 0 { 0.0 } else { stats.reserved as f64 / limit as f64 };
+    stats.min_bytes = card.floor;
+    stats.max_bytes = (card.ceiling < u64::MAX).then_some(card.ceiling);
+    stats.priority = card.priority;
+    stats.price = tenant.marginal();
+    stats.estimated = card.estimated.load(Ordering::Relaxed);
+    card.tally.fill(&mut stats);
+    stats
+}

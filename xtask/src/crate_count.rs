@@ -1,0 +1,53 @@
+//! How many crates a build compiles: a promise, so it is checked.
+//!
+//! Counted for Linux on every machine: bindings to other systems come in many crates, and they are not ours to choose.
+
+use std::collections::BTreeSet;
+
+use crate::steps::{Failure, Run};
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Fails when the facade's tree with these `edges` holds more than `limit` distinct crates.
+pub(crate) fn check(what: &str, edges: &[&str], limit: usize) -> Result<(), Failure> {
+    let mut args = vec!["tree", "--locked", "--package", "larder", "--prefix", "none", "--target", TARGET];
+    args.extend_from_slice(edges);
+    let tree = Run::cargo(&args).read()?;
+    let crates = distinct(&tree);
+    eprintln!("   {what} compiles {} crates; the limit is {limit}", crates.len());
+    if crates.len() > limit {
+        let names: Vec<&str> = crates.into_iter().collect();
+        return Err(format!("{what} compiles more than {limit} crates:\n    {}", names.join("\n    ")));
+    }
+    Ok(())
+}
+
+/// `name vVERSION` of each line: what follows (a path, `(proc-macro)`, `(*)`) differs between mentions of one crate.
+fn distinct(tree: &str) -> BTreeSet<&str> {
+    tree.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('['))
+        .map(|line| match line.match_indices(' ').nth(1) {
+            Some((end, _)) => &line[..end],
+            None => line,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distinct;
+
+    #[test]
+    fn a_crate_counts_once_however_often_it_is_named() {
+        let tree = "larder v0.1.0 (/somewhere)\n\
+                    quote v1.0.0\n\
+                    macros v0.1.0 (proc-macro) (/elsewhere)\n\
+                    \n\
+                    [dev-dependencies]\n\
+                    quote v1.0.0 (*)\n\
+                    quote v2.0.0\n";
+        let crates: Vec<&str> = distinct(tree).into_iter().collect();
+        assert_eq!(crates, ["larder v0.1.0", "macros v0.1.0", "quote v1.0.0", "quote v2.0.0"]);
+    }
+}

@@ -1,0 +1,115 @@
+//! `cargo xtask deep`: the long forms, for a night rather than for a change.
+//!
+//! Sanitizers here use the standard library as it ships, which is not instrumented: they see larder and its
+//! dependencies, not races inside std itself.
+
+use crate::machine::{self, Tool};
+use crate::steps::{Ending, Failure, Run, Steps, root};
+
+/// Whether the peers' table is wanted: it compiles several caching crates and takes minutes on its own.
+pub(crate) enum Rivals {
+    /// Leave the peers alone.
+    Leave,
+    /// Build them and print the table.
+    Compare,
+}
+
+/// Read by tests to choose long figures.
+const DEEP: &str = "LARDER_DEEP";
+
+pub(crate) fn run(rivals: Rivals) -> Result<(), Failure> {
+    let mut steps = Steps::new("cargo xtask deep");
+
+    steps.step("long tests", || {
+        Run::cargo(&["test", "--locked", "--workspace", "--all-features"]).env(DEEP, "1").check()
+    })?;
+    steps.step("shuttle models", || {
+        Run::cargo(&[
+            "test",
+            "--locked",
+            "--package",
+            "larder-runtime",
+            "--lib",
+            "--release",
+            "--",
+            "shuttle",
+        ])
+        .env("RUSTFLAGS", "--cfg larder_shuttle")
+        .env("CARGO_TARGET_DIR", "target/shuttle")
+        .env(DEEP, "1")
+        .check()
+    })?;
+    steps.step_or_skip("address sanitizer", || sanitize("address"))?;
+    steps.step_or_skip("thread sanitizer", || sanitize("thread"))?;
+    steps.step_or_skip("lowest Rust", lowest_rust)?;
+    steps.step_or_skip("licences and advisories", deny)?;
+    steps.step("rivals compile", || rivals_crate("check"))?;
+    if let Rivals::Compare = rivals {
+        steps.step("rivals", || rivals_crate("run"))?;
+    }
+
+    steps.summary();
+    Ok(())
+}
+
+/// The runtime's own tests under one of the compiler's sanitizers.
+fn sanitize(sanitizer: &str) -> Result<Ending, Failure> {
+    if !machine::has_toolchain("nightly") {
+        return Ok(Ending::Skipped("no nightly toolchain (rustup toolchain install nightly)".to_owned()));
+    }
+    let host = machine::host()?;
+    if !host.contains("linux") {
+        return Ok(Ending::Skipped(format!("not set up for {host}")));
+    }
+    machine::ensure_packages(&[Tool {
+        program: "llvm-symbolizer",
+        packages: &["llvm"],
+        needed_for: "names in a sanitizer's report",
+    }]);
+    // A target given by name keeps the flags away from build scripts and procedural macros, which run without the
+    // sanitizer's runtime. The standard library as shipped is not instrumented; the second flag accepts that.
+    let flags = format!("-Zsanitizer={sanitizer} -Cunsafe-allow-abi-mismatch=sanitizer");
+    let target = format!("target/{sanitizer}");
+    Run::cargo_of(
+        "nightly",
+        &["test", "--locked", "--package", "larder-runtime", "--lib", "--target", &host],
+    )
+    .env("RUSTFLAGS", &flags)
+    .env("CARGO_TARGET_DIR", &target)
+    .check()?;
+    Ok(Ending::Passed)
+}
+
+/// The libraries on the `rust-version` they promise, when that is not the toolchain of every other step.
+fn lowest_rust() -> Result<Ending, Failure> {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml"))
+        .map_err(|error| format!("cannot read Cargo.toml: {error}"))?;
+    let lowest = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = \""))
+        .and_then(|rest| rest.strip_suffix('"'))
+        .ok_or("Cargo.toml has no line `rust-version = \"..\"`")?;
+    let current = Run::program("rustc", &["--version"]).read()?;
+    if current.starts_with(&format!("rustc {lowest}.")) {
+        return Ok(Ending::Skipped(format!("{lowest} is the toolchain in use")));
+    }
+    if !machine::has_toolchain(lowest) {
+        return Ok(Ending::Skipped(format!("no toolchain {lowest} (rustup toolchain install {lowest})")));
+    }
+    Run::cargo_of(lowest, &["check", "--locked", "--package", "larder", "--all-features"])
+        .env("CARGO_TARGET_DIR", "target/lowest-rust")
+        .check()?;
+    Ok(Ending::Passed)
+}
+
+fn deny() -> Result<Ending, Failure> {
+    if !Run::cargo(&["deny", "--version"]).succeeds_quietly() {
+        return Ok(Ending::Skipped("no cargo-deny (cargo install cargo-deny)".to_owned()));
+    }
+    Run::cargo(&["deny", "check"]).check()?;
+    Ok(Ending::Passed)
+}
+
+fn rivals_crate(action: &str) -> Result<(), Failure> {
+    Run::cargo(&[action, "--locked", "--release", "--manifest-path", "benches/rivals/Cargo.toml"]).check()
+}

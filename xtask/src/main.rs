@@ -1,0 +1,57 @@
+//! The project's own commands, run as `cargo xtask COMMAND`.
+//!
+//! This is a list of steps and nothing clever: every step is a command that a person could type, printed before it
+//! runs. It is not a build system, and nothing here is needed to use larder.
+
+mod crate_count;
+mod deep;
+mod example;
+mod features;
+mod machine;
+mod steps;
+mod test;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+The project's own commands.
+
+    cargo xtask test             what CI runs: format, clippy, docs, tests, each feature, the example, crate counts
+    cargo xtask deep             the long forms: longer tests, shuttle models, sanitizers (nightly), rust-version
+    cargo xtask deep --rivals    the same, then the table that compares larder with its peers
+    cargo xtask help             this text
+
+Both stop at the first step that fails, and print the command that failed.
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let outcome = match args[..] {
+        ["test"] => test::run(),
+        ["deep"] => deep::run(deep::Rivals::Leave),
+        ["deep", "--rivals"] => deep::run(deep::Rivals::Compare),
+        ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("error: {}\n\n{HELP}", complaint(&args));
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nerror: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn complaint(args: &[&str]) -> String {
+    match args {
+        [] => "a command is missing".to_owned(),
+        args => format!("`cargo xtask {}` is not a command", args.join(" ")),
+    }
+}
