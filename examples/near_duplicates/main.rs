@@ -79,6 +79,7 @@ fn run(options: &Options) -> Result<ExitCode, Trouble> {
 
     if options.check && options.caches && !corpus.files.is_empty() {
         let verdict = claim::same_without_caches(&corpus, options, &found);
+        writeln!(out)?;
         report::verdict(&mut out, &verdict, took)?;
         if !verdict.holds() {
             return Ok(ExitCode::FAILURE);

@@ -222,7 +222,8 @@ mod tests {
         for family in 0..6_u64 {
             for member in 0..6_u64 {
                 let words = (0..500).map(|at| {
-                    let changed = mix(family << 40 | member << 20 | at) % 400 < member;
+                    // One word of its own keeps a member from being a copy, which the search sets aside.
+                    let changed = at == member || mix(family << 40 | member << 20 | at) % 400 < member;
                     let word = if changed { mix(member << 32 | at) } else { family << 32 | at };
                     format!("w{word} ")
                 });

@@ -156,7 +156,7 @@ fn expand(ident: &Ident, generics: &Generics, variants: &[Variant<'_>]) -> Token
     let bounds = &mut bounded.make_where_clause().predicates;
     let mut seen = Vec::new();
     for (_, ty, how) in variants.iter().flat_map(|variant| &variant.fields) {
-        if !matches!(how, How::Trait) {
+        if !matches!(how, How::Trait) || matches!(bare(ty), Type::Reference(_)) {
             continue;
         }
         for bound in bounded_types(ty, generics) {
@@ -196,6 +196,8 @@ fn arm(variant: &Variant<'_>) -> TokenStream {
         let at_type = span.located_at(ty.span());
         bytes.push(match how {
             How::Skip => continue,
+            // What a reference points to belongs to somebody else, however long it lives.
+            How::Trait if matches!(bare(ty), Type::Reference(_)) => continue,
             How::Trait => quote_spanned!(at_type=> <#ty as #larder::Weigh>::heap_bytes(#field)),
             How::With(path) => quote_spanned!(at_type=> #path(#field)),
         });

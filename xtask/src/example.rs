@@ -60,8 +60,8 @@ fn results_of(output: &Output) -> Result<String, Failure> {
     need(output.status.success(), &format!("the example ended with {}:\n{out}{err}", output.status))?;
     let (results, rest) =
         out.split_once("\nSearched in ").ok_or_else(|| format!("no line `Searched in`:\n{out}"))?;
-    let claimed =
-        rest.contains("Same answer without caches: ") || rest.contains("with every cache and pool switched off");
+    let claimed = rest.contains("Same answer without caches: ")
+        || rest.contains("with every cache and pool switched off");
     need(claimed, &format!("the example does not say that caches change nothing:\n{rest}"))?;
     Ok(results.to_owned())
 }

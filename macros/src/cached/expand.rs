@@ -4,7 +4,7 @@
 //! the runtime can call it again; the handle beside it; and the accessor that both use. What happens on a hit and
 //! on a miss is the runtime's business.
 
-use proc_macro2::{Ident, Literal, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Attribute, FnArg, Pat, PatIdent, Signature, Token};
 
@@ -37,18 +37,18 @@ fn wrapper(model: &Model, accessor: &Ident) -> TokenStream {
             (quote_spanned!(span=> #p::Fallible::from_value(value)), quote_spanned!(span=> try_load))
         }
     };
-    quote_spanned! {span=>
-        #(#attrs)*
-        #vis #outer_sig {
-            #body_sig #body
-            let cache = #accessor #instance();
-            let miss = match #p::probe(cache, &#query, #value) {
-                ::core::result::Result::Ok(value) => return #hit,
-                ::core::result::Result::Err(miss) => miss,
-            };
-            #p::#load(cache, miss, move || __larder_body #instance(#(#arguments),*))
-        }
-    }
+    let mut block = Group::new(Delimiter::Brace, quote_spanned! {span=>
+        #body_sig #body
+        let cache = #accessor #instance();
+        let miss = match #p::probe(cache, &#query, #value) {
+            ::core::result::Result::Ok(value) => return #hit,
+            ::core::result::Result::Err(miss) => miss,
+        };
+        #p::#load(cache, miss, move || __larder_body #instance(#(#arguments),*))
+    });
+    // With the user's braces the whole item is the user's: the compiler says when nobody calls it.
+    block.set_span(body.span());
+    quote!(#(#attrs)* #vis #outer_sig #block)
 }
 
 /// The signature with plain names in place of patterns. Attributes of arguments stay with the body, which is

@@ -64,8 +64,15 @@ impl Coordinator {
         mut gave: impl FnMut(&Card, u64),
     ) -> u64 {
         // Unspent credit costs nobody anything.
-        let mut freed: u64 =
-            core.with_cards(|cards| cards.map(|card| card.reservation.release_credit()).sum());
+        let mut freed = core.with_cards(|cards| {
+            cards.fold(0, |freed, card| {
+                let credit = card.reservation.release_credit();
+                if credit > 0 {
+                    gave(card, credit);
+                }
+                freed + credit
+            })
+        });
         let mut passed = Vec::new();
         while freed < bytes && passed.len() < FUTILE {
             let Some(at) = Self::cheapest(core, asker, &passed) else { break };

@@ -15,7 +15,7 @@ fn build(domain: &Domain, name: &str) -> Cache<u64, u64> {
 #[test]
 fn handles_can_go_anywhere() {
     fn anywhere<T: Send + Sync + Clone + std::panic::UnwindSafe + std::panic::RefUnwindSafe + 'static>() {}
-    anywhere::<Cache<u64, std::cell::Cell<u8>>>();
+    anywhere::<Cache<u64, Arc<dyn Fn() + Send + Sync>>>();
     anywhere::<Cache<String, Arc<str>>>();
     fn shared<T: Send + Sync + 'static>() {}
     shared::<Domain>();

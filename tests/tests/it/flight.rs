@@ -5,7 +5,7 @@ use std::sync::{Arc, Barrier, mpsc};
 use larder::Cache;
 
 use crate::support::{
-    Colliding, Counter, MB, Switch, all_at_once, check, check_emptied, domain, in_time, panics,
+    Colliding, Counter, MB, all_at_once, check, check_emptied, domain, in_time, panics,
 };
 
 fn build(name: &str) -> Cache<u64, u64> {
@@ -164,18 +164,14 @@ fn two_loads_that_need_each_other_end() {
         let (left, right) = (build("left"), build("right"));
         let (a, b) = (left.clone(), right.clone());
         let meet = Arc::new(Barrier::new(2));
-        // Both lead before either asks for the other's key; an inner load that runs alone does not meet again.
-        let (met_a, met_b) = (Switch::default(), Switch::default());
         all_at_once("two loads that need each other", 2, move |at| {
-            let (own, other, met) = if at == 0 { (&a, &b, &met_a) } else { (&b, &a, &met_b) };
+            let (own, other) = if at == 0 { (&a, &b) } else { (&b, &a) };
             let value = own.get_or_insert_with(1, || {
-                if !met.is_on() {
-                    met.set(true);
-                    meet.wait();
-                }
+                // Both lead before either asks for the other's key.
+                meet.wait();
                 other.get_or_insert_with(1, || 10) + 1
             });
-            assert_eq!(value, 11);
+            assert!(value == 11 || value == 12, "{value}: one runs alone, the other may wait for it");
         });
         check_emptied(&left);
         check_emptied(&right);

@@ -81,7 +81,9 @@ pub(crate) fn all_at_once(what: &str, threads: usize, work: impl Fn(usize) + Sen
         std::thread::scope(|scope| {
             for at in 0..threads {
                 let (start, work) = (&start, &work);
-                let builder = std::thread::Builder::new().stack_size(256 * 1024);
+                let builder = std::thread::Builder::new();
+                // A thousand stacks of the usual size are more than some containers grant.
+                let builder = if threads > 64 { builder.stack_size(256 * 1024) } else { builder };
                 let spawned = builder.spawn_scoped(scope, move || {
                     start.wait();
                     work(at);

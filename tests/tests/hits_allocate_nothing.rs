@@ -1,0 +1,177 @@
+//! A counting allocator shows that a hit allocates nothing beyond the value's own clone, for each form that an
+//! argument can take. A process of its own: it has the allocator and the global domain to itself.
+#![expect(missing_docs, reason = "functions of a test")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+
+use larder::cached;
+
+/// Counts what the current thread asks of the system's allocator.
+struct Counting;
+
+thread_local! {
+    static REQUESTS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    // A thread that is ending has nothing to count any more.
+    let _ = REQUESTS.try_with(|requests| requests.set(requests.get() + 1));
+}
+
+// SAFETY: every call goes to `System` as it came; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are the ones `System` asks for.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.realloc(block, layout, size) }
+    }
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Calls `hit` twice to warm up (the miss, and the thread's first hit) and counts the requests of 1,000 more.
+#[track_caller]
+fn check(form: &str, mut hit: impl FnMut()) {
+    hit();
+    hit();
+    let before = REQUESTS.get();
+    for _ in 0..1000 {
+        hit();
+    }
+    assert_eq!(REQUESTS.get() - before, 0, "a hit with {form} allocates");
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Opts {
+    name: String,
+    level: u32,
+}
+
+#[cached]
+fn number(n: u64) -> u64 {
+    n + 1
+}
+
+#[cached]
+fn nothing() -> u64 {
+    7
+}
+
+#[cached]
+fn three(name: &str, id: u32, opts: &Opts) -> Arc<str> {
+    Arc::from(format!("{name}{id}{}{}", opts.name, opts.level))
+}
+
+#[cached]
+fn optional(name: Option<&str>) -> usize {
+    name.map_or(0, str::len)
+}
+
+#[cached]
+fn pair(pair: (u32, &str)) -> usize {
+    pair.1.len() + pair.0 as usize
+}
+
+#[cached]
+fn float(x: f64) -> f64 {
+    x * 2.0
+}
+
+#[cached]
+fn cow(text: Cow<'_, str>) -> usize {
+    text.len()
+}
+
+#[cached]
+fn path(path: &Path) -> usize {
+    path.as_os_str().len()
+}
+
+#[cached]
+fn slice(words: &[String]) -> usize {
+    words.len()
+}
+
+#[cached]
+fn shared(text: Arc<str>) -> usize {
+    text.len()
+}
+
+#[cached]
+fn array(bytes: [u8; 16]) -> u8 {
+    bytes[0]
+}
+
+#[cached]
+fn as_ref(text: impl AsRef<str>) -> usize {
+    text.as_ref().len()
+}
+
+#[cached]
+fn generic<T: larder::CacheKey + Into<u64>>(value: T) -> u64 {
+    value.into()
+}
+
+#[cached]
+fn result(text: &str) -> Result<u64, std::num::ParseIntError> {
+    text.parse()
+}
+
+#[cached]
+fn option(n: u64) -> Option<u64> {
+    Some(n)
+}
+
+#[cached(ttl = "1h", policy = "lru", max_entries = 100)]
+fn expiring(n: u64) -> u64 {
+    n
+}
+
+#[test]
+fn a_hit_allocates_nothing() {
+    let opts = Opts { name: "a name that is long enough for the heap".to_owned(), level: 3 };
+    let words = vec!["one".to_owned(), "two".to_owned()];
+    let text: Arc<str> = Arc::from("shared text");
+    check("u64", || drop(black_box(number(black_box(1)))));
+    check("no arguments", || drop(black_box(nothing())));
+    check("(&str, u32, &Opts)", || drop(black_box(three(black_box("key"), 7, &opts))));
+    check("Option<&str>", || drop(black_box(optional(black_box(Some("text"))))));
+    check("(u32, &str)", || drop(black_box(pair(black_box((3, "text"))))));
+    check("f64", || drop(black_box(float(black_box(1.5)))));
+    check("Cow<str>", || drop(black_box(cow(Cow::Borrowed(black_box("text"))))));
+    check("&Path", || drop(black_box(path(Path::new(black_box("/a/path"))))));
+    check("&[String]", || drop(black_box(slice(black_box(&words)))));
+    check("Arc<str>", || drop(black_box(shared(Arc::clone(&text)))));
+    check("[u8; 16]", || drop(black_box(array(black_box([4; 16])))));
+    check("impl AsRef<str>", || drop(black_box(as_ref(black_box("text")))));
+    check("a type parameter", || drop(black_box(generic(black_box(5_u32)))));
+    check("Result", || drop(black_box(result(black_box("12")))));
+    check("Option", || drop(black_box(option(black_box(9)))));
+    check("an expiring entry", || drop(black_box(expiring(black_box(9)))));
+}
+
+#[test]
+fn a_hit_through_the_handle_allocates_nothing() {
+    let opts = Opts { name: "a name that is long enough for the heap".to_owned(), level: 4 };
+    let _ = three("handle", 1, &opts);
+    check("a tuple of borrowed parts", || {
+        assert!(three_cache().get(black_box(("handle", 1, &opts))).is_some());
+    });
+    let _ = number(11);
+    check("a number", || assert_eq!(number_cache().get(black_box(11)), Some(12)));
+}

@@ -1,0 +1,232 @@
+//! Who sees what after a write or an invalidation: never a value from before it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+
+use larder::{Cache, Domain};
+use larder_tests::short_or_deep;
+
+use crate::support::{MB, Random, Switch, all_at_once, check, check_emptied, domain, in_time};
+
+fn build(domain: &Domain) -> Cache<u64, u64> {
+    Cache::builder("cache").build_in(domain).unwrap()
+}
+
+/// Starts a load of key 1 that is to return 1; while its body runs, `meanwhile` happens. Returns the cache after
+/// the load ended.
+fn during_a_load(meanwhile: impl FnOnce(&Cache<u64, u64>) + Send + 'static) -> Cache<u64, u64> {
+    let domain = domain(MB);
+    let cache = build(&domain);
+    let worker = cache.clone();
+    in_time("something during a load", move || {
+        let (started, start) = mpsc::channel();
+        let (finish, finished) = mpsc::channel();
+        let loader = worker.clone();
+        let thread = std::thread::spawn(move || {
+            loader.get_or_insert_with(1, || {
+                started.send(()).unwrap();
+                finished.recv().unwrap();
+                1
+            })
+        });
+        start.recv().unwrap();
+        meanwhile(&worker);
+        finish.send(()).unwrap();
+        assert_eq!(thread.join().unwrap(), 1, "the caller of the load gets its value");
+    });
+    check(&domain);
+    cache
+}
+
+#[test]
+fn a_load_that_was_invalidated_is_not_stored() {
+    let cache = during_a_load(|cache| assert!(!cache.invalidate(1)));
+    assert_eq!(cache.get(1), None);
+    assert_eq!(cache.get_or_insert_with(1, || 2), 2);
+    check_emptied(&cache);
+}
+
+#[test]
+fn a_load_that_was_cleared_is_not_stored() {
+    let cache = during_a_load(Cache::clear);
+    assert_eq!((cache.get(1), cache.len()), (None, 0));
+    check_emptied(&cache);
+}
+
+#[test]
+fn a_load_of_another_key_is_stored_whatever_happens_to_this_one() {
+    let cache = during_a_load(|cache| cache.insert(2, 5));
+    assert_eq!((cache.get(1), cache.get(2)), (Some(1), Some(5)));
+}
+
+#[test]
+fn an_insert_during_a_load_wins() {
+    let cache = during_a_load(|cache| cache.insert(1, 5));
+    assert_eq!((cache.get(1), cache.len()), (Some(5), 1));
+    check_emptied(&cache);
+}
+
+#[test]
+fn an_insert_during_a_load_wins_even_if_it_is_gone_again() {
+    let cache = during_a_load(|cache| {
+        cache.insert(1, 5);
+        cache.invalidate(1);
+    });
+    assert_eq!(cache.get(1), None);
+}
+
+#[test]
+fn a_caller_after_an_invalidation_does_not_wait_for_the_older_load() {
+    for change in [|cache: &Cache<u64, u64>| drop(cache.invalidate(1)), Cache::clear] {
+        let cache = during_a_load(move |cache| {
+            change(cache);
+            // The older load is still running; joining it would hang here, and answer 1 elsewhere.
+            assert_eq!(cache.get_or_insert_with(1, || 2), 2);
+            assert_eq!(cache.get(1), Some(2));
+        });
+        assert_eq!(cache.get(1), Some(2), "the older load ended last, and does not overwrite");
+        check_emptied(&cache);
+    }
+}
+
+#[test]
+fn an_insert_wins_over_a_load_that_starts_while_it_is_weighed() {
+    let domain = domain(MB);
+    let (weighing, weighed) = (Switch::default(), Arc::new(Mutex::new(None)));
+    let (armed, hook) = (weighing.clone(), Arc::clone(&weighed));
+    let cache = Cache::<u64, u64>::builder("slow to weigh")
+        .weigh(move |_, _| {
+            if armed.take() {
+                let run: Option<Box<dyn FnOnce() + Send>> = hook.lock().unwrap().take();
+                run.expect("the hook is set with the switch")();
+            }
+            64
+        })
+        .build_in(&domain)
+        .unwrap();
+    let worker = cache.clone();
+    in_time("a load inside an insert", move || {
+        let (finish, finished) = mpsc::channel();
+        let (started, start) = mpsc::channel();
+        let loader = worker.clone();
+        let (hand_over, handed_over) = mpsc::channel();
+        *weighed.lock().unwrap() = Some(Box::new(move || {
+            // The load finds nothing: the insert is not done yet.
+            let thread = std::thread::spawn(move || {
+                loader.get_or_insert_with(1, || {
+                    started.send(()).unwrap();
+                    finished.recv().unwrap();
+                    1
+                })
+            });
+            start.recv().unwrap();
+            hand_over.send(thread).unwrap();
+        }));
+        weighing.set(true);
+        worker.insert(1, 2);
+        assert_eq!(worker.get(1), Some(2));
+        finish.send(()).unwrap();
+        handed_over.recv().unwrap().join().unwrap();
+        assert_eq!(worker.get(1), Some(2), "the load began before the insert ended");
+    });
+    check_emptied(&cache);
+}
+
+/// A truth that changes, and a cache of it. Each key's version only rises.
+struct Truth {
+    cache: Cache<u64, u64>,
+    domain: Domain,
+    keys: Vec<Key>,
+}
+
+#[derive(Default)]
+struct Key {
+    /// What a load would read now.
+    version: AtomicU64,
+    /// The highest version that a write or an invalidation had announced when it returned.
+    announced: AtomicU64,
+    /// One writer at a time: otherwise an older version may rightly be inserted last.
+    writing: Mutex<()>,
+}
+
+impl Truth {
+    fn new(keys: usize, entries: Option<u64>) -> Self {
+        let domain = domain(4 * MB);
+        let mut builder = Cache::builder("of the truth");
+        if let Some(entries) = entries {
+            builder = builder.max_entries(entries);
+        }
+        let cache = builder.build_in(&domain).unwrap();
+        Self { cache, domain, keys: (0..keys).map(|_| Key::default()).collect() }
+    }
+
+    fn check(&self, at: u64, announced: u64, read: Option<u64>, how: &str) {
+        let now = self.keys[at as usize].version.load(Ordering::SeqCst);
+        if let Some(read) = read {
+            assert!(read >= announced, "{how} of key {at} found {read} after {announced} was announced");
+            assert!(read <= now, "{how} of key {at} found {read}, which is not written before {now}");
+        }
+    }
+
+    fn step(&self, random: &mut Random) {
+        let at = random.below(self.keys.len() as u64);
+        let key = &self.keys[at as usize];
+        let load = || {
+            let version = key.version.load(Ordering::SeqCst);
+            // A window for the others, now and then: between reading the truth and storing it.
+            if version % 4 == 0 {
+                std::thread::yield_now();
+            }
+            version
+        };
+        let change = |tell: &dyn Fn(u64)| {
+            let writing = key.writing.lock().unwrap();
+            let version = key.version.fetch_add(1, Ordering::SeqCst) + 1;
+            tell(version);
+            key.announced.fetch_max(version, Ordering::SeqCst);
+            drop(writing);
+        };
+        let announced = key.announced.load(Ordering::SeqCst);
+        match random.below(100) {
+            0..=49 => self.check(at, announced, Some(self.cache.get_or_insert_with(at, load)), "a load"),
+            50..=69 => self.check(at, announced, self.cache.get(at), "a get"),
+            70..=74 => self.check(at, announced, self.cache.peek(at), "a peek"),
+            75..=79 => {
+                let read = self.cache.try_get_or_insert_with(at, || if at % 2 == 0 { Ok(load()) } else { Err(()) });
+                self.check(at, announced, read.ok(), "a load that may fail");
+            }
+            80..=89 => change(&|_| drop(self.cache.invalidate(at))),
+            90..=98 => change(&|version| self.cache.insert(at, version)),
+            _ if random.below(20) == 0 => change(&|_| self.cache.clear()),
+            _ => change(&|_| drop(self.cache.invalidate(at))),
+        }
+    }
+
+    fn run(self, operations: u64) {
+        let truth = Arc::new(self);
+        let shared = Arc::clone(&truth);
+        all_at_once("a history of reads and writes", 4, move |at| {
+            let mut random = Random::new(at as u64);
+            for _ in 0..operations / 4 {
+                shared.step(&mut random);
+            }
+        });
+        check(&truth.domain);
+        check_emptied(&truth.cache);
+    }
+}
+
+#[test]
+fn no_read_is_older_than_what_was_announced_before_it() {
+    Truth::new(8, None).run(short_or_deep(500_000, 50_000_000));
+}
+
+#[test]
+fn no_read_is_older_while_entries_are_evicted_all_the_time() {
+    Truth::new(200, Some(20)).run(short_or_deep(500_000, 50_000_000));
+}
+
+#[test]
+fn no_read_of_one_contended_key_is_older() {
+    Truth::new(1, Some(1)).run(short_or_deep(300_000, 10_000_000));
+}
