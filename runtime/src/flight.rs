@@ -112,11 +112,16 @@ impl<K, V> Flights<K, V> {
     }
 
     /// Takes part in the flight for this key, or starts it. `eq` runs under the stripe's lock.
-    pub(crate) fn join(&self, hash: u64, key: K, party: Party, eq: impl Fn(&K, &K) -> bool) -> Joined<'_, K, V> {
+    pub(crate) fn join(
+        &self,
+        hash: u64,
+        key: K,
+        party: Party,
+        eq: impl Fn(&K, &K) -> bool,
+    ) -> Joined<'_, K, V> {
         let mut pending = self.stripe(hash).lock();
-        let found = pending.find(hash, |pending| {
-            pending.hash == hash && pending.key.may_be(|other| eq(other, &key))
-        });
+        let found =
+            pending.find(hash, |pending| pending.hash == hash && pending.key.may_be(|other| eq(other, &key)));
         if let Some(found) = found {
             let flight = Arc::clone(&found.flight);
             let until = match found.key {

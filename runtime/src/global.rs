@@ -146,7 +146,11 @@ pub struct TimedOut {
 
 impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "background work did not end within {:?}: allow more time, or let the process exit", self.timeout)
+        write!(
+            f,
+            "background work did not end within {:?}: allow more time, or let the process exit",
+            self.timeout
+        )
     }
 }
 

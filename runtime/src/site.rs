@@ -173,7 +173,8 @@ impl Site {
             floor: descriptor.min_bytes,
             ceiling: descriptor.max_bytes.unwrap_or(u64::MAX),
         });
-        let core = Arc::new(PoolCore::new(domain, Arc::clone(&card), descriptor.max_entries, recipe, proof.weigher));
+        let core =
+            Arc::new(PoolCore::new(domain, Arc::clone(&card), descriptor.max_entries, recipe, proof.weigher));
         let tenant = (proof.tenant)(Arc::clone(&core));
         tenant.set_mode(domain.mode());
         domain.admit(card, Arc::downgrade(&tenant));

@@ -104,9 +104,9 @@ impl Ledger {
     /// In debug builds, when more comes back than was taken. In release builds the surplus is counted and
     /// the counter stops at 0: accounting never wraps and never hides a mistake.
     pub(crate) fn give(&self, bytes: u64) {
-        let before = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
-            Some(used.saturating_sub(bytes))
-        });
+        let before = self
+            .used
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| Some(used.saturating_sub(bytes)));
         let before = before.unwrap_or_default();
         if before < bytes {
             self.over_released.fetch_add(bytes - before, Ordering::Relaxed);

@@ -80,9 +80,9 @@ impl Reservation {
         if bytes == 0 {
             return;
         }
-        let before = self.spent.fetch_update(Ordering::AcqRel, Ordering::Acquire, |spent| {
-            Some(spent.saturating_sub(bytes))
-        });
+        let before = self
+            .spent
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |spent| Some(spent.saturating_sub(bytes)));
         let returned = before.unwrap_or_default().min(bytes);
         debug_assert_eq!(returned, bytes, "a tenant released more than it had spent");
         self.credit.fetch_add(returned, Ordering::AcqRel);

@@ -271,7 +271,10 @@ impl fmt::Display for BuildError {
                 "`min_mb` keeps {min_bytes} bytes, but the whole budget is {limit}: lower it, or raise the budget first"
             ),
             Self::Priority(priority) => {
-                write!(f, "`priority` is {priority}, but it multiplies a price: use a number above 0, as in 2.0")
+                write!(
+                    f,
+                    "`priority` is {priority}, but it multiplies a price: use a number above 0, as in 2.0"
+                )
             }
             Self::ZeroTtl => f.write_str("a `ttl` of zero expires at once: use a longer one, or no cache"),
         }

@@ -2,8 +2,8 @@
 //!
 //! The three functions at the end are what generated code calls; they ask for no bounds.
 
-use super::instance::Core;
 use super::Cache;
+use super::instance::Core;
 use crate::flight::{Joined, Lead, Waited, this_party};
 use crate::key::{Fallible, Miss, Query, ValueProof, hash_of};
 use crate::stats::Count;

@@ -22,7 +22,9 @@ fn one_cold_key_is_computed_once() {
         let threads: Vec<_> = (0..3)
             .map(|_| {
                 let (cache, runs) = (cache.clone(), Arc::clone(&runs));
-                thread::spawn(move || cache.get_or_insert_with(1, || runs.fetch_add(1, Ordering::SeqCst) + 10))
+                thread::spawn(move || {
+                    cache.get_or_insert_with(1, || runs.fetch_add(1, Ordering::SeqCst) + 10)
+                })
             })
             .collect();
         for thread in threads {

@@ -81,7 +81,8 @@ fn flat_values_give_bytes_back_when_reclaimed() {
 fn max_entries_is_exact_under_every_policy() {
     for policy in Policy::ALL {
         let (domain, _) = domain(1 << 20);
-        let cache = Cache::<u32, u32>::builder("four").policy(policy).max_entries(4).build_in(&domain).unwrap();
+        let cache =
+            Cache::<u32, u32>::builder("four").policy(policy).max_entries(4).build_in(&domain).unwrap();
         for key in 0..1000 {
             cache.insert(key % 17, key);
             assert!(cache.len() <= 4);

@@ -57,12 +57,7 @@ impl Coordinator {
     }
 
     /// Evicts from whoever is cheapest until `bytes` are free or nobody gives; `gave` hears who gave what.
-    fn relieve(
-        core: &DomainCore,
-        asker: Option<&Card>,
-        bytes: u64,
-        mut gave: impl FnMut(&Card, u64),
-    ) -> u64 {
+    fn relieve(core: &DomainCore, asker: Option<&Card>, bytes: u64, mut gave: impl FnMut(&Card, u64)) -> u64 {
         // Unspent credit costs nobody anything.
         let mut freed = core.with_cards(|cards| {
             cards.fold(0, |freed, card| {
@@ -149,7 +144,6 @@ impl Coordinator {
             process::purge();
         }
     }
-
 }
 
 impl Relief for Coordinator {

@@ -102,7 +102,8 @@ fn nobody_who_calls_after_an_invalidation_gets_a_value_from_before() {
                     lead.begin();
                     let value = source.load(Ordering::SeqCst);
                     thread::yield_now();
-                    let stored = lead.take_key().is_some() && !lead.superseded().load(crate::sync::Ordering::SeqCst);
+                    let stored =
+                        lead.take_key().is_some() && !lead.superseded().load(crate::sync::Ordering::SeqCst);
                     lead.land(|| value);
                     return stored.then_some(value);
                 }

@@ -7,9 +7,7 @@
 
 mod recipe;
 
-pub use recipe::{
-    DefaultMake, PoolProof, Poolable, Recipe, ResetOutcome, default_of, keep, poolable,
-};
+pub use recipe::{DefaultMake, PoolProof, Poolable, Recipe, ResetOutcome, default_of, keep, poolable};
 
 use std::collections::VecDeque;
 use std::fmt;

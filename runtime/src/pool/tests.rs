@@ -93,7 +93,8 @@ fn a_reset_that_refuses_or_panics_drops_the_object() {
     let refusing = pool(&domain, None, Recipe { reset: |_| false, ..CLEARED });
     drop(refusing.acquire());
     assert_eq!((refusing.idle(), refusing.leased(), refusing.weight()), (0, 0, 0));
-    let panicking = pool(&domain, None, Recipe { reset: |_| panic!("a reset that fails, on purpose"), ..CLEARED });
+    let panicking =
+        pool(&domain, None, Recipe { reset: |_| panic!("a reset that fails, on purpose"), ..CLEARED });
     let lease = panicking.acquire();
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(lease))).is_err());
     assert_eq!((panicking.idle(), panicking.leased(), panicking.weight()), (0, 0, 0));

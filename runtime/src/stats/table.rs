@@ -6,8 +6,18 @@ use std::time::Duration;
 use super::{Snapshot, TenantStats};
 
 const COLUMNS: [&str; 12] = [
-    "name", "kind", "entries", "bytes", "share", "hits", "misses", "hit rate", "time saved", "evictions",
-    "reclaims", "price",
+    "name",
+    "kind",
+    "entries",
+    "bytes",
+    "share",
+    "hits",
+    "misses",
+    "hit rate",
+    "time saved",
+    "evictions",
+    "reclaims",
+    "price",
 ];
 
 /// The first two columns are words and read from the left; the rest are numbers.
@@ -45,7 +55,13 @@ impl Snapshot {
     fn heading(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let budget = &self.budget;
         let percent = if budget.limit == 0 { 0.0 } else { 100.0 * budget.used as f64 / budget.limit as f64 };
-        write!(f, "budget {} of {} used ({percent:.0} %), peak {}", bytes(budget.used), bytes(budget.limit), bytes(budget.peak))?;
+        write!(
+            f,
+            "budget {} of {} used ({percent:.0} %), peak {}",
+            bytes(budget.used),
+            bytes(budget.limit),
+            bytes(budget.peak)
+        )?;
         if budget.allowed < budget.limit {
             write!(f, ", {} allowed while memory is short", bytes(budget.allowed))?;
         }

@@ -265,7 +265,13 @@ mod tests {
         for tally in &others {
             assert_eq!(tally.lookups(), [0; 3]);
             tally.hit(1);
-            assert_eq!(tally.lookups(), [1, 0, 1], "index {} (reused: {})", tally.index, tally.index == index);
+            assert_eq!(
+                tally.lookups(),
+                [1, 0, 1],
+                "index {} (reused: {})",
+                tally.index,
+                tally.index == index
+            );
         }
     }
 }

@@ -245,7 +245,12 @@ impl<K, V> Store<K, V> {
     /// Evicts from the shard whose next victim is worth least. With `patient` it waits for that shard's
     /// lock; otherwise it goes to the next cheapest, so that it never blocks on another tenant. An empty
     /// result means that nothing could go.
-    pub(crate) fn evict(&self, moment: Moment, wanted: Wanted, reservation: &Reservation) -> Vec<Removed<K, V>> {
+    pub(crate) fn evict(
+        &self,
+        moment: Moment,
+        wanted: Wanted,
+        reservation: &Reservation,
+    ) -> Vec<Removed<K, V>> {
         let mut removed = Vec::new();
         let Some((locked, mut shard)) = self.lock_cheapest(wanted.patient) else { return removed };
         let (mut heap, mut weight) = (0, 0);
@@ -303,7 +308,12 @@ impl<K, V> Store<K, V> {
 
     /// Takes out what is expired by `now`, a few slots for each lock hold. `removed` gets them with no lock
     /// held.
-    pub(crate) fn expire(&self, now: Nanos, reservation: &Reservation, mut removed: impl FnMut(Removed<K, V>)) {
+    pub(crate) fn expire(
+        &self,
+        now: Nanos,
+        reservation: &Reservation,
+        mut removed: impl FnMut(Removed<K, V>),
+    ) {
         for locked in &self.shards {
             let mut next = Some(0);
             while let Some(from) = next {

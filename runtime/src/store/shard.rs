@@ -107,13 +107,7 @@ impl<K, V> Shard<K, V> {
     pub(super) const SLOT_BYTES: u64 = (size_of::<Option<Slot<K, V>>>() + 16 + 7) as u64;
 
     pub(super) const fn new() -> Self {
-        Self {
-            table: HashTable::new(),
-            slots: Slab::new(),
-            queue: Queue::new(),
-            charged: 0,
-            linked: 0,
-        }
+        Self { table: HashTable::new(), slots: Slab::new(), queue: Queue::new(), charged: 0, linked: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
