@@ -63,7 +63,7 @@ pub use weight::{Weigh, weigh};
 /// What generated code may name. No promises: it changes with any release.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::cache::{load, probe, try_load};
+    pub use crate::cache::{load, load_async, probe, try_load, try_load_async};
     #[cfg(feature = "static-registry")]
     pub use crate::descriptor::Declared;
     pub use crate::descriptor::{CachedOptions, Descriptor, PooledOptions};

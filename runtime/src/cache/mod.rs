@@ -8,7 +8,7 @@ mod load;
 mod tenant;
 
 pub use builder::{BuildError, Builder};
-pub use load::{load, probe, try_load};
+pub use load::{load, load_async, probe, try_load, try_load_async};
 
 pub(crate) use builder::Options;
 pub(crate) use instance::{Core, Ops};
@@ -16,6 +16,7 @@ pub(crate) use tenant::{CacheTenant, Instance};
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
@@ -169,6 +170,41 @@ where
         match self.core.get(hash, |stored| *stored == key, V::clone) {
             Some(value) => Ok(value),
             None => self.core.try_load(hash, key, load),
+        }
+    }
+
+    /// [`get_or_insert_with`](Self::get_or_insert_with) for a task: `load` is polled if the value is missing and
+    /// nobody computes it yet.
+    ///
+    /// Tasks and threads take part in the same flights. The returned future is `Send` if `load` is; no lock is
+    /// held while it waits.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future of the caller that computes drops `load`; one of the waiting callers polls its own then.
+    pub async fn get_or_insert_async(&self, key: K, load: impl Future<Output = V>) -> V {
+        let load = async { Ok::<V, std::convert::Infallible>(load.await) };
+        match self.try_get_or_insert_async(key, load).await {
+            Ok(value) => value,
+            Err(never) => match never {},
+        }
+    }
+
+    /// [`try_get_or_insert_with`](Self::try_get_or_insert_with) for a task; see
+    /// [`get_or_insert_async`](Self::get_or_insert_async).
+    ///
+    /// # Errors
+    ///
+    /// What `load` returned. An error is not stored, and not shared: each waiting caller polls its own load.
+    pub async fn try_get_or_insert_async<E>(
+        &self,
+        key: K,
+        load: impl Future<Output = Result<V, E>>,
+    ) -> Result<V, E> {
+        let hash = hash_of(|state| key.hash(state));
+        match self.core.get(hash, |stored| *stored == key, V::clone) {
+            Some(value) => Ok(value),
+            None => self.core.try_load_async(hash, key, load).await,
         }
     }
 

@@ -127,3 +127,32 @@ fn a_trim_beside_inserts_keeps_the_books() {
         assert_eq!(cache.core.tenant.entries(), cache.len() as u64);
     });
 }
+
+#[test]
+fn tasks_share_one_run_and_a_cancelled_leader_hands_over() {
+    check(|| {
+        let domain = domain(1 << 20);
+        let cache = Cache::<u64, u64>::builder("tasks").max_entries(8).build_in(&domain).unwrap();
+        let runs = Arc::new(AtomicU64::new(0));
+        let call = |cache: Cache<u64, u64>, runs: Arc<AtomicU64>| async move {
+            let load = async {
+                let run = runs.fetch_add(1, Ordering::SeqCst) + 10;
+                shuttle::future::yield_now().await;
+                run
+            };
+            cache.get_or_insert_async(1, load).await
+        };
+        let cancelled = shuttle::future::spawn(call(cache.clone(), Arc::clone(&runs)));
+        let tasks: Vec<_> =
+            (0..2).map(|_| shuttle::future::spawn(call(cache.clone(), Arc::clone(&runs)))).collect();
+        let thread = {
+            let (cache, runs) = (cache.clone(), Arc::clone(&runs));
+            thread::spawn(move || cache.get_or_insert_with(1, || runs.fetch_add(1, Ordering::SeqCst) + 10))
+        };
+        cancelled.abort();
+        let values: Vec<_> = tasks.into_iter().map(|task| shuttle::future::block_on(task).unwrap()).collect();
+        let value = thread.join().unwrap();
+        assert!(values.iter().all(|other| *other == value), "{values:?} and {value}");
+        assert!(runs.load(Ordering::SeqCst) <= 2, "one run, and one more if the first was cancelled");
+    });
+}

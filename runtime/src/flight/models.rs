@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use shuttle::thread;
 
-use super::{Flights, Joined, Waited, this_party};
+use super::{Flights, Joined, Waited, Working};
 use crate::models::check;
 
 type Keys = Flights<u64, u64>;
@@ -18,7 +18,7 @@ fn call(flights: &Keys, store: &crate::sync::AtomicU64, body: &dyn Fn() -> Optio
         if let Some(value) = stored() {
             return Some(value);
         }
-        match flights.join(7, 7, this_party(), |a, b| a == b) {
+        match flights.join(7, 7, |a, b| a == b) {
             Joined::Leader(mut lead) => {
                 if let Some(value) = lead.look(|_| stored()) {
                     lead.land(|| value);
@@ -98,7 +98,7 @@ fn nobody_who_calls_after_an_invalidation_gets_a_value_from_before() {
         let loader = {
             let (flights, source) = (Arc::clone(&flights), Arc::clone(&source));
             thread::spawn(move || {
-                if let Joined::Leader(mut lead) = flights.join(7, 7, this_party(), |a, b| a == b) {
+                if let Joined::Leader(mut lead) = flights.join(7, 7, |a, b| a == b) {
                     lead.begin();
                     let value = source.load(Ordering::SeqCst);
                     thread::yield_now();
@@ -112,7 +112,7 @@ fn nobody_who_calls_after_an_invalidation_gets_a_value_from_before() {
         };
         source.store(2, Ordering::SeqCst);
         flights.supersede(7, |key| *key == 7);
-        match flights.join(7, 7, this_party(), |a, b| a == b) {
+        match flights.join(7, 7, |a, b| a == b) {
             Joined::Leader(lead) => lead.land(|| 2),
             Joined::Waiter(waiter, _) => {
                 if let Waited::Value(value) = waiter.wait(|value| *value) {
@@ -131,18 +131,20 @@ fn two_parties_that_need_each_other_do_not_wait_for_ever() {
         let one = {
             let flights = Arc::clone(&flights);
             thread::spawn(move || {
-                if let Joined::Leader(mut lead) = flights.join(1, 1, this_party(), |a, b| a == b) {
+                if let Joined::Leader(mut lead) = flights.join(1, 1, |a, b| a == b) {
                     lead.begin();
-                    if let Joined::Waiter(waiter, _) = flights.join(2, 2, this_party(), |a, b| a == b) {
+                    let _working = Working::on(lead.id());
+                    if let Joined::Waiter(waiter, _) = flights.join(2, 2, |a, b| a == b) {
                         let _ = waiter.wait(|value| *value);
                     }
                     lead.land(|| 1);
                 }
             })
         };
-        if let Joined::Leader(mut lead) = flights.join(2, 2, this_party(), |a, b| a == b) {
+        if let Joined::Leader(mut lead) = flights.join(2, 2, |a, b| a == b) {
             lead.begin();
-            if let Joined::Waiter(waiter, _) = flights.join(1, 1, this_party(), |a, b| a == b) {
+            let _working = Working::on(lead.id());
+            if let Joined::Waiter(waiter, _) = flights.join(1, 1, |a, b| a == b) {
                 let _ = waiter.wait(|value| *value);
             }
             lead.land(|| 2);

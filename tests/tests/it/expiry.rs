@@ -22,7 +22,11 @@ fn a_value_expires_at_its_age_and_not_before() {
     clock.advance(10 * SECOND - Duration::from_nanos(1));
     assert_eq!((cache.get(1), cache.peek(1), cache.contains(1)), (Some(10), Some(10), true));
     clock.advance(Duration::from_nanos(1));
-    assert_eq!((cache.peek(1), cache.contains(1), cache.len()), (None, false, 1), "looking does not remove it");
+    assert_eq!(
+        (cache.peek(1), cache.contains(1), cache.len()),
+        (None, false, 1),
+        "looking does not remove it"
+    );
     assert_eq!((cache.get(1), cache.len(), cache.weight()), (None, 0, 0));
     assert_eq!((cache.stats().expirations, cache.stats().hits, cache.stats().misses), (1, 1, 1));
     check(&domain);

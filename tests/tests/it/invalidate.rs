@@ -192,7 +192,8 @@ impl Truth {
             50..=69 => self.check(at, announced, self.cache.get(at), "a get"),
             70..=74 => self.check(at, announced, self.cache.peek(at), "a peek"),
             75..=79 => {
-                let read = self.cache.try_get_or_insert_with(at, || if at % 2 == 0 { Ok(load()) } else { Err(()) });
+                let read =
+                    self.cache.try_get_or_insert_with(at, || if at % 2 == 0 { Ok(load()) } else { Err(()) });
                 self.check(at, announced, read.ok(), "a load that may fail");
             }
             80..=89 => change(&|_| drop(self.cache.invalidate(at))),

@@ -340,7 +340,10 @@ fn calling_back(
 }
 
 /// Removes values in every way there is; each way's drops call back.
-fn drop_in_every_way(what: &'static str, call: impl Fn(&Domain, &Cache<u64, OnDrop>) + Send + Sync + 'static) {
+fn drop_in_every_way(
+    what: &'static str,
+    call: impl Fn(&Domain, &Cache<u64, OnDrop>) + Send + Sync + 'static,
+) {
     in_time(what, move || {
         let (domain, clock) = clocked(MB);
         let domain = Arc::new(domain);

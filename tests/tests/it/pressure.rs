@@ -40,10 +40,23 @@ fn levels_hold_on_until_their_exit() {
         domain.pressure()
     };
     let steps = [
-        (50, Level::Normal), (79, Level::Normal), (80, Level::High), (76, Level::High), (75, Level::High),
-        (74, Level::Normal), (79, Level::Normal), (94, Level::High), (95, Level::Emergency),
-        (86, Level::Emergency), (85, Level::Emergency), (84, Level::High), (75, Level::High), (96, Level::Emergency),
-        (10, Level::Normal), (200, Level::Emergency), (0, Level::Normal),
+        (50, Level::Normal),
+        (79, Level::Normal),
+        (80, Level::High),
+        (76, Level::High),
+        (75, Level::High),
+        (74, Level::Normal),
+        (79, Level::Normal),
+        (94, Level::High),
+        (95, Level::Emergency),
+        (86, Level::Emergency),
+        (85, Level::Emergency),
+        (84, Level::High),
+        (75, Level::High),
+        (96, Level::Emergency),
+        (10, Level::Normal),
+        (200, Level::Emergency),
+        (0, Level::Normal),
     ];
     for (percent, level) in steps {
         assert_eq!(level_at(percent), level, "at {percent} %");
@@ -180,7 +193,11 @@ fn growth_is_slow_and_only_with_room() {
     for _ in 0..5 {
         domain.tick();
     }
-    assert_eq!((domain.pressure(), allowed(&domain)), (Level::Normal, before), "between the marks nothing moves");
+    assert_eq!(
+        (domain.pressure(), allowed(&domain)),
+        (Level::Normal, before),
+        "between the marks nothing moves"
+    );
     gauge.percent(60);
     let mut ticks = 0;
     while allowed(&domain) < 100 * MB {

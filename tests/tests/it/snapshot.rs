@@ -76,11 +76,10 @@ fn tenants_come_by_size_then_by_name() {
 #[test]
 fn names_of_any_script_keep_the_columns_straight() {
     let domain = Domain::builder().limit_bytes(16 * MB).manual().build();
-    let _caches: Vec<Cache<u64, u64>> =
-        ["größe", "名前", "a much longer name than the others", ""]
-            .into_iter()
-            .map(|name| Cache::builder(name).build_in(&domain).unwrap())
-            .collect();
+    let _caches: Vec<Cache<u64, u64>> = ["größe", "名前", "a much longer name than the others", ""]
+        .into_iter()
+        .map(|name| Cache::builder(name).build_in(&domain).unwrap())
+        .collect();
     let text = domain.stats().to_string();
     let widths: Vec<_> = text.lines().skip(1).map(|line| line.chars().count()).collect();
     assert_eq!(widths.len(), 6);

@@ -172,7 +172,9 @@ impl Storm {
         let read = match random.below(1000) {
             0..=399 => cache.get(key),
             400..=649 => Some(cache.get_or_insert_with(key, value)),
-            650..=699 => cache.try_get_or_insert_with(key, || if key % 3 == 0 { Err(()) } else { Ok(value()) }).ok(),
+            650..=699 => {
+                cache.try_get_or_insert_with(key, || if key % 3 == 0 { Err(()) } else { Ok(value()) }).ok()
+            }
             700..=899 => {
                 cache.insert(key, value());
                 None

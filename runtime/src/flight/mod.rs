@@ -1,11 +1,12 @@
 //! Single-flight: many callers want one missing value, one of them computes it.
 //!
 //! The first caller becomes the *leader* and runs the body; the others *wait*. A leader that finishes
-//! hands its value to the waiters. A leader that fails or panics sends them back to join again, and the
-//! first of them leads.
+//! hands its value to the waiters. A leader that fails, panics or is cancelled sends them back to join
+//! again, and the first of them leads. Threads and tasks take part in the same flights: only how they wait
+//! differs (see [`Waiter`]).
 //!
-//! Before a caller blocks, the graph of who waits for whom is walked: if the leader waits, through any
-//! chain, for the caller itself, blocking would last for ever, and the caller runs its own body instead.
+//! Before a caller waits, the graph of flights is walked: if the flight depends, through any chain, on one
+//! that the caller is working for, waiting would last for ever, and the caller runs its own body instead.
 //!
 //! # The key
 //!
@@ -16,21 +17,27 @@
 //!
 //! # Locks
 //!
-//! A stripe's lock, then a flight's outcome, then the wait graph. None is held while a body runs, a shard
-//! is locked, or the budget is asked.
+//! A stripe's lock, then a flight's state, then the graph. None is held while a body runs or is polled, a
+//! shard is locked, a waker is called, or the budget is asked.
 
-use std::collections::HashMap;
+mod graph;
+mod wait;
+
+pub(crate) use graph::Working;
+pub(crate) use wait::{Waited, Waiter};
+
 use std::sync::Arc;
+use std::task::Waker;
 
 use hashbrown::HashTable;
+
+use graph::FlightId;
+use wait::Until;
 
 use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, Ordering};
 
 /// Locks over which the flights of one cache are spread, by hash.
 const STRIPES: usize = 4;
-
-/// Whoever can lead and wait: a thread.
-pub(crate) type Party = u64;
 
 /// The flights of one cache.
 pub(crate) struct Flights<K, V> {
@@ -68,13 +75,21 @@ impl<K> Key<K> {
 
 /// One computation that others may wait for.
 struct Flight<V> {
-    leader: Party,
     /// Raised under the stripe's lock, and final once the flight left the table.
     waiting: AtomicUsize,
     /// Somebody wrote or invalidated the key since the leader started: its value is not stored.
     superseded: AtomicBool,
-    outcome: Mutex<Outcome<V>>,
-    landed: Condvar,
+    state: Mutex<State<V>>,
+    /// Wakes threads; tasks are woken by their wakers.
+    changed: Condvar,
+}
+
+struct State<V> {
+    outcome: Outcome<V>,
+    /// One for each waiting task, by the number it was given.
+    wakers: Vec<(u64, Waker)>,
+    /// The number of the next task.
+    next: u64,
 }
 
 enum Outcome<V> {
@@ -96,29 +111,13 @@ pub(crate) enum Joined<'a, K, V> {
     Waiter(Waiter<V>, K),
 }
 
-/// How waiting ended.
-pub(crate) enum Waited<V> {
-    /// The leader's value.
-    Value(V),
-    /// Look, and join, again.
-    Retry,
-    /// The leader waits for us: run the body, alone.
-    Cycle,
-}
-
 impl<K, V> Flights<K, V> {
     pub(crate) fn new() -> Self {
         Self { stripes: std::array::from_fn(|_| Mutex::new(HashTable::new())), count: AtomicUsize::new(0) }
     }
 
     /// Takes part in the flight for this key, or starts it. `eq` runs under the stripe's lock.
-    pub(crate) fn join(
-        &self,
-        hash: u64,
-        key: K,
-        party: Party,
-        eq: impl Fn(&K, &K) -> bool,
-    ) -> Joined<'_, K, V> {
+    pub(crate) fn join(&self, hash: u64, key: K, eq: impl Fn(&K, &K) -> bool) -> Joined<'_, K, V> {
         let mut pending = self.stripe(hash).lock();
         let found =
             pending.find(hash, |pending| pending.hash == hash && pending.key.may_be(|other| eq(other, &key)));
@@ -130,14 +129,13 @@ impl<K, V> Flights<K, V> {
                 Key::Landing => Until::Landed,
             };
             flight.waiting.fetch_add(1, Ordering::AcqRel);
-            return Joined::Waiter(Waiter { flight, until, party }, key);
+            return Joined::Waiter(Waiter::new(flight, until), key);
         }
         let flight = Arc::new(Flight {
-            leader: party,
             waiting: AtomicUsize::new(0),
             superseded: AtomicBool::new(false),
-            outcome: Mutex::new(Outcome::Looking),
-            landed: Condvar::new(),
+            state: Mutex::new(State { outcome: Outcome::Looking, wakers: Vec::new(), next: 0 }),
+            changed: Condvar::new(),
         });
         let entry = Pending { hash, key: Key::Looking, flight: Arc::clone(&flight) };
         pending.insert_unique(hash, entry, |pending| pending.hash);
@@ -210,8 +208,7 @@ impl<K, V> Lead<'_, K, V> {
         let watched = self.flight.waiting.load(Ordering::Acquire) > 0;
         drop(pending);
         if watched {
-            *self.flight.outcome.lock() = Outcome::Pending;
-            self.flight.landed.notify_all();
+            self.flight.become_pending();
         }
     }
 
@@ -233,6 +230,11 @@ impl<K, V> Lead<'_, K, V> {
     /// Set when somebody wrote or invalidated the key meanwhile.
     pub(crate) fn superseded(&self) -> &AtomicBool {
         &self.flight.superseded
+    }
+
+    /// The flight as the graph knows it: whoever works for it says so while it does.
+    pub(crate) fn id(&self) -> FlightId {
+        self.flight.id()
     }
 
     /// Ends the flight and hands the value to whoever waits; `value` is asked only if somebody does.
@@ -268,137 +270,37 @@ impl<K, V> Drop for Lead<'_, K, V> {
 }
 
 impl<V> Flight<V> {
-    /// Publishes the outcome, cuts the edges of the wait graph that end here, and wakes the waiters.
+    /// The body runs: whoever waited only for that looks again.
+    fn become_pending(&self) {
+        let mut state = self.state.lock();
+        state.outcome = Outcome::Pending;
+        self.wake(state);
+    }
+
+    /// Publishes the outcome, cuts the edges of the graph that end here, and wakes all who wait.
     fn settle(self: &Arc<Self>, outcome: Outcome<V>) {
-        let mut state = self.outcome.lock();
-        *state = outcome;
+        let mut state = self.state.lock();
+        state.outcome = outcome;
         if self.waiting.load(Ordering::Acquire) > 0 {
-            // Under the outcome's lock: an edge stands exactly while its flight is pending, so the graph
+            // Under the state's lock: an edge stands exactly while its flight is pending, so the graph
             // never shows a wait that is over.
-            waits().cut(self.address());
-            self.landed.notify_all();
+            graph::cut(self.id());
+            self.wake(state);
         }
     }
 
-    /// Identifies the flight in the wait graph while it lives.
-    fn address(self: &Arc<Self>) -> usize {
-        Arc::as_ptr(self) as *const () as usize
-    }
-}
-
-/// A caller that found a flight to wait for.
-pub(crate) struct Waiter<V> {
-    flight: Arc<Flight<V>>,
-    until: Until,
-    party: Party,
-}
-
-/// What a waiter waits for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Until {
-    /// The key to be known again; nothing more, the flight may be another key's.
-    Looked,
-    /// The value of the same key.
-    Value,
-    /// The end, without the value: the flight may be another key's.
-    Landed,
-}
-
-impl<V> Waiter<V> {
-    /// Blocks until the flight ends, unless its leader waits for us. `clone` copies the leader's value.
-    pub(crate) fn wait(self, clone: impl FnOnce(&V) -> V) -> Waited<V> {
-        let flight = &self.flight;
-        let mut outcome = flight.outcome.lock();
-        if self.must_wait(&outcome) {
-            if !waits().add(self.party, flight.leader, flight.address()) {
-                return Waited::Cycle;
-            }
-            while self.must_wait(&outcome) {
-                flight.landed.wait(&mut outcome);
-            }
-            if self.until == Until::Looked {
-                // The flight goes on without us.
-                waits().edges.remove(&self.party);
-            }
-        }
-        match &*outcome {
-            Outcome::Value(Some(value)) if self.until == Until::Value => Waited::Value(clone(value)),
-            _ => Waited::Retry,
+    fn wake(&self, mut state: impl std::ops::DerefMut<Target = State<V>>) {
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
+        self.changed.notify_all();
+        for (_, waker) in wakers {
+            waker.wake();
         }
     }
 
-    fn must_wait(&self, outcome: &Outcome<V>) -> bool {
-        match outcome {
-            Outcome::Looking => true,
-            Outcome::Pending => self.until != Until::Looked,
-            Outcome::Value(_) | Outcome::Retry => false,
-        }
-    }
-}
-
-/// Who waits for whom, over all caches of the process. Touched only by callers about to block, and by
-/// leaders somebody waits for.
-#[derive(Default)]
-struct Waits {
-    /// Waiting party -> (leader it waits for, address of the flight). A party waits for one flight at most.
-    edges: HashMap<Party, (Party, usize)>,
-}
-
-impl Waits {
-    /// Notes that `waiter` waits for `leader`, unless that closes a cycle.
-    fn add(&mut self, waiter: Party, leader: Party, flight: usize) -> bool {
-        let mut at = leader;
-        while at != waiter {
-            match self.edges.get(&at) {
-                Some(&(next, _)) => at = next,
-                None => {
-                    self.edges.insert(waiter, (leader, flight));
-                    return true;
-                }
-            }
-        }
-        false
-    }
-
-    /// Removes the edges of all who waited for this flight.
-    fn cut(&mut self, flight: usize) {
-        self.edges.retain(|_, (_, other)| *other != flight);
-    }
-}
-
-#[cfg(not(larder_shuttle))]
-fn waits() -> impl std::ops::DerefMut<Target = Waits> {
-    static WAITS: Mutex<Option<Waits>> = Mutex::new(None);
-    parking_lot::MutexGuard::map(WAITS.lock(), |waits| waits.get_or_insert_default())
-}
-
-/// Under the models each execution needs a graph of its own.
-#[cfg(larder_shuttle)]
-fn waits() -> impl std::ops::DerefMut<Target = Waits> {
-    shuttle::lazy_static! {
-        static ref WAITS: Mutex<Waits> = Mutex::new(Waits::default());
-    }
-    WAITS.lock()
-}
-
-/// The party that the current thread is.
-pub(crate) fn this_party() -> Party {
-    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
-    let fresh = || NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    #[cfg(not(larder_shuttle))]
-    {
-        thread_local! {
-            static PARTY: std::cell::OnceCell<Party> = const { std::cell::OnceCell::new() };
-        }
-        // A thread whose thread-locals are gone is a new party each time: its cycles are not seen.
-        PARTY.try_with(|party| *party.get_or_init(fresh)).unwrap_or_else(|_| fresh())
-    }
-    #[cfg(larder_shuttle)]
-    {
-        shuttle::thread_local! {
-            static PARTY: std::cell::OnceCell<Party> = std::cell::OnceCell::new();
-        }
-        PARTY.with(|party| *party.get_or_init(fresh))
+    /// Identifies the flight in the graph while it lives.
+    fn id(self: &Arc<Self>) -> FlightId {
+        Arc::as_ptr(self).cast::<()>() as FlightId
     }
 }
 

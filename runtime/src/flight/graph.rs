@@ -1,0 +1,196 @@
+//! Which flight depends on which, over all caches of the process: keeps callers from waiting in a circle.
+//!
+//! A caller works for a flight while it runs or polls its body; bodies nest, so a caller may work for
+//! several. What it waits for then, all of those wait for. A caller that works for no flight can close no
+//! circle and never comes here.
+//!
+//! A task is recognised by the flights set around each poll, wherever it is polled. What a body hands to
+//! another thread or task is not seen.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use smallvec::SmallVec;
+
+use crate::sync::Mutex;
+
+/// The address of a flight; unique while it lives.
+pub(crate) type FlightId = usize;
+
+/// The flights a caller works for, outermost first.
+pub(super) type Held = SmallVec<[FlightId; 4]>;
+
+/// Says, while it lives, that the current thread works for a flight.
+#[must_use]
+pub(crate) struct Working(FlightId);
+
+impl Working {
+    pub(crate) fn on(flight: FlightId) -> Self {
+        with_held(|held| held.push(flight));
+        Self(flight)
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        with_held(|held| {
+            if let Some(at) = held.iter().rposition(|flight| *flight == self.0) {
+                held.remove(at);
+            }
+        });
+    }
+}
+
+/// The flights that the current thread works for now.
+pub(super) fn held() -> Held {
+    let mut current = Held::new();
+    with_held(|held| current.clone_from(held));
+    current
+}
+
+#[cfg(not(larder_shuttle))]
+thread_local! {
+    static HELD: RefCell<Held> = RefCell::new(Held::new());
+}
+#[cfg(larder_shuttle)]
+shuttle::thread_local! {
+    static HELD: RefCell<Held> = RefCell::new(Held::new());
+}
+
+/// A thread whose thread-locals are gone works for nothing that could be seen.
+fn with_held(visit: impl FnOnce(&mut Held)) {
+    let _ = HELD.try_with(|held| visit(&mut held.borrow_mut()));
+}
+
+/// Notes that all of `held` wait for `target`; `false`, and nothing is noted, if `target` depends on one of
+/// them already.
+pub(super) fn add(held: &[FlightId], target: FlightId) -> bool {
+    if held.is_empty() {
+        return true;
+    }
+    with_graph(|graph| graph.add(held, target))
+}
+
+/// Takes back one [`add`]: a waiter gave up.
+pub(super) fn remove(held: &[FlightId], target: FlightId) {
+    if !held.is_empty() {
+        with_graph(|graph| graph.remove(held, target));
+    }
+}
+
+/// Forgets all waits for `target`: it is over.
+pub(super) fn cut(target: FlightId) {
+    with_graph(|graph| graph.cut(target));
+}
+
+/// The edges, both ways. An edge stands once for each waiter.
+#[derive(Default)]
+struct Graph {
+    /// What each flight waits for.
+    targets: HashMap<FlightId, Held>,
+    /// What waits for each flight.
+    sources: HashMap<FlightId, Vec<FlightId>>,
+}
+
+impl Graph {
+    fn add(&mut self, held: &[FlightId], target: FlightId) -> bool {
+        if self.depends(target, held) {
+            return false;
+        }
+        for &flight in held {
+            self.targets.entry(flight).or_default().push(target);
+        }
+        self.sources.entry(target).or_default().extend_from_slice(held);
+        true
+    }
+
+    /// Whether `flight` waits, through any chain, for one of `held`, or is one.
+    fn depends(&self, flight: FlightId, held: &[FlightId]) -> bool {
+        let mut seen = Vec::new();
+        let mut next = vec![flight];
+        while let Some(flight) = next.pop() {
+            if held.contains(&flight) {
+                return true;
+            }
+            if seen.contains(&flight) {
+                continue;
+            }
+            seen.push(flight);
+            next.extend(self.targets.get(&flight).into_iter().flatten());
+        }
+        false
+    }
+
+    fn remove(&mut self, held: &[FlightId], target: FlightId) {
+        let Some(sources) = self.sources.get_mut(&target) else { return };
+        for flight in held {
+            if let Some(at) = sources.iter().position(|source| source == flight) {
+                sources.swap_remove(at);
+                drop_one(&mut self.targets, *flight, target);
+            }
+        }
+        if sources.is_empty() {
+            self.sources.remove(&target);
+        }
+    }
+
+    fn cut(&mut self, target: FlightId) {
+        for flight in self.sources.remove(&target).unwrap_or_default() {
+            drop_one(&mut self.targets, flight, target);
+        }
+    }
+}
+
+fn drop_one(targets: &mut HashMap<FlightId, Held>, flight: FlightId, target: FlightId) {
+    let Some(list) = targets.get_mut(&flight) else { return };
+    if let Some(at) = list.iter().position(|other| *other == target) {
+        list.swap_remove(at);
+    }
+    if list.is_empty() {
+        targets.remove(&flight);
+    }
+}
+
+#[cfg(not(larder_shuttle))]
+fn with_graph<R>(visit: impl FnOnce(&mut Graph) -> R) -> R {
+    static GRAPH: Mutex<Option<Graph>> = Mutex::new(None);
+    visit(GRAPH.lock().get_or_insert_default())
+}
+
+/// Under the models each execution needs a graph of its own.
+#[cfg(larder_shuttle)]
+fn with_graph<R>(visit: impl FnOnce(&mut Graph) -> R) -> R {
+    shuttle::lazy_static! {
+        static ref GRAPH: Mutex<Graph> = Mutex::new(Graph::default());
+    }
+    visit(&mut GRAPH.lock())
+}
+
+#[cfg(all(test, not(larder_shuttle)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_circle_of_any_length_is_seen_and_a_tree_is_none() {
+        let mut graph = Graph::default();
+        assert!(graph.add(&[1], 2));
+        assert!(graph.add(&[2], 3));
+        assert!(graph.add(&[4, 5], 3));
+        assert!(!graph.add(&[3], 1));
+        assert!(!graph.add(&[6, 3], 5));
+        assert!(!graph.add(&[7], 7));
+        assert!(graph.add(&[3], 8));
+    }
+
+    #[test]
+    fn what_is_over_leaves_no_edge() {
+        let mut graph = Graph::default();
+        assert!(graph.add(&[1, 2], 3));
+        assert!(graph.add(&[1], 3));
+        graph.remove(&[1], 3);
+        assert!(!graph.add(&[3], 1), "the other waiter is still there");
+        graph.cut(3);
+        assert!(graph.targets.is_empty() && graph.sources.is_empty());
+        assert!(graph.add(&[3], 1));
+    }
+}
