@@ -263,10 +263,10 @@ impl<K, V> Core<K, V> {
 
     pub(crate) fn insert(&self, hash: u64, key: K, value: V) {
         if self.is_bypassed() {
+            // What is stored would be an older value, once the bypass ends.
+            self.invalidate_quietly(hash, |stored| (self.ops.eq)(stored, &key));
             return;
         }
-        // A load in flight must not put an older value over this one.
-        self.flights.supersede(hash, |stored| (self.ops.eq)(stored, &key));
         let cost = match &self.ops.cost {
             Some(cost) => crate::cost::encode(crate::time::nanos(cost(&key, &value))),
             None => self.tenant.costs.current(),

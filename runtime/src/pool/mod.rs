@@ -22,7 +22,7 @@ use crate::policy::{self, Facts};
 use crate::pressure::Level;
 use crate::stats::{Count, TenantStats};
 use crate::sync::{AtomicU8, AtomicU64, Mutex, Ordering};
-use crate::tenant::{Card, Mode, Tenant};
+use crate::tenant::{Card, Mode, Need, Tenant};
 use crate::time::Nanos;
 use crate::weight::Weigher;
 use crate::weight::weigh::allocation;
@@ -121,7 +121,7 @@ impl<T> PoolCore<T> {
     }
 
     fn publish(&self, idle: &IdleList<T>) {
-        let price = idle.objects.front().map_or(f64::INFINITY, |idle| idle.credit * self.card.priority);
+        let price = idle.objects.front().map_or(f64::INFINITY, |idle| idle.credit * self.card.scale());
         self.card.publish(price);
     }
 
@@ -177,7 +177,7 @@ impl<T> PoolCore<T> {
     /// Keeps a returned object for the next lease, if it is worth it and there is room for it.
     fn put(&self, object: T, heap: u64, was_charged: u64) -> Result<(), T> {
         let facts = self.facts(heap + inline::<T>());
-        let credit = policy::credit(self.domain.inflation() / self.card.priority, &facts);
+        let credit = policy::credit(self.domain.inflation() / self.card.scale(), &facts);
         // What the lease was charged becomes the idle object's heap; only a grown object needs more.
         let more = heap.saturating_sub(was_charged);
         if self.card.reservation.try_grow(more, self.card.ceiling).is_err() {
@@ -219,7 +219,7 @@ impl<T> PoolCore<T> {
         let count = removed.len() as u64;
         self.card.reservation.shrink(freed);
         self.objects.fetch_sub(count, Ordering::AcqRel);
-        let price = removed.last().map(|idle| idle.credit * self.card.priority);
+        let price = removed.last().map(|idle| idle.credit * self.card.scale());
         Dropped { count, bytes: freed + list, price }
         // `removed` drops here, outside the lock.
     }
@@ -478,7 +478,7 @@ impl<T: Send + 'static> Tenant for PoolCore<T> {
         &self.card
     }
 
-    fn reclaim(&self, bytes: u64, _own: bool) -> u64 {
+    fn reclaim(&self, bytes: u64, _need: Need) -> u64 {
         let dropped = self.drop_coldest(bytes);
         self.card.tally.add(Count::Reclaims, dropped.count);
         if let Some(price) = dropped.price {
@@ -507,7 +507,7 @@ impl<T: Send + 'static> Tenant for PoolCore<T> {
 
     fn marginal(&self) -> f64 {
         let weight = self.idle.lock().objects.front().map(|idle| idle.heap + inline::<T>());
-        weight.map_or(0.0, |weight| policy::density(&self.facts(weight)) * self.card.priority)
+        weight.map_or(0.0, |weight| policy::density(&self.facts(weight)) * self.card.scale())
     }
 
     fn stats(&self) -> TenantStats {

@@ -73,7 +73,10 @@ fn a_full_budget_is_used_to_the_last_percent() {
     }
     let stored: u64 = caches.iter().map(Cache::weight).sum();
     assert!(stored > 16 * MB * 95 / 100, "{stored}");
-    assert!(caches.iter().all(|cache| cache.stats().rejections == 0), "a new value enters while colder bytes exist");
+    assert!(
+        caches.iter().all(|cache| cache.stats().rejections == 0),
+        "a new value enters while colder bytes exist"
+    );
     check(&domain);
 }
 
@@ -110,7 +113,11 @@ fn a_limit_that_is_lowered_is_kept_at_once_and_one_that_is_raised_is_used() {
         check(&domain);
         fill();
         check(&domain);
-        assert!(domain.budget().used() >= megabytes * MB * 9 / 10, "{} at {megabytes} MB", domain.budget().used());
+        assert!(
+            domain.budget().used() >= megabytes * MB * 9 / 10,
+            "{} at {megabytes} MB",
+            domain.budget().used()
+        );
     }
 }
 
@@ -264,11 +271,14 @@ fn priorities_at_the_ends_of_the_range_keep_the_budget() {
 
 #[test]
 fn caches_that_were_emptied_do_not_stand_in_the_way() {
-    for empty in [|cache: &Cache<u64, Vec<u8>>| cache.clear(), |cache: &Cache<u64, Vec<u8>>| {
-        for key in 0..10 {
-            cache.invalidate(key);
-        }
-    }] {
+    for empty in [
+        |cache: &Cache<u64, Vec<u8>>| cache.clear(),
+        |cache: &Cache<u64, Vec<u8>>| {
+            for key in 0..10 {
+                cache.invalidate(key);
+            }
+        },
+    ] {
         let domain = domain(4 * MB);
         let emptied: Vec<_> = (0..200).map(|at| bytes(&domain, &format!("of {at}"))).collect();
         for cache in &emptied {

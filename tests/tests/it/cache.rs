@@ -49,9 +49,13 @@ fn a_load_runs_on_a_miss_only() {
     assert_eq!(cache.get_or_insert_ref("four", str::len), 4);
     assert_eq!(cache.get_or_insert_ref("four", |_| unreachable!("it is there")), 4);
     assert_eq!(cache.get_or_insert_with("four".to_owned(), || unreachable!("it is there")), 4);
-    let found: Result<usize, ()> = cache.try_get_or_insert_with("four".to_owned(), || unreachable!("it is there"));
+    let found: Result<usize, ()> =
+        cache.try_get_or_insert_with("four".to_owned(), || unreachable!("it is there"));
     assert_eq!(found, Ok(4));
-    assert_eq!((cache.get("four"), cache.get(&"four".to_owned()), cache.get("five")), (Some(4), Some(4), None));
+    assert_eq!(
+        (cache.get("four"), cache.get(&"four".to_owned()), cache.get("five")),
+        (Some(4), Some(4), None)
+    );
     assert_eq!((cache.stats().loads, cache.stats().hits, cache.stats().misses), (1, 5, 2));
 }
 
@@ -193,7 +197,11 @@ fn a_domain_outlives_its_caches_and_has_their_bytes_back() {
 #[test]
 fn options_that_make_no_sense_are_refused_with_the_way_out() {
     #[track_caller]
-    fn refused(option: impl FnOnce(Builder<u64, u64>) -> Builder<u64, u64>, expected: BuildError, text: &str) {
+    fn refused(
+        option: impl FnOnce(Builder<u64, u64>) -> Builder<u64, u64>,
+        expected: BuildError,
+        text: &str,
+    ) {
         let domain = domain(4 * MB);
         let error = option(Cache::builder("wrong")).build_in(&domain).unwrap_err();
         assert_eq!(error, expected);
@@ -313,7 +321,11 @@ fn a_small_lru_cache_evicts_in_the_exact_order() {
                 }
             }
             for key in &model.order {
-                assert!(cache.contains(*key), "step {step} of {capacity}: {key} is gone of {:?}", model.order);
+                assert!(
+                    cache.contains(*key),
+                    "step {step} of {capacity}: {key} is gone of {:?}",
+                    model.order
+                );
             }
             assert_eq!(cache.len(), model.order.len());
         }
@@ -326,8 +338,11 @@ fn max_entries_holds_after_every_insert() {
     for policy in Policy::ALL {
         for most in [1, 2, 7, 64, 100, 1000] {
             let domain = domain(16 * MB);
-            let cache =
-                Cache::<u64, u64>::builder("bounded").policy(policy).max_entries(most).build_in(&domain).unwrap();
+            let cache = Cache::<u64, u64>::builder("bounded")
+                .policy(policy)
+                .max_entries(most)
+                .build_in(&domain)
+                .unwrap();
             for key in 0..3 * most {
                 cache.insert(key, key);
                 assert_eq!(cache.len() as u64, (key + 1).min(most), "{policy} {most}");
@@ -342,7 +357,8 @@ fn max_entries_holds_after_every_insert() {
 fn replacing_at_capacity_evicts_nobody() {
     for policy in Policy::ALL {
         let domain = domain(16 * MB);
-        let cache = Cache::<u64, Vec<u8>>::builder("full").policy(policy).max_entries(100).build_in(&domain).unwrap();
+        let cache =
+            Cache::<u64, Vec<u8>>::builder("full").policy(policy).max_entries(100).build_in(&domain).unwrap();
         for key in 0..100 {
             cache.insert(key, blob(10));
         }
@@ -361,7 +377,8 @@ fn replacing_at_capacity_evicts_nobody() {
 fn max_bytes_holds_after_every_insert_and_is_used() {
     for policy in Policy::ALL {
         let domain = domain(64 * MB);
-        let cache = Cache::<u64, Vec<u8>>::builder("bounded").policy(policy).max_mb(1).build_in(&domain).unwrap();
+        let cache =
+            Cache::<u64, Vec<u8>>::builder("bounded").policy(policy).max_mb(1).build_in(&domain).unwrap();
         let mut random = Random::new(3);
         for key in 0..3000 {
             cache.insert(key, blob(random.below(5000) as usize));
@@ -410,7 +427,11 @@ fn weights_come_from_the_weigher() {
     cache.insert(1, 1_000_000);
     assert!((1_000_000..1_001_000).contains(&cache.weight()), "{}", cache.weight());
     cache.insert(1, 0);
-    assert!(cache.weight() < 1000, "a weight below the size of the value itself is the size: {}", cache.weight());
+    assert!(
+        cache.weight() < 1000,
+        "a weight below the size of the value itself is the size: {}",
+        cache.weight()
+    );
     cache.insert(2, u64::MAX);
     assert_eq!((cache.get(2), cache.stats().rejections), (None, 1));
     assert!(!cache.stats().estimated);
@@ -429,7 +450,9 @@ fn weights_that_cannot_be_seen_are_marked() {
     let warnings = domain.stats().warnings;
     assert_eq!(
         warnings,
-        ["`opaque` is bounded in bytes, but its values own heap that cannot be seen: derive `Weigh`, or say `weigh = ..`"]
+        [
+            "`opaque` is bounded in bytes, but its values own heap that cannot be seen: derive `Weigh`, or say `weigh = ..`"
+        ]
     );
 }
 

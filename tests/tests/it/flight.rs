@@ -4,9 +4,7 @@ use std::sync::{Arc, Barrier, mpsc};
 
 use larder::Cache;
 
-use crate::support::{
-    Colliding, Counter, MB, all_at_once, check, check_emptied, domain, in_time, panics,
-};
+use crate::support::{Colliding, Counter, MB, all_at_once, check, check_emptied, domain, in_time, panics};
 
 fn build(name: &str) -> Cache<u64, u64> {
     // The domain goes; the cache keeps what it needs of it.
@@ -141,7 +139,10 @@ fn a_load_may_load_other_keys() {
     let colder = build("fib of many");
     let worker = colder.clone();
     all_at_once("fib of many threads", 8, move |at| {
-        assert_eq!(fib(&worker, 60 + at as u64 % 3), [1_548_008_755_920, 2_504_730_781_961, 4_052_739_537_881][at % 3]);
+        assert_eq!(
+            fib(&worker, 60 + at as u64 % 3),
+            [1_548_008_755_920, 2_504_730_781_961, 4_052_739_537_881][at % 3]
+        );
     });
     check_emptied(&colder);
 }
@@ -244,11 +245,29 @@ fn a_load_may_change_the_cache_it_loads_for() {
     let cache = Cache::<u64, u64>::builder("changing").build_in(&domain).unwrap();
     let worker = cache.clone();
     in_time("a load that changes its cache", move || {
-        assert_eq!(worker.get_or_insert_with(1, || { worker.insert(1, 5); 6 }), 6);
+        assert_eq!(
+            worker.get_or_insert_with(1, || {
+                worker.insert(1, 5);
+                6
+            }),
+            6
+        );
         assert_eq!(worker.get(1), Some(5), "what was inserted meanwhile wins");
-        assert_eq!(worker.get_or_insert_with(2, || { worker.invalidate(2); 6 }), 6);
+        assert_eq!(
+            worker.get_or_insert_with(2, || {
+                worker.invalidate(2);
+                6
+            }),
+            6
+        );
         assert_eq!(worker.get(2), None, "computed before the invalidation, as far as anybody can tell");
-        assert_eq!(worker.get_or_insert_with(3, || { worker.clear(); 6 }), 6);
+        assert_eq!(
+            worker.get_or_insert_with(3, || {
+                worker.clear();
+                6
+            }),
+            6
+        );
         assert_eq!((worker.get(3), worker.len()), (None, 0));
         assert_eq!(worker.get_or_insert_with(3, || 7), 7);
         assert_eq!(worker.get(3), Some(7));
@@ -306,7 +325,10 @@ fn a_thread_that_ends_as_a_leader_leaves_nobody_behind() {
         });
         assert!(failed.join().unwrap());
         let worker = cache.clone();
-        assert_eq!(in_time("after a thread failed", move || worker.get_or_insert_with(round, || round)), round);
+        assert_eq!(
+            in_time("after a thread failed", move || worker.get_or_insert_with(round, || round)),
+            round
+        );
     }
     check_emptied(&cache);
 }

@@ -14,21 +14,52 @@ const TTL: u64 = 1000;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Insert { cache: usize, key: u64, size: u64 },
-    Load { cache: usize, key: u64, size: u64 },
-    FailingLoad { cache: usize, key: u64 },
-    Get { cache: usize, key: u64 },
-    Invalidate { cache: usize, key: u64 },
-    Clear { cache: usize },
+    Insert {
+        cache: usize,
+        key: u64,
+        size: u64,
+    },
+    Load {
+        cache: usize,
+        key: u64,
+        size: u64,
+    },
+    FailingLoad {
+        cache: usize,
+        key: u64,
+    },
+    Get {
+        cache: usize,
+        key: u64,
+    },
+    Invalidate {
+        cache: usize,
+        key: u64,
+    },
+    Clear {
+        cache: usize,
+    },
     ClearAll,
-    Advance { nanos: u64 },
+    Advance {
+        nanos: u64,
+    },
     Tick,
-    Trim { bytes: u64 },
-    SetLimit { bytes: u64 },
-    Pressure { percent: u64 },
-    Bypass { on: bool },
+    Trim {
+        bytes: u64,
+    },
+    SetLimit {
+        bytes: u64,
+    },
+    Pressure {
+        percent: u64,
+    },
+    Bypass {
+        on: bool,
+    },
     /// The cache goes, and one with the same options takes its place.
-    Renew { cache: usize },
+    Renew {
+        cache: usize,
+    },
 }
 
 fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
@@ -102,12 +133,8 @@ fn has_ttl(at: usize) -> bool {
 impl Machine {
     fn new() -> Self {
         let (clock, memory) = (ManualClock::new(), FixedPressure::new(10, 100));
-        let domain = Domain::builder()
-            .limit_bytes(MB)
-            .clock(clock.clone())
-            .pressure(memory.clone())
-            .manual()
-            .build();
+        let domain =
+            Domain::builder().limit_bytes(MB).clock(clock.clone()).pressure(memory.clone()).manual().build();
         let caches = (0..CACHES).map(|at| build(&domain, at)).collect();
         let written = Written::new();
         Self { domain, clock, memory, caches, written, now: 0, version: 0, bypassed: false }
@@ -188,7 +215,10 @@ impl Machine {
                 let before = self.domain.budget().used();
                 let trimmed = self.domain.trim(bytes);
                 assert_eq!(trimmed.freed, before - self.domain.budget().used());
-                assert!(trimmed.freed >= bytes.min(before), "no floors stand in the way: {trimmed:?} of {before}");
+                assert!(
+                    trimmed.freed >= bytes.min(before),
+                    "no floors stand in the way: {trimmed:?} of {before}"
+                );
             }
             Step::SetLimit { bytes } => self.domain.budget().set_limit(bytes),
             Step::Pressure { percent } => {
@@ -229,7 +259,11 @@ impl Machine {
             let found = found.inspect(|value| assert_eq!(Some(*value), self.alive(at, value.key)));
             let weight: u64 = found.map(|value| value.size).sum();
             assert!(weight <= cache.weight() + 120 * 48, "an entry weighs at least what its value says");
-            assert_eq!((0..120).filter(|key| cache.contains(*key)).count(), cache.len(), "a tick swept the rest");
+            assert_eq!(
+                (0..120).filter(|key| cache.contains(*key)).count(),
+                cache.len(),
+                "a tick swept the rest"
+            );
         }
         self.caches.iter().for_each(check_emptied);
         assert_eq!(self.domain.budget().used(), 0);
@@ -238,10 +272,15 @@ impl Machine {
 
 fn run(steps: &[Step]) {
     let mut machine = Machine::new();
-    for step in steps {
+    for (at, step) in steps.iter().enumerate() {
         machine.run(step);
-        machine.check();
+        let budget = machine.domain.budget();
+        assert!(budget.used() <= budget.limit(), "{} of {}", budget.used(), budget.limit());
+        if at % 16 == 0 {
+            machine.check();
+        }
     }
+    machine.check();
     machine.finish();
 }
 
