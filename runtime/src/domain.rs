@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::budget::Ledger;
 use crate::pressure::Level;
-use crate::stats::{BudgetStats, Snapshot};
+use crate::stats::{BudgetStats, Snapshot, TenantStats};
 use crate::sync::{AtomicU8, AtomicU64, Mutex, Ordering, RwLock};
 use crate::tenant::{Card, Mode, Tenant, Terms};
 use crate::time::{Clock, Nanos};
@@ -146,6 +146,24 @@ impl DomainCore {
     /// All living tenants.
     pub(crate) fn live(&self) -> Vec<Arc<dyn Tenant>> {
         self.tenants.read().iter().filter_map(|member| member.tenant.upgrade()).collect()
+    }
+
+    /// A tenant's stats, with what its card knows.
+    pub(crate) fn stats_of(&self, tenant: &dyn Tenant) -> TenantStats {
+        let card = tenant.card();
+        let (limit, price) = (self.ledger.limit(), card.price());
+        let mut stats = tenant.stats();
+        stats.live = true;
+        stats.bytes = card.reservation.spent();
+        stats.reserved = card.reservation.held();
+        stats.share = if limit == 0 { 0.0 } else { stats.reserved as f64 / limit as f64 };
+        stats.min_bytes = card.floor;
+        stats.max_bytes = (card.ceiling < u64::MAX).then_some(card.ceiling);
+        stats.priority = card.priority;
+        stats.price = if price.is_finite() { (price - self.inflation()).max(0.0) } else { 0.0 };
+        stats.estimated = card.estimated.load(Ordering::Relaxed);
+        card.tally.fill(&mut stats);
+        stats
     }
 
     pub(crate) fn mode(&self) -> Mode {

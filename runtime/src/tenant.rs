@@ -108,6 +108,17 @@ pub(crate) enum Need {
     Limit,
 }
 
+/// How much a tenant is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim {
+    /// About so many bytes.
+    pub(crate) bytes: u64,
+    /// Only victims up to this price, on the domain's scale, after the first: dearer ones are another
+    /// tenant's turn.
+    pub(crate) upto: f64,
+    pub(crate) need: Need,
+}
+
 /// A cache or a pool under a budget.
 ///
 /// Implementors never call back into the coordinator from here, take one shard's lock at a time, and drop
@@ -117,7 +128,7 @@ pub(crate) trait Tenant: Send + Sync {
 
     /// Evicts about `bytes` of what is worth least, at least one entry if there is any; returns the bytes
     /// that left. 0 means that nothing can go now: all is busy, leased, protected or gone.
-    fn reclaim(&self, bytes: u64, need: Need) -> u64;
+    fn reclaim(&self, claim: Claim) -> u64;
 
     /// Drops what is expired by `now`, a bounded amount of work; returns the bytes that left.
     fn sweep(&self, now: Nanos) -> u64;
@@ -130,26 +141,6 @@ pub(crate) trait Tenant: Send + Sync {
 
     fn set_mode(&self, mode: Mode);
 
-    /// Nanoseconds of compute that each byte of the next victim saves, times priority; 0 without a victim.
-    fn marginal(&self) -> f64;
-
-    /// What [`stats_of`] cannot know: entries, bounds, policy.
+    /// What the card cannot know: entries, bounds, policy.
     fn stats(&self) -> TenantStats;
-}
-
-/// A tenant's stats with what its card knows; `limit` is the budget's, for the share.
-pub(crate) fn stats_of(tenant: &dyn Tenant, limit: u64) -> TenantStats {
-    let card = tenant.card();
-    let mut stats = tenant.stats();
-    stats.live = true;
-    stats.bytes = card.reservation.spent();
-    stats.reserved = card.reservation.held();
-    stats.share = if limit == 0 { 0.0 } else { stats.reserved as f64 / limit as f64 };
-    stats.min_bytes = card.floor;
-    stats.max_bytes = (card.ceiling < u64::MAX).then_some(card.ceiling);
-    stats.priority = card.priority;
-    stats.price = tenant.marginal();
-    stats.estimated = card.estimated.load(Ordering::Relaxed);
-    card.tally.fill(&mut stats);
-    stats
 }

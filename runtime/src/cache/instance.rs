@@ -156,19 +156,11 @@ impl<K, V> Instance for Core<K, V> {
         self.store.credit()
     }
 
-    fn next_victim(&self) -> Option<(f64, f64)> {
-        self.store.next_victim()
-    }
-
     fn evict(&self, tenant: &CacheTenant, wanted: Wanted, why: Count) -> Evicted {
-        let reservation = &tenant.card.reservation;
-        let before = reservation.spent();
-        let removed = self.store.evict(tenant.moment(), wanted, reservation);
-        let heap = leave(tenant, why, &removed);
+        let (removed, settled) = self.store.evict(tenant.moment(), wanted, &tenant.card.reservation);
         Evicted {
             entries: removed.len() as u64,
-            // Others may grow and shrink meanwhile; the heap bytes are ours for certain.
-            bytes: before.saturating_sub(reservation.spent()).max(heap),
+            bytes: leave(tenant, why, &removed) + settled,
             credit: removed.last().map_or(0.0, |victim| victim.credit),
         }
         // `removed` drops here, with no lock held.

@@ -85,7 +85,7 @@ impl<K, V> Cache<K, V> {
     /// together.
     #[must_use]
     pub fn stats(&self) -> TenantStats {
-        crate::tenant::stats_of(&*self.core.tenant, self.core.tenant.core.ledger.limit())
+        self.core.tenant.core.stats_of(&*self.core.tenant)
     }
 
     /// The name it was given, made unique.

@@ -15,7 +15,7 @@ use crate::policy::Policy;
 use crate::stats::{Count, TenantStats};
 use crate::store::{Moment, Wanted};
 use crate::sync::{AtomicU64, Ordering, RwLock};
-use crate::tenant::{Card, Mode, Need, Tenant};
+use crate::tenant::{Card, Claim, Mode, Need, Tenant};
 use crate::time::Nanos;
 
 /// After so many attempts that freed nothing, a value goes back to its caller unstored.
@@ -27,9 +27,6 @@ const ATTEMPTS: u32 = 256;
 pub(crate) trait Instance {
     /// The lowest credit among its next victims; infinite when empty.
     fn credit(&self) -> f64;
-
-    /// What each byte of its next victim saves, in nanoseconds of compute, and that victim's credit.
-    fn next_victim(&self) -> Option<(f64, f64)>;
 
     /// Evicts what is wanted, at least one entry if one may go; counts them as `why`.
     fn evict(&self, tenant: &CacheTenant, wanted: Wanted, why: Count) -> Evicted;
@@ -188,17 +185,29 @@ impl CacheTenant {
             .is_ok()
     }
 
-    /// Evicts for the tenant's own bound. What stays has aged by what went.
+    /// Evicts `bytes`, at least one entry, for the tenant's own bound. What stays has aged by what went.
     fn evict_own(&self, bytes: u64) -> Evicted {
         let _publish = Publish(self);
-        let evicted = self.evict(Wanted { bytes, most: u64::MAX, patient: true }, Count::Evictions);
-        if evicted.entries > 0 && self.policy.ages_by_eviction() {
-            let lead = evicted.credit - self.level();
-            if lead > self.lead() {
-                self.lead.store(lead.to_bits(), Ordering::Relaxed);
+        let mut sum = Evicted::default();
+        loop {
+            let wanted = bytes.saturating_sub(sum.bytes);
+            let wanted = Wanted { bytes: wanted, most: u64::MAX, upto: f64::INFINITY, patient: true };
+            let evicted = self.evict(wanted, Count::Evictions);
+            if evicted.entries == 0 {
+                return sum;
+            }
+            if self.policy.ages_by_eviction() {
+                let lead = evicted.credit - self.level();
+                if lead > self.lead() {
+                    self.lead.store(lead.to_bits(), Ordering::Relaxed);
+                }
+            }
+            sum.entries += evicted.entries;
+            sum.bytes += evicted.bytes;
+            if sum.bytes >= bytes {
+                return sum;
             }
         }
-        evicted
     }
 
     fn evict(&self, wanted: Wanted, why: Count) -> Evicted {
@@ -292,12 +301,13 @@ impl Tenant for CacheTenant {
         &self.card
     }
 
-    fn reclaim(&self, bytes: u64, need: Need) -> u64 {
-        let most = if need == Need::Others { self.card.reclaimable() } else { u64::MAX };
+    fn reclaim(&self, claim: Claim) -> u64 {
+        let most = if claim.need == Need::Others { self.card.reclaimable() } else { u64::MAX };
         let _publish = Publish(self);
-        let own = need == Need::Own;
+        let own = claim.need == Need::Own;
         let why = if own { Count::Evictions } else { Count::Reclaims };
-        let evicted = self.evict(Wanted { bytes: bytes.min(most), most, patient: own }, why);
+        let upto = claim.upto / self.card.scale() + self.lead();
+        let evicted = self.evict(Wanted { bytes: claim.bytes.min(most), most, upto, patient: own }, why);
         if evicted.entries > 0 {
             self.core.raise_inflation(self.price(evicted.credit));
         }
@@ -328,12 +338,6 @@ impl Tenant for CacheTenant {
         for instance in self.live() {
             instance.set_mode(mode);
         }
-    }
-
-    fn marginal(&self) -> f64 {
-        let victims = self.live().into_iter().filter_map(|instance| instance.next_victim());
-        let cheapest = victims.min_by(|(_, a), (_, b)| a.total_cmp(b));
-        cheapest.map_or(0.0, |(density, _)| density * self.card.scale())
     }
 
     fn stats(&self) -> TenantStats {

@@ -21,10 +21,10 @@ use crate::monitor::process;
 use crate::pressure::{Level, MemorySample, PressureSource, Watermarks};
 use crate::stats::{PressureStats, Snapshot, TenantStats};
 use crate::sync::{AtomicBool, Mutex, Ordering};
-use crate::tenant::{Card, Need, stats_of};
+use crate::tenant::{Card, Claim, Need};
 use crate::worker::Worker;
 
-use plan::{Candidate, Situation};
+use plan::{Candidate, Pick, Situation};
 
 /// So many tenants in a row that could give nothing, and relief gives up.
 const FUTILE: usize = 8;
@@ -57,7 +57,7 @@ pub(crate) struct Coordinator {
 
 impl Coordinator {
     /// Whose next victim goes.
-    fn cheapest(core: &DomainCore, asker: Option<&Card>, floors: Floors, passed: &[usize]) -> Option<usize> {
+    fn cheapest(core: &DomainCore, asker: Option<&Card>, floors: Floors, passed: &[usize]) -> Option<Pick> {
         core.with_cards(|cards| {
             let open = cards.enumerate().filter(|(at, _)| !passed.contains(at));
             plan::cheapest(open.map(|(at, card)| Candidate {
@@ -92,7 +92,7 @@ impl Coordinator {
         });
         let mut passed = Vec::new();
         while freed < bytes && passed.len() < FUTILE {
-            let Some(at) = Self::cheapest(core, asker, floors, &passed) else { break };
+            let Some(Pick { at, runner_up }) = Self::cheapest(core, asker, floors, &passed) else { break };
             let Some(tenant) = core.tenant_at(at) else {
                 passed.push(at);
                 continue;
@@ -103,7 +103,7 @@ impl Coordinator {
                 Floors::Kept if asker.is_some_and(|asker| std::ptr::eq(asker, card)) => Need::Own,
                 Floors::Kept => Need::Others,
             };
-            let given = tenant.reclaim(bytes - freed, need);
+            let given = tenant.reclaim(Claim { bytes: bytes - freed, upto: runner_up, need });
             if given == 0 {
                 // One that turned out to be empty says so in its price, and is not asked again.
                 if card.price().is_finite() {
@@ -251,9 +251,8 @@ impl Relief for Coordinator {
     }
 
     fn snapshot(&self, core: &DomainCore) -> Snapshot {
-        let limit = core.ledger.limit();
         let mut tenants: Vec<TenantStats> =
-            core.live().iter().map(|tenant| stats_of(&**tenant, limit)).collect();
+            core.live().iter().map(|tenant| core.stats_of(&**tenant)).collect();
         tenants.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
         let warnings = tenants.iter().filter(|tenant| tenant.estimated && tenant.max_bytes.is_some());
         let warnings = warnings.map(|tenant| {

@@ -71,12 +71,19 @@ pub(crate) struct Wanted {
     pub(crate) bytes: u64,
     /// No more than this, by weight: what is above a floor.
     pub(crate) most: u64,
+    /// Only victims up to this credit, after the first.
+    pub(crate) upto: f64,
     /// Whether to wait for a busy shard.
     pub(crate) patient: bool,
 }
 
 /// A shard that was picked, locked.
-type Cheapest<'a, K, V> = (&'a Locked<K, V>, RwLockWriteGuard<'a, Shard<K, V>>);
+struct Cheapest<'a, K, V> {
+    locked: &'a Locked<K, V>,
+    shard: RwLockWriteGuard<'a, Shard<K, V>>,
+    /// The next cheapest shard's rank.
+    runner_up: u64,
+}
 
 /// What a look-up found.
 pub(crate) enum Probe<R> {
@@ -309,50 +316,63 @@ impl<K, V> Store<K, V> {
     }
 
     /// Evicts from the shard whose next victim is worth least. With `patient` it waits for that shard's
-    /// lock; otherwise it goes to the next cheapest, so that it never blocks on another tenant. An empty
-    /// result means that nothing could go.
+    /// lock; otherwise it goes to the next cheapest, so that it never blocks on another tenant. Returns what
+    /// left, and the bytes of tables and pages that went with it; nothing, when nothing could go.
     pub(crate) fn evict(
         &self,
         mut moment: Moment,
         wanted: Wanted,
         reservation: &Reservation,
-    ) -> Vec<Removed<K, V>> {
+    ) -> (Vec<Removed<K, V>>, u64) {
         moment.exact = self.exact;
         moment.tick = self.tick();
         let mut removed = Vec::new();
-        let Some((locked, mut shard)) = self.lock_cheapest(wanted.patient) else { return removed };
+        let Some(Cheapest { locked, mut shard, runner_up }) = self.lock_cheapest(wanted.patient) else {
+            return (removed, 0);
+        };
         let (mut heap, mut weight) = (0, 0);
         while let Some(victim) = shard.evict(moment, wanted.most - weight) {
             heap += victim.heap;
             weight += victim.heap + Self::SLOT_BYTES;
             removed.push(victim);
-            if heap >= wanted.bytes || removed.len() >= BATCH {
+            // Entries without heap free nothing one by one: they go until a page of them is empty.
+            let dear = shard
+                .front()
+                .is_some_and(|(rank, credit)| credit > wanted.upto || (heap > 0 && rank > runner_up));
+            if dear || heap >= wanted.bytes || removed.len() >= BATCH {
                 break;
             }
         }
-        // Slots go back by the page, which may be more than was asked for: nobody goes below a floor for that.
-        shard.settle(reservation, wanted.most.saturating_sub(heap));
+        let settled = shard.settle(reservation, wanted.most.saturating_sub(heap));
         locked.publish(&shard);
-        removed
+        (removed, settled)
     }
 
     fn lock_cheapest(&self, patient: bool) -> Option<Cheapest<'_, K, V>> {
+        // Shards found busy; there are 64 at most.
         let mut passed = 0_u64;
         loop {
-            let ranked = self.shards.iter().enumerate().filter(|(at, _)| passed & (1 << (at % 64)) == 0);
-            let ranks = ranked.map(|(at, locked)| (at, locked.rank.load(Ordering::Relaxed)));
-            let (at, rank) = ranks.min_by_key(|(_, rank)| *rank)?;
+            let (mut at, mut rank, mut runner_up) = (0, u64::MAX, u64::MAX);
+            for (other, locked) in self.shards.iter().enumerate() {
+                let found = locked.rank.load(Ordering::Relaxed);
+                if passed & (1 << other) != 0 || found >= runner_up {
+                    continue;
+                }
+                if found < rank {
+                    (at, rank, runner_up) = (other, found, rank);
+                } else {
+                    runner_up = found;
+                }
+            }
             if rank == u64::MAX {
                 return None;
             }
             let locked = &self.shards[at];
-            if patient {
-                return Some((locked, locked.shard.write()));
+            let shard = if patient { Some(locked.shard.write()) } else { locked.shard.try_write() };
+            if let Some(shard) = shard {
+                return Some(Cheapest { locked, shard, runner_up });
             }
-            if let Some(shard) = locked.shard.try_write() {
-                return Some((locked, shard));
-            }
-            passed |= 1 << (at % 64);
+            passed |= 1 << at;
         }
     }
 
@@ -360,14 +380,6 @@ impl<K, V> Store<K, V> {
     pub(crate) fn credit(&self) -> f64 {
         let credits = self.shards.iter().map(|locked| f64::from_bits(locked.credit.load(Ordering::Relaxed)));
         credits.fold(f64::INFINITY, f64::min)
-    }
-
-    /// What each byte of the next victim saves, in nanoseconds of compute, and that victim's credit.
-    pub(crate) fn next_victim(&self) -> Option<(f64, f64)> {
-        let credit = |locked: &Locked<K, V>| f64::from_bits(locked.credit.load(Ordering::Relaxed));
-        let cheapest = self.shards.iter().min_by(|a, b| credit(a).total_cmp(&credit(b)))?;
-        let density = cheapest.shard.read().front_density(self.tick())?;
-        Some((density, credit(cheapest)))
     }
 
     /// [`credit`](Self::credit) of the shard of one key only.

@@ -209,8 +209,8 @@ impl<K, V> Shard<K, V> {
     }
 
     /// Gives back what table, slots and queue no longer occupy, at most so many bytes: the rest stays charged
-    /// until the next time.
-    pub(super) fn settle(&mut self, reservation: &Reservation, most: u64) {
+    /// until the next time. Returns the bytes.
+    pub(super) fn settle(&mut self, reservation: &Reservation, most: u64) -> u64 {
         let actual = allocation(self.table.allocation_size())
             + self.slots.allocated()
             + allocation(self.queue.allocated());
@@ -218,6 +218,7 @@ impl<K, V> Shard<K, V> {
         let surplus = self.charged.saturating_sub(actual).min(most);
         reservation.shrink(surplus);
         self.charged -= surplus;
+        surplus
     }
 
     /// Takes out the entry with this key.
@@ -291,13 +292,6 @@ impl<K, V> Shard<K, V> {
     pub(super) fn front(&self) -> Option<(u64, f64)> {
         let (index, rank) = self.queue.front()?;
         self.slots.get(index).map(|slot| (rank, slot.credit))
-    }
-
-    /// Nanoseconds of compute that each byte of the next victim saves.
-    pub(super) fn front_density(&self, tick: u64) -> Option<f64> {
-        let (index, _) = self.queue.front()?;
-        let slot = self.slots.get(index)?;
-        Some(policy::density(&slot.facts(tick, Self::SLOT_BYTES)))
     }
 
     fn unlink(&mut self, index: u32) -> Option<Removed<K, V>> {
