@@ -80,7 +80,7 @@ catalogue! {
     // What `#[cached]` stands on.
 
     /// Not a function at all.
-    CachedOnItem { found } "`#[cached]` goes on a function with a body, and this is {found}"
+    CachedOnItem { found, instead } "`#[cached]` goes on a function, and this is {found}: {instead}"
     /// A receiver.
     Method { name } "`{name}` is a method, and this version of `#[cached]` takes free functions: let `{name}` call a free function with the parts of `self` that the result depends on, and put `#[cached]` there"
     /// `Self` in the signature.
@@ -121,7 +121,7 @@ catalogue! {
     // What `#[pooled]` stands on.
 
     /// Not a type that can be made.
-    PooledOnItem { found } "`#[pooled]` goes on a struct or an enum, and this is {found}"
+    PooledOnItem { found, instead } "`#[pooled]` goes on a struct or an enum, and this is {found}: {instead}"
     /// A constructor function.
     PooledOnFunction { name } "this version of `#[pooled]` takes no functions: put it on the struct that `{name}` returns, with `new = {name}` if it takes no arguments"
     /// `struct Parser<'a>`.
@@ -283,7 +283,9 @@ mod tests {
     /// Whether a line could be this text, with anything in place of its fields.
     fn matches(line: Option<&str>, text: &str) -> bool {
         let Some(mut rest) = line else { return false };
-        for (idx, fixed) in text.split('{').map(|part| part.split_once('}').map_or(part, |(_, fixed)| fixed)).enumerate() {
+        for (idx, fixed) in
+            text.split('{').map(|part| part.split_once('}').map_or(part, |(_, fixed)| fixed)).enumerate()
+        {
             match rest.find(fixed) {
                 Some(0) => rest = &rest[fixed.len()..],
                 Some(at) if idx > 0 => rest = &rest[at + fixed.len()..],

@@ -11,13 +11,17 @@ mod options;
 mod pooled;
 mod signature;
 mod spelling;
+#[cfg(test)]
+mod tests;
 mod weigh;
 
 use proc_macro::TokenStream;
 
 /// Remembers what a function returned, under the process-wide budget.
 ///
-/// ```ignore
+/// ```
+/// use std::sync::Arc;
+///
 /// use larder::cached;
 ///
 /// #[cached(max_mb = 50, priority = 2.0, ttl = "10m")]
@@ -27,7 +31,15 @@ use proc_macro::TokenStream;
 ///
 /// let first = embed("hello"); // runs the body
 /// let again = embed("hello"); // a hit: a clone of the value, and no `String` is built to find it
-/// embed_cache().invalidate("hello");
+/// assert!(Arc::ptr_eq(&first, &again));
+/// assert!(embed_cache().invalidate("hello"));
+/// # fn model() -> Model { Model }
+/// # struct Model;
+/// # impl Model {
+/// #     fn encode(&self, text: &str) -> Arc<[f32]> {
+/// #         text.bytes().map(f32::from).collect()
+/// #     }
+/// # }
 /// ```
 ///
 /// Concurrent calls with the same arguments wait for one run of the body. A body that panics stores nothing, and
@@ -89,24 +101,30 @@ pub fn cached(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Gives a type a pool: `T::acquire()` lends an object, which goes back when the lease is dropped.
 ///
-/// ```ignore
-/// use larder::pooled;
+/// ```
+/// use larder::{Weigh, pooled};
 ///
 /// #[pooled(max = 64, max_mb = 16, reset = Self::clear)]
-/// #[derive(Default)]
+/// #[derive(Default, Weigh)]
 /// struct Parser {
-///     tokens: Vec<Token>,
+///     tokens: Vec<String>,
 /// }
 ///
 /// impl Parser {
+///     fn feed(&mut self, text: &str) {
+///         self.tokens.extend(text.split(' ').map(str::to_owned));
+///     }
+///
 ///     fn clear(&mut self) {
 ///         self.tokens.clear();
 ///     }
 /// }
 ///
 /// let mut parser = Parser::acquire(); // an idle one, or a new one
-/// parser.feed(text);
+/// parser.feed("to be or not");
+/// assert_eq!(parser.tokens.len(), 4);
 /// drop(parser); // reset, and back into the pool
+/// assert!(Parser::acquire().tokens.is_empty());
 /// ```
 ///
 /// Objects count towards the process-wide budget, idle and lent; idle ones go when their bytes are worth more
@@ -135,21 +153,34 @@ pub fn pooled(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Says how many bytes a value owns on the heap: the sum over its fields.
 ///
-/// ```ignore
-/// use larder::Weigh;
+/// ```
+/// use std::sync::Arc;
 ///
-/// #[derive(Clone, Weigh)]
+/// use larder::{Weigh, weigh};
+///
+/// #[derive(Weigh)]
 /// struct Page {
 ///     title: String,
 ///     lines: Vec<String>,
-///     #[weigh(skip)] // owned by somebody else
+///     #[weigh(skip)] // somebody else answers for it
 ///     site: Arc<Site>,
-///     #[weigh(with = Bitmap::heap_bytes)]
+///     #[weigh(with = Bitmap::bytes)]
 ///     image: Bitmap,
 /// }
+///
+/// # struct Site;
+/// # struct Bitmap(u64);
+/// # impl Bitmap {
+/// #     fn bytes(&self) -> u64 {
+/// #         self.0
+/// #     }
+/// # }
+/// let page = Page { title: "Home".into(), lines: vec![], site: Arc::new(Site), image: Bitmap(4096) };
+/// assert_eq!(page.heap_bytes(), weigh::allocation(4) + 4096);
 /// ```
 ///
-/// Type parameters that fields use have to be `Weigh` themselves.
+/// Type parameters that fields use have to be `Weigh` themselves. A field that is a reference counts as nothing: what it
+/// points to belongs to somebody else.
 ///
 /// # Field options
 ///

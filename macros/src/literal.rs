@@ -132,7 +132,19 @@ fn literal_number(lit: &Lit) -> Option<Number> {
 fn is_number_suffix(suffix: &str) -> bool {
     matches!(
         suffix,
-        "" | "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32" | "i64" | "i128" | "isize" | "f32"
+        "" | "u8"
+            | "u16"
+            | "u32"
+            | "u64"
+            | "u128"
+            | "usize"
+            | "i8"
+            | "i16"
+            | "i32"
+            | "i64"
+            | "i128"
+            | "isize"
+            | "f32"
             | "f64"
     )
 }

@@ -37,13 +37,20 @@ impl Vocabulary {
             return format!("here it is called `{ours}`");
         }
         let options = || self.options.iter().map(|(name, _)| *name);
-        match nearest(option, options().chain(self.reserved.iter().map(|(name, _)| *name))) {
-            Some(word) => format!("did you mean `{word}`?"),
-            None => {
-                let options: Vec<&str> = options().collect();
-                format!("`#[{}]` takes {}", self.attribute, options.join(", "))
-            }
+        let reserved = self.reserved.iter().map(|(name, _)| *name);
+        let Some(word) = nearest(option, options().chain(reserved)) else {
+            let options: Vec<&str> = options().collect();
+            return format!("`#[{}]` takes {}", self.attribute, options.join(", "));
+        };
+        match self.reserved(word) {
+            Some(instead) => format!("did you mean `{word}`? It is not in this version of larder: {instead}"),
+            None => format!("did you mean `{word}`?"),
         }
+    }
+
+    /// What to do today instead of a word that is kept for later.
+    fn reserved(&self, option: &str) -> Option<&'static str> {
+        self.reserved.iter().find(|(name, _)| *name == option).map(|(_, instead)| *instead)
     }
 }
 
@@ -64,7 +71,10 @@ pub(crate) fn read(tokens: TokenStream, words: &Vocabulary, errors: &mut Errors)
         while !input.is_empty() {
             match read_one(input, words, errors)? {
                 Some(option) if written.iter().any(|earlier| earlier.name == option.name) => {
-                    errors.at(option.name.span(), &Mistake::DuplicateOption { option: option.name.to_string() });
+                    errors.at(
+                        option.name.span(),
+                        &Mistake::DuplicateOption { option: option.name.to_string() },
+                    );
                 }
                 option => written.extend(option),
             }
@@ -89,8 +99,8 @@ fn read_one(input: ParseStream<'_>, words: &Vocabulary, errors: &mut Errors) -> 
     }
     let name = input.call(Ident::parse_any)?;
     let option = name.to_string();
-    if let Some((_, instead)) = words.reserved.iter().find(|(reserved, _)| *reserved == option) {
-        errors.at(name.span(), &Mistake::ReservedOption { option, instead: (*instead).to_owned() });
+    if let Some(instead) = words.reserved(&option) {
+        errors.at(name.span(), &Mistake::ReservedOption { option, instead: instead.to_owned() });
         skip_to_comma(input)?;
         return Ok(None);
     }

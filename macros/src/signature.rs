@@ -5,11 +5,11 @@
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
-use syn::parse::{Parse, ParseStream};
+use syn::parse::{Parse, ParseStream, Parser};
 use syn::visit::{self, Visit};
 use syn::{
-    Attribute, FnArg, GenericArgument, GenericParam, Generics, Item, Lifetime, PathArguments, Signature, Token, Type,
-    TypeFnPtr, Visibility,
+    Attribute, FnArg, GenericArgument, GenericParam, Generics, Item, Lifetime, PathArguments, Signature,
+    Token, Type, TypeFnPtr, TypeParamBound, Visibility, WherePredicate,
 };
 
 /// A function with a body.
@@ -31,7 +31,9 @@ impl Parse for Function {
         let vis = input.parse()?;
         let sig = input.parse()?;
         match input.parse()? {
-            TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => Ok(Self { attrs, vis, sig, body }),
+            TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => {
+                Ok(Self { attrs, vis, sig, body })
+            }
             other => Err(syn::Error::new(other.span(), "expected the function's body")),
         }
     }
@@ -78,23 +80,30 @@ fn remove_first(attrs: &mut Vec<Attribute>, which: impl Fn(&Attribute) -> bool) 
     }
 }
 
-/// What an item is called in a message: `a struct`, `an impl block`.
-pub(crate) fn kind_of(item: TokenStream) -> &'static str {
-    match syn::parse2::<Item>(item) {
-        Ok(Item::Fn(_)) => "a function",
-        Ok(Item::Struct(_)) => "a struct: for objects that are used again, there is `#[pooled]`",
-        Ok(Item::Enum(_)) => "an enum",
-        Ok(Item::Union(_)) => "a union",
-        Ok(Item::Impl(_)) => "an `impl` block: put it on one function",
-        Ok(Item::Trait(_)) => "a trait",
-        Ok(Item::Mod(_)) => "a module",
-        Ok(Item::Const(_)) => "a constant",
-        Ok(Item::Static(_)) => "a static",
-        Ok(Item::Type(_)) => "a type alias",
-        Ok(Item::ForeignMod(_)) => "an `extern` block",
-        Ok(_) => "something else",
-        Err(_) => "not an item",
+/// What an item is called in a message: `a struct`, `an impl block`; `None` for what is no item.
+pub(crate) fn kind_of(item: TokenStream) -> Option<&'static str> {
+    let declared = |input: ParseStream<'_>| {
+        input.call(Attribute::parse_outer)?;
+        input.parse::<Visibility>()?;
+        input.parse::<Signature>()?;
+        input.parse::<Token![;]>()
+    };
+    if Parser::parse2(declared, item.clone()).is_ok() {
+        return Some("a function without a body");
     }
+    Some(match syn::parse2::<Item>(item).ok()? {
+        Item::Struct(_) => "a struct",
+        Item::Enum(_) => "an enum",
+        Item::Union(_) => "a union",
+        Item::Impl(_) => "an `impl` block",
+        Item::Trait(_) => "a trait",
+        Item::Mod(_) => "a module",
+        Item::Const(_) => "a constant",
+        Item::Static(_) => "a static",
+        Item::Type(_) => "a type alias",
+        Item::ForeignMod(_) => "an `extern` block",
+        _ => "something else",
+    })
 }
 
 /// Without the parentheses and invisible groups around a type: a `$t:ty` of `macro_rules!` comes in one.
@@ -155,7 +164,8 @@ impl Visit<'_> for Found {
     fn visit_type(&mut self, ty: &Type) {
         match ty {
             Type::Reference(reference) => {
-                let is_static = reference.lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static");
+                let is_static =
+                    reference.lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static");
                 self.borrow |= !is_static;
             }
             Type::TraitObject(_) => self.trait_object = true,
@@ -188,6 +198,31 @@ pub(crate) fn mentions_self(tokens: TokenStream) -> bool {
         TokenTree::Group(group) => mentions_self(group.stream()),
         _ => false,
     })
+}
+
+/// Whether this is a type parameter that stands for a function.
+pub(crate) fn is_function_param(ty: &Type, generics: &Generics) -> bool {
+    let Type::Path(path) = bare(ty) else { return false };
+    let is_fn = |bound: &TypeParamBound| match bound {
+        TypeParamBound::Trait(bound) => bound
+            .path
+            .segments
+            .last()
+            .is_some_and(|last| matches!(last.arguments, PathArguments::Parenthesized(_))),
+        _ => false,
+    };
+    let inline = generics
+        .type_params()
+        .any(|param| path.path.is_ident(&param.ident) && param.bounds.iter().any(is_fn));
+    let same = |other: &Type| matches!(bare(other), Type::Path(other) if other.path.get_ident() == path.path.get_ident());
+    let in_where =
+        generics.where_clause.iter().flat_map(|clause| &clause.predicates).any(|predicate| match predicate {
+            WherePredicate::Type(predicate) => {
+                same(&predicate.bounded_ty) && predicate.bounds.iter().any(is_fn)
+            }
+            _ => false,
+        });
+    path.path.get_ident().is_some() && (inline || in_where)
 }
 
 /// `::<T, N>`: the arguments that say which instance of a generic function is meant. Lifetimes are inferred.
@@ -249,15 +284,4 @@ pub(crate) fn place_of(ident: &Ident) -> String {
 /// Whether this is `()`.
 pub(crate) fn is_empty_tuple(ty: &Type) -> bool {
     matches!(bare(ty), Type::Tuple(tuple) if tuple.elems.is_empty())
-}
-
-/// Whether this is a function as traits and `extern` blocks declare it.
-pub(crate) fn ends_without_body(item: TokenStream) -> bool {
-    let parser = |input: ParseStream<'_>| {
-        input.call(Attribute::parse_outer)?;
-        input.parse::<Visibility>()?;
-        input.parse::<Signature>()?;
-        input.parse::<Token![;]>()
-    };
-    syn::parse::Parser::parse2(parser, item).is_ok()
 }

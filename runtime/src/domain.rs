@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::budget::Ledger;
 use crate::pressure::Level;
-use crate::stats::{BudgetStats, Snapshot};
+use crate::stats::{BudgetStats, Snapshot, TenantStats};
 use crate::sync::{AtomicU8, AtomicU64, Mutex, Ordering, RwLock};
 use crate::tenant::{Card, Mode, Tenant, Terms};
 use crate::time::{Clock, Nanos};
@@ -110,6 +110,8 @@ impl DomainCore {
 
     /// A card for a new tenant. The second living tenant of a name gets `#2` after it, and so on.
     pub(crate) fn enroll(&self, mut terms: Terms) -> Arc<Card> {
+        // The list keeps the cards of tenants that are gone until somebody looks; their names are free.
+        self.tenants.write().retain(|member| member.tenant.strong_count() > 0);
         let mut cards = self.names.lock();
         cards.retain(|card| card.strong_count() > 0);
         let taken = |name: &str| cards.iter().filter_map(Weak::upgrade).any(|card| card.name == name);
@@ -144,6 +146,24 @@ impl DomainCore {
     /// All living tenants.
     pub(crate) fn live(&self) -> Vec<Arc<dyn Tenant>> {
         self.tenants.read().iter().filter_map(|member| member.tenant.upgrade()).collect()
+    }
+
+    /// A tenant's stats, with what its card knows.
+    pub(crate) fn stats_of(&self, tenant: &dyn Tenant) -> TenantStats {
+        let card = tenant.card();
+        let (limit, price) = (self.ledger.limit(), card.price());
+        let mut stats = tenant.stats();
+        stats.live = true;
+        stats.bytes = card.reservation.spent();
+        stats.reserved = card.reservation.held();
+        stats.share = if limit == 0 { 0.0 } else { stats.reserved as f64 / limit as f64 };
+        stats.min_bytes = card.floor;
+        stats.max_bytes = (card.ceiling < u64::MAX).then_some(card.ceiling);
+        stats.priority = card.priority;
+        stats.price = if price.is_finite() { (price - self.inflation()).max(0.0) } else { 0.0 };
+        stats.estimated = card.estimated.load(Ordering::Relaxed);
+        card.tally.fill(&mut stats);
+        stats
     }
 
     pub(crate) fn mode(&self) -> Mode {
@@ -227,7 +247,8 @@ impl Domain {
     }
 
     /// Turns every cache and pool of the domain off (`true`) or on again. Off means: look-ups find nothing,
-    /// nothing is stored, bodies run each time; what is stored stays, and counts in the budget.
+    /// nothing is stored, bodies run each time; what is stored stays, and counts in the budget. An insert
+    /// meanwhile removes what it would have replaced, which would be an older value afterwards.
     pub fn set_bypass(&self, bypass: bool) {
         self.core.set_mode(if bypass { Mode::Bypass } else { Mode::Normal });
     }
@@ -260,7 +281,9 @@ impl Budget {
     }
 
     /// Sets the limit, in bytes. When it is below what is used, this call evicts until it is not, cheapest
-    /// first; only leased objects and what other threads insert meanwhile can stand in its way.
+    /// first; only leased objects and what other threads insert meanwhile can stand in its way. Floors hold as
+    /// far as the limit leaves room for them. Called from a drop inside a tick or a trim, it evicts when that
+    /// ends.
     ///
     /// A limit of 0 stores nothing: every value goes back to its caller.
     pub fn set_limit(&self, bytes: u64) {

@@ -63,6 +63,8 @@ pub trait Lookup<K: ?Sized> {
     fn eq(&self, key: &K) -> bool;
 }
 
+// Not recommended: what is wrong is the look-up, and not a `Borrow` that nobody should write.
+#[diagnostic::do_not_recommend]
 impl<K: ?Sized, Q> Lookup<K> for &Q
 where
     K: Borrow<Q>,
@@ -600,6 +602,53 @@ impl<P: KeyShape> KeyShape for OptionProof<P> {
     }
 }
 
+/// The key of a function without arguments.
+impl Query for () {
+    type Key = ();
+
+    #[inline]
+    fn hash(&self, _: &mut KeyHasher) {}
+
+    #[inline]
+    fn eq(&self, (): &()) -> bool {
+        true
+    }
+
+    #[inline]
+    fn own(&self) {}
+}
+
+impl Lookup<()> for () {
+    #[inline]
+    fn hash(&self, _: &mut KeyHasher) {}
+
+    #[inline]
+    fn eq(&self, (): &()) -> bool {
+        true
+    }
+}
+
+impl sealed::Sealed for () {}
+
+impl KeyShape for () {
+    type Key = ();
+
+    #[inline]
+    fn eq(&self, (): &(), (): &()) -> bool {
+        true
+    }
+
+    #[inline]
+    fn heap_bytes(&self, (): &()) -> u64 {
+        0
+    }
+
+    #[inline]
+    fn exact(&self) -> bool {
+        true
+    }
+}
+
 /// Tuples of parts: as queries, as look-ups and as proofs.
 macro_rules! tuples {
     ($($part:ident $key:ident $idx:tt),*) => {
@@ -608,18 +657,15 @@ macro_rules! tuples {
 
             #[inline]
             fn hash(&self, state: &mut KeyHasher) {
-                let _ = &state;
                 $(self.$idx.hash(state);)*
             }
 
             #[inline]
             fn eq(&self, key: &Self::Key) -> bool {
-                let _ = key;
                 true $(&& self.$idx.eq(&key.$idx))*
             }
 
             #[inline]
-            #[expect(clippy::unused_unit, reason = "the tuple of none")]
             fn own(&self) -> Self::Key {
                 ($(self.$idx.own(),)*)
             }
@@ -628,13 +674,11 @@ macro_rules! tuples {
         impl<$($key,)* $($part: Lookup<$key>),*> Lookup<($($key,)*)> for ($($part,)*) {
             #[inline]
             fn hash(&self, state: &mut KeyHasher) {
-                let _ = &state;
                 $(self.$idx.hash(state);)*
             }
 
             #[inline]
             fn eq(&self, key: &($($key,)*)) -> bool {
-                let _ = key;
                 true $(&& self.$idx.eq(&key.$idx))*
             }
         }
@@ -646,13 +690,11 @@ macro_rules! tuples {
 
             #[inline]
             fn eq(&self, a: &Self::Key, b: &Self::Key) -> bool {
-                let _ = (a, b);
                 true $(&& self.$idx.eq(&a.$idx, &b.$idx))*
             }
 
             #[inline]
             fn heap_bytes(&self, key: &Self::Key) -> u64 {
-                let _ = key;
                 0 $(+ self.$idx.heap_bytes(&key.$idx))*
             }
 
@@ -664,7 +706,6 @@ macro_rules! tuples {
     };
 }
 
-tuples! {}
 tuples! { A KA 0 }
 tuples! { A KA 0, B KB 1 }
 tuples! { A KA 0, B KB 1, C KC 2 }

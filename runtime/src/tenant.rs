@@ -28,7 +28,7 @@ pub(crate) struct Card {
     pub(crate) kind: Kind,
     /// The annotated item it belongs to, if any.
     pub(crate) descriptor: Option<&'static Descriptor>,
-    /// Multiplies the price; from 0, exclusive.
+    /// What the user said; from 0, exclusive.
     pub(crate) priority: f64,
     /// Others may not reclaim below this many bytes.
     pub(crate) floor: u64,
@@ -57,6 +57,12 @@ impl Card {
             estimated: AtomicBool::new(false),
             price: AtomicU64::new(f64::INFINITY.to_bits()),
         }
+    }
+
+    /// What prices are multiplied with: the priority, kept to what floats can still tell apart. Beyond, one
+    /// tenant would be worth infinitely more than all, or nothing.
+    pub(crate) fn scale(&self) -> f64 {
+        self.priority.clamp(1e-6, 1e6)
     }
 
     pub(crate) fn price(&self) -> f64 {
@@ -91,6 +97,28 @@ pub(crate) struct Terms {
     pub(crate) ceiling: u64,
 }
 
+/// Whose need a reclaim serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// The tenant's own: its floor does not protect it from itself, and it may wait for a shard of its own.
+    Own,
+    /// Another tenant's, a trim's, or that of short memory: the floor holds.
+    Others,
+    /// The limit's, which is too low for the floors.
+    Limit,
+}
+
+/// How much a tenant is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim {
+    /// About so many bytes.
+    pub(crate) bytes: u64,
+    /// Only victims up to this price, on the domain's scale, after the first: dearer ones are another
+    /// tenant's turn.
+    pub(crate) upto: f64,
+    pub(crate) need: Need,
+}
+
 /// A cache or a pool under a budget.
 ///
 /// Implementors never call back into the coordinator from here, take one shard's lock at a time, and drop
@@ -99,9 +127,8 @@ pub(crate) trait Tenant: Send + Sync {
     fn card(&self) -> &Card;
 
     /// Evicts about `bytes` of what is worth least, at least one entry if there is any; returns the bytes
-    /// that left. 0 means that nothing can go now: all is busy, leased or gone. `own` says that the tenant
-    /// makes room for itself: then it may wait for a shard of its own, and its floor does not protect it.
-    fn reclaim(&self, bytes: u64, own: bool) -> u64;
+    /// that left. 0 means that nothing can go now: all is busy, leased, protected or gone.
+    fn reclaim(&self, claim: Claim) -> u64;
 
     /// Drops what is expired by `now`, a bounded amount of work; returns the bytes that left.
     fn sweep(&self, now: Nanos) -> u64;
@@ -114,26 +141,6 @@ pub(crate) trait Tenant: Send + Sync {
 
     fn set_mode(&self, mode: Mode);
 
-    /// Nanoseconds of compute that each byte of the next victim saves, times priority; 0 without a victim.
-    fn marginal(&self) -> f64;
-
-    /// What [`stats_of`] cannot know: entries, bounds, policy.
+    /// What the card cannot know: entries, bounds, policy.
     fn stats(&self) -> TenantStats;
-}
-
-/// A tenant's stats with what its card knows; `limit` is the budget's, for the share.
-pub(crate) fn stats_of(tenant: &dyn Tenant, limit: u64) -> TenantStats {
-    let card = tenant.card();
-    let mut stats = tenant.stats();
-    stats.live = true;
-    stats.bytes = card.reservation.spent();
-    stats.reserved = card.reservation.held();
-    stats.share = if limit == 0 { 0.0 } else { stats.reserved as f64 / limit as f64 };
-    stats.min_bytes = card.floor;
-    stats.max_bytes = (card.ceiling < u64::MAX).then_some(card.ceiling);
-    stats.priority = card.priority;
-    stats.price = tenant.marginal();
-    stats.estimated = card.estimated.load(Ordering::Relaxed);
-    card.tally.fill(&mut stats);
-    stats
 }

@@ -6,23 +6,12 @@
 
 use trybuild::TestCases;
 
+/// One test, because all cases share one build.
 #[test]
-fn cached() {
+fn macros_say_what_to_do() {
     let cases = TestCases::new();
-    cases.pass("ui/cached/pass/*.rs");
-    cases.compile_fail("ui/cached/fail/*.rs");
-}
-
-#[test]
-fn pooled() {
-    let cases = TestCases::new();
-    cases.pass("ui/pooled/pass/*.rs");
-    cases.compile_fail("ui/pooled/fail/*.rs");
-}
-
-#[test]
-fn weigh() {
-    let cases = TestCases::new();
-    cases.pass("ui/weigh/pass/*.rs");
-    cases.compile_fail("ui/weigh/fail/*.rs");
+    for name in ["cached", "pooled", "weigh"] {
+        cases.pass(format!("ui/{name}/pass/*.rs"));
+        cases.compile_fail(format!("ui/{name}/fail/*.rs"));
+    }
 }

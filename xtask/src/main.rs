@@ -17,7 +17,7 @@ const HELP: &str = "\
 The project's own commands.
 
     cargo xtask test             what CI runs: format, clippy, docs, tests, each feature, the example, crate counts
-    cargo xtask deep             the long forms: longer tests, shuttle models, sanitizers (nightly), rust-version
+    cargo xtask deep             the long forms: longer tests and models, sanitizers (nightly), rust-version
     cargo xtask deep --rivals    the same, then the table that compares larder with its peers
     cargo xtask help             this text
 

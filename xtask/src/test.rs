@@ -1,13 +1,16 @@
 //! `cargo xtask test`: everything a change must pass, in the order that fails fastest.
 
 use crate::steps::{Failure, Run, Steps};
-use crate::{crate_count, example, features, machine};
+use crate::{crate_count, deep, example, features, machine};
 
 /// Distinct crates a default build of larder may compile, itself included.
 const CRATES_OF_A_BUILD: usize = 25;
 
 /// Distinct crates that `cargo run --example near_duplicates` may compile.
 const CRATES_OF_THE_EXAMPLE: usize = 40;
+
+/// Schedules of each concurrency model: enough to notice a broken one, short enough for every change.
+const SCHEDULES: &str = "300";
 
 pub(crate) fn run() -> Result<(), Failure> {
     let mut steps = Steps::new("cargo xtask test");
@@ -35,6 +38,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     steps.step("doc tests", || {
         Run::cargo(&["test", "--locked", "--workspace", "--all-features", "--doc"]).check()
     })?;
+    steps.step("concurrency models", || deep::models(SCHEDULES))?;
     steps.step("example", example::check)?;
 
     steps.summary();

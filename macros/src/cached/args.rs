@@ -31,7 +31,10 @@ const WORDS: Vocabulary = Vocabulary {
         ("scope", ONE_FOR_ALL),
         ("within", ONE_FOR_ALL),
         ("once", "a function without arguments has one value anyway"),
-        ("domain", "caches of functions share the global budget; `Cache::builder(..).build_in(&domain)` makes others"),
+        (
+            "domain",
+            "caches of functions share the global budget; `Cache::builder(..).build_in(&domain)` makes others",
+        ),
         ("namespace", "give the whole name with `name`"),
         ("pinned", "keep entries longer with `min_mb` or a high `priority`"),
         ("cost", MEASURED),
@@ -91,7 +94,8 @@ const WORDS: Vocabulary = Vocabulary {
 };
 
 const TAKE_LESS: &str = "let a smaller function take exactly what the result depends on, and cache that";
-const ONE_FOR_ALL: &str = "one cache serves the whole process; for others, keep a `larder::Cache` where they belong";
+const ONE_FOR_ALL: &str =
+    "one cache serves the whole process; for others, keep a `larder::Cache` where they belong";
 const MEASURED: &str = "what a miss costs is measured; `Cache::builder(..).cost(..)` takes a formula";
 const ONE_TTL: &str = "one `ttl` holds for every value, and an expired value is computed again";
 const NOT_GOOD: &str = "return a `Result` or an `Option`: only `Ok` and `Some` are stored";

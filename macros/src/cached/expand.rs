@@ -15,7 +15,8 @@ use crate::signature::{Function, place_of, turbofish, without_idle_lifetimes};
 /// Everything for one function.
 pub(crate) fn expand(model: &Model) -> TokenStream {
     let accessor = accessor_name(model);
-    let (wrapper, handle, accessor) = (wrapper(model, &accessor), handle(model, &accessor), self::accessor(model, &accessor));
+    let (wrapper, handle, accessor) =
+        (wrapper(model, &accessor), handle(model, &accessor), self::accessor(model, &accessor));
     quote!(#wrapper #handle #accessor)
 }
 
@@ -32,20 +33,23 @@ fn wrapper(model: &Model, accessor: &Ident) -> TokenStream {
     let instance = turbofish(&sig.generics);
     let arguments = model.arguments.iter().map(|argument| &argument.ident);
     let (hit, load) = match model.returns {
-        Returns::Plain(_) => (quote_spanned!(span=> value), quote_spanned!(span=> load)),
+        Returns::Plain { .. } => (quote_spanned!(span=> value), quote_spanned!(span=> load)),
         Returns::Fallible { .. } => {
             (quote_spanned!(span=> #p::Fallible::from_value(value)), quote_spanned!(span=> try_load))
         }
     };
-    let mut block = Group::new(Delimiter::Brace, quote_spanned! {span=>
-        #body_sig #body
-        let cache = #accessor #instance();
-        let miss = match #p::probe(cache, &#query, #value) {
-            ::core::result::Result::Ok(value) => return #hit,
-            ::core::result::Result::Err(miss) => miss,
-        };
-        #p::#load(cache, miss, move || __larder_body #instance(#(#arguments),*))
-    });
+    let mut block = Group::new(
+        Delimiter::Brace,
+        quote_spanned! {span=>
+            #body_sig #body
+            let cache = #accessor #instance();
+            let miss = match #p::probe(cache, &#query, #value) {
+                ::core::result::Result::Ok(value) => return #hit,
+                ::core::result::Result::Err(miss) => miss,
+            };
+            #p::#load(cache, miss, move || __larder_body #instance(#(#arguments),*))
+        },
+    );
     // With the user's braces the whole item is the user's: the compiler says when nobody calls it.
     block.set_span(body.span());
     quote!(#(#attrs)* #vis #outer_sig #block)
@@ -97,8 +101,12 @@ fn handle_docs(model: &Model) -> [String; 3] {
     let sig = &model.function.sig;
     let name = model.name();
     // A raw name can't be linked to.
-    let link = if sig.ident == name { format!(" The cache behind [`{name}()`].") } else { format!(" The cache behind `{name}`.") };
-    let parts: Vec<String> = model.arguments.iter().map(|argument| argument.ident.to_string()).collect();
+    let link = if sig.ident == name {
+        format!(" The cache behind [`{name}()`].")
+    } else {
+        format!(" The cache behind `{name}`.")
+    };
+    let parts: Vec<String> = model.arguments.iter().map(|argument| argument.label.clone()).collect();
     let key = match &*parts {
         [one] => format!(" A key is `{one}`, without a tuple around it."),
         parts => format!(" A key is `({})`.", parts.join(", ")),
@@ -139,7 +147,12 @@ fn accessor(model: &Model, ident: &Ident) -> TokenStream {
 
 fn accessor_name(model: &Model) -> Ident {
     let ident = &model.function.sig.ident;
-    format_ident!("__larder_free_functions_only__{}_{}", model.name(), place_of(ident), span = Span::mixed_site())
+    format_ident!(
+        "__larder_free_functions_only__{}_{}",
+        model.name(),
+        place_of(ident),
+        span = Span::mixed_site()
+    )
 }
 
 fn descriptor(model: &Model) -> TokenStream {
@@ -165,7 +178,8 @@ fn descriptor(model: &Model) -> TokenStream {
     let min_bytes = Literal::u64_unsuffixed(options.min_bytes);
     let priority = Literal::f64_unsuffixed(options.priority.unwrap_or(1.0));
     let ttl = option(options.ttl.map(|ttl| {
-        let (secs, nanos) = (Literal::u64_unsuffixed(ttl.as_secs()), Literal::u32_unsuffixed(ttl.subsec_nanos()));
+        let (secs, nanos) =
+            (Literal::u64_unsuffixed(ttl.as_secs()), Literal::u32_unsuffixed(ttl.subsec_nanos()));
         quote_spanned!(span=> ::core::time::Duration::new(#secs, #nanos))
     }));
     quote_spanned! {span=>
@@ -205,7 +219,9 @@ fn proof_of_value(model: &Model) -> TokenStream {
 
 /// The user's attributes that hold for what stands beside the function too.
 fn shared_attributes(function: &Function) -> impl Iterator<Item = &Attribute> {
-    function.attributes(&["cfg", "allow"]).chain(function.attributes(&["doc"]).filter(|attr| {
-        attr.meta.require_list().is_ok_and(|list| list.tokens.to_string() == "hidden")
-    }))
+    function.attributes(&["cfg", "allow"]).chain(
+        function
+            .attributes(&["doc"])
+            .filter(|attr| attr.meta.require_list().is_ok_and(|list| list.tokens.to_string() == "hidden")),
+    )
 }

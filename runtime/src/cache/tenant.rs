@@ -15,7 +15,7 @@ use crate::policy::Policy;
 use crate::stats::{Count, TenantStats};
 use crate::store::{Moment, Wanted};
 use crate::sync::{AtomicU64, Ordering, RwLock};
-use crate::tenant::{Card, Mode, Tenant};
+use crate::tenant::{Card, Claim, Mode, Need, Tenant};
 use crate::time::Nanos;
 
 /// After so many attempts that freed nothing, a value goes back to its caller unstored.
@@ -28,11 +28,8 @@ pub(crate) trait Instance {
     /// The lowest credit among its next victims; infinite when empty.
     fn credit(&self) -> f64;
 
-    /// What each byte of its next victim saves, in nanoseconds of compute, and that victim's credit.
-    fn next_victim(&self) -> Option<(f64, f64)>;
-
-    /// Evicts what is wanted, at least one entry if one may go.
-    fn evict(&self, tenant: &CacheTenant, wanted: Wanted) -> Evicted;
+    /// Evicts what is wanted, at least one entry if one may go; counts them as `why`.
+    fn evict(&self, tenant: &CacheTenant, wanted: Wanted, why: Count) -> Evicted;
 
     /// Takes out what is expired by `now`; returns the number of entries and their bytes.
     fn expire(&self, tenant: &CacheTenant, now: Nanos) -> Evicted;
@@ -58,7 +55,7 @@ pub(crate) struct CacheTenant {
     pub(crate) core: Arc<DomainCore>,
     pub(crate) policy: Policy,
     max_entries: u64,
-    /// Entries linked or about to be; never above `max_entries` but while an overwritten key settles.
+    /// Entries linked or about to be; never above `max_entries`.
     entries: AtomicU64,
     /// Bits of how far evictions for the tenant's own bound have aged it beyond the domain's inflation.
     /// Prices are published without it, so that they compare.
@@ -119,14 +116,14 @@ impl CacheTenant {
         self.card.ceiling.min(self.core.ledger.limit())
     }
 
-    /// What ranks depend on now. The store fills in its own tick.
+    /// What ranks depend on now. The store fills in its own tick, and how exact it is.
     pub(crate) fn moment(&self) -> Moment {
-        Moment { policy: self.policy, tick: 0, inflation: self.level() + self.lead() }
+        Moment { policy: self.policy, tick: 0, exact: false, inflation: self.level() + self.lead() }
     }
 
     /// The domain's inflation on this tenant's scale.
     fn level(&self) -> f64 {
-        self.core.inflation() / self.card.priority
+        self.core.inflation() / self.card.scale()
     }
 
     fn lead(&self) -> f64 {
@@ -135,7 +132,7 @@ impl CacheTenant {
 
     /// What a credit of ours is worth on the domain's scale.
     fn price(&self, credit: f64) -> f64 {
-        if credit == f64::INFINITY { credit } else { (credit - self.lead()).max(0.0) * self.card.priority }
+        if credit == f64::INFINITY { credit } else { (credit - self.lead()).max(0.0) * self.card.scale() }
     }
 
     /// A new entry may be the cheapest now.
@@ -143,7 +140,7 @@ impl CacheTenant {
         self.card.publish_lower(self.price(credit));
     }
 
-    fn publish(&self) {
+    pub(super) fn publish(&self) {
         let credits = self.live().into_iter().map(|instance| instance.credit());
         self.card.publish(self.price(credits.fold(f64::INFINITY, f64::min)));
     }
@@ -159,11 +156,9 @@ impl CacheTenant {
     pub(crate) fn reserve(&self, heap: u64, entry: bool) -> Option<Grant<'_>> {
         let mut grant = Grant { tenant: self, heap: 0, entries: 0 };
         let mut effort = Effort::default();
-        while entry && !self.try_count() {
-            let freed = self.evict_own(0);
-            effort.note(freed.entries)?;
+        if entry {
+            grant.take_place(&mut effort)?;
         }
-        grant.entries = u64::from(entry);
         while let Err(refused) = self.card.reservation.try_grow(heap, self.card.ceiling) {
             effort.note(self.make_way(refused))?;
         }
@@ -190,24 +185,35 @@ impl CacheTenant {
             .is_ok()
     }
 
-    /// Evicts for the tenant's own bound. What stays has aged by what went.
+    /// Evicts `bytes`, at least one entry, for the tenant's own bound. What stays has aged by what went.
     fn evict_own(&self, bytes: u64) -> Evicted {
-        let evicted = self.evict(Wanted { bytes, most: u64::MAX, patient: true });
-        if evicted.entries > 0 && self.policy.ages_by_eviction() {
-            let lead = evicted.credit - self.level();
-            if lead > self.lead() {
-                self.lead.store(lead.to_bits(), Ordering::Relaxed);
+        let _publish = Publish(self);
+        let mut sum = Evicted::default();
+        loop {
+            let wanted = bytes.saturating_sub(sum.bytes);
+            let wanted = Wanted { bytes: wanted, most: u64::MAX, upto: f64::INFINITY, patient: true };
+            let evicted = self.evict(wanted, Count::Evictions);
+            if evicted.entries == 0 {
+                return sum;
+            }
+            if self.policy.ages_by_eviction() {
+                let lead = evicted.credit - self.level();
+                if lead > self.lead() {
+                    self.lead.store(lead.to_bits(), Ordering::Relaxed);
+                }
+            }
+            sum.entries += evicted.entries;
+            sum.bytes += evicted.bytes;
+            if sum.bytes >= bytes {
+                return sum;
             }
         }
-        self.card.tally.add(Count::Evictions, evicted.entries);
-        self.publish();
-        evicted
     }
 
-    fn evict(&self, wanted: Wanted) -> Evicted {
+    fn evict(&self, wanted: Wanted, why: Count) -> Evicted {
         let mut instances = self.live();
         instances.sort_by(|a, b| a.credit().total_cmp(&b.credit()));
-        let evicted = instances.iter().map(|instance| instance.evict(self, wanted));
+        let evicted = instances.iter().map(|instance| instance.evict(self, wanted, why));
         evicted.into_iter().find(|evicted| evicted.entries > 0).unwrap_or_default()
     }
 
@@ -215,6 +221,15 @@ impl CacheTenant {
     pub(crate) fn release(&self, heap: u64) {
         self.entries.fetch_sub(1, Ordering::AcqRel);
         self.card.reservation.shrink(heap);
+    }
+}
+
+/// Publishes a tenant's price when its victims are gone, also when the drop of one panicked.
+struct Publish<'a>(&'a CacheTenant);
+
+impl Drop for Publish<'_> {
+    fn drop(&mut self) {
+        self.0.publish();
     }
 }
 
@@ -251,17 +266,26 @@ pub(crate) struct Grant<'a> {
 }
 
 impl Grant<'_> {
-    /// The entry is in: what was reserved is its own now. `new` says that it took a place of its own.
-    pub(crate) fn keep(mut self, new: bool) {
-        let tenant = self.tenant;
-        match (new, self.entries) {
-            // It was meant to overwrite an entry that left meanwhile.
-            (true, 0) => drop(tenant.entries.fetch_add(1, Ordering::AcqRel)),
-            (false, 1) => drop(tenant.entries.fetch_sub(1, Ordering::AcqRel)),
-            _ => {}
+    /// Takes a place among the entries, evicting what is worth least. `None` when nothing gave way in time.
+    pub(crate) fn take_place(&mut self, effort: &mut Effort) -> Option<()> {
+        while !self.tenant.try_count() {
+            let freed = self.tenant.evict_own(0);
+            effort.note(freed.entries)?;
         }
+        self.entries = 1;
+        Some(())
+    }
+
+    /// Whether it holds a place of its own; otherwise the entry can only overwrite another.
+    pub(crate) fn has_place(&self) -> bool {
+        self.entries > 0
+    }
+
+    /// The entry is in: what was reserved is its own now. `new` says that it took the place.
+    pub(crate) fn keep(mut self, new: bool) {
+        debug_assert!(!new || self.has_place(), "a new entry without a place");
         self.heap = 0;
-        self.entries = 0;
+        self.entries -= u64::from(new);
     }
 }
 
@@ -277,16 +301,16 @@ impl Tenant for CacheTenant {
         &self.card
     }
 
-    fn reclaim(&self, bytes: u64, own: bool) -> u64 {
-        // The floor protects from others, not from the tenant's own needs.
-        let most = if own { u64::MAX } else { self.card.reclaimable() };
-        let evicted = self.evict(Wanted { bytes: bytes.min(most), most, patient: own });
+    fn reclaim(&self, claim: Claim) -> u64 {
+        let most = if claim.need == Need::Others { self.card.reclaimable() } else { u64::MAX };
+        let _publish = Publish(self);
+        let own = claim.need == Need::Own;
+        let why = if own { Count::Evictions } else { Count::Reclaims };
+        let upto = claim.upto / self.card.scale() + self.lead();
+        let evicted = self.evict(Wanted { bytes: claim.bytes.min(most), most, upto, patient: own }, why);
         if evicted.entries > 0 {
             self.core.raise_inflation(self.price(evicted.credit));
-            let count = if own { Count::Evictions } else { Count::Reclaims };
-            self.card.tally.add(count, evicted.entries);
         }
-        self.publish();
         evicted.bytes.max(evicted.entries)
     }
 
@@ -294,14 +318,8 @@ impl Tenant for CacheTenant {
         if self.ttl.is_none() {
             return 0;
         }
-        let mut bytes = 0;
-        for instance in self.live() {
-            let expired = instance.expire(self, now);
-            self.card.tally.add(Count::Expirations, expired.entries);
-            bytes += expired.bytes;
-        }
-        self.publish();
-        bytes
+        let _publish = Publish(self);
+        self.live().into_iter().map(|instance| instance.expire(self, now).bytes).sum()
     }
 
     fn drop_idle(&self) -> u64 {
@@ -320,12 +338,6 @@ impl Tenant for CacheTenant {
         for instance in self.live() {
             instance.set_mode(mode);
         }
-    }
-
-    fn marginal(&self) -> f64 {
-        let victims = self.live().into_iter().filter_map(|instance| instance.next_victim());
-        let cheapest = victims.min_by(|(_, a), (_, b)| a.total_cmp(b));
-        cheapest.map_or(0.0, |(density, _)| density * self.card.priority)
     }
 
     fn stats(&self) -> TenantStats {

@@ -89,6 +89,7 @@ impl DomainBuilder {
             manual: self.manual,
             last: Mutex::new(None),
             acting: AtomicBool::new(false),
+            unfit: AtomicBool::new(false),
             worker: Worker::default(),
         };
         let core: Arc<DomainCore> = DomainCore::new(limit, self.clock, Box::new(coordinator));

@@ -11,21 +11,32 @@ mod plan;
 pub use builder::DomainBuilder;
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::budget::Ledger;
 use crate::domain::{Budget, DomainCore, Relief, Trimmed};
 use crate::monitor::process;
 use crate::pressure::{Level, MemorySample, PressureSource, Watermarks};
 use crate::stats::{PressureStats, Snapshot, TenantStats};
 use crate::sync::{AtomicBool, Mutex, Ordering};
-use crate::tenant::{Card, stats_of};
+use crate::tenant::{Card, Claim, Need};
 use crate::worker::Worker;
 
-use plan::{Candidate, Situation};
+use plan::{Candidate, Pick, Situation};
 
 /// So many tenants in a row that could give nothing, and relief gives up.
 const FUTILE: usize = 8;
+
+/// What protects a tenant from the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Floors {
+    /// Nobody goes below its floor for others.
+    Kept,
+    /// The limit is below what is promised: everybody may have to give everything.
+    Broken,
+}
 
 /// Decides and acts for one domain.
 pub(crate) struct Coordinator {
@@ -39,25 +50,36 @@ pub(crate) struct Coordinator {
     /// One trim, fit or tick at a time. A flag and not a lock: a user's `Drop` that runs in one and asks
     /// for another must not wait for itself.
     acting: AtomicBool,
+    /// The limit was lowered while somebody was acting: whoever acts makes usage fit when done.
+    unfit: AtomicBool,
     worker: Worker,
 }
 
 impl Coordinator {
     /// Whose next victim goes.
-    fn cheapest(core: &DomainCore, asker: Option<&Card>, passed: &[usize]) -> Option<usize> {
+    fn cheapest(core: &DomainCore, asker: Option<&Card>, floors: Floors, passed: &[usize]) -> Option<Pick> {
         core.with_cards(|cards| {
             let open = cards.enumerate().filter(|(at, _)| !passed.contains(at));
             plan::cheapest(open.map(|(at, card)| Candidate {
                 at,
                 price: card.price(),
-                reclaimable: card.reclaimable(),
+                reclaimable: match floors {
+                    Floors::Kept => card.reclaimable(),
+                    Floors::Broken => card.reservation.held(),
+                },
                 asks: asker.is_some_and(|asker| std::ptr::eq(asker, card)),
             }))
         })
     }
 
     /// Evicts from whoever is cheapest until `bytes` are free or nobody gives; `gave` hears who gave what.
-    fn relieve(core: &DomainCore, asker: Option<&Card>, bytes: u64, mut gave: impl FnMut(&Card, u64)) -> u64 {
+    fn relieve(
+        core: &DomainCore,
+        asker: Option<&Card>,
+        floors: Floors,
+        bytes: u64,
+        mut gave: impl FnMut(&Card, u64),
+    ) -> u64 {
         // Unspent credit costs nobody anything.
         let mut freed = core.with_cards(|cards| {
             cards.fold(0, |freed, card| {
@@ -70,16 +92,23 @@ impl Coordinator {
         });
         let mut passed = Vec::new();
         while freed < bytes && passed.len() < FUTILE {
-            let Some(at) = Self::cheapest(core, asker, &passed) else { break };
+            let Some(Pick { at, runner_up }) = Self::cheapest(core, asker, floors, &passed) else { break };
             let Some(tenant) = core.tenant_at(at) else {
                 passed.push(at);
                 continue;
             };
             let card = tenant.card();
-            let own = asker.is_some_and(|asker| std::ptr::eq(asker, card));
-            let given = tenant.reclaim(bytes - freed, own);
+            let need = match floors {
+                Floors::Broken => Need::Limit,
+                Floors::Kept if asker.is_some_and(|asker| std::ptr::eq(asker, card)) => Need::Own,
+                Floors::Kept => Need::Others,
+            };
+            let given = tenant.reclaim(Claim { bytes: bytes - freed, upto: runner_up, need });
             if given == 0 {
-                passed.push(at);
+                // One that turned out to be empty says so in its price, and is not asked again.
+                if card.price().is_finite() {
+                    passed.push(at);
+                }
                 continue;
             }
             card.reservation.release_credit();
@@ -89,12 +118,28 @@ impl Coordinator {
         freed
     }
 
-    /// Runs `act` unless another is at it.
-    fn alone<R>(&self, act: impl FnOnce() -> R) -> Option<R> {
+    /// Runs `act` unless another is at it; makes usage fit afterwards, if somebody asked for that meanwhile.
+    fn alone<R>(&self, core: &DomainCore, act: impl FnOnce() -> R) -> Option<R> {
+        let result = self.exclusively(act)?;
+        while self.unfit.load(Ordering::Acquire) {
+            let fitted = self.exclusively(|| {
+                self.unfit.store(false, Ordering::Release);
+                Self::evict_to_allowance(core);
+            });
+            if fitted.is_none() {
+                // Who acts now looks at the flag when done.
+                break;
+            }
+        }
+        Some(result)
+    }
+
+    fn exclusively<R>(&self, act: impl FnOnce() -> R) -> Option<R> {
         struct Acting<'a>(&'a AtomicBool);
         impl Drop for Acting<'_> {
             fn drop(&mut self) {
-                self.0.store(false, Ordering::Release);
+                // Swapped and not stored: whoever found us acting had set `unfit` before, and we see it.
+                self.0.swap(false, Ordering::AcqRel);
             }
         }
         if self.acting.swap(true, Ordering::AcqRel) {
@@ -105,12 +150,17 @@ impl Coordinator {
     }
 
     fn evict_to_allowance(core: &DomainCore) {
-        loop {
-            let excess = core.ledger.used().saturating_sub(core.ledger.allowed());
-            if excess == 0 || Self::relieve(core, None, excess, |_, _| {}) == 0 {
-                return;
+        let fit = |floors, bound: fn(&Ledger) -> u64| {
+            loop {
+                let excess = core.ledger.used().saturating_sub(bound(&core.ledger));
+                if excess == 0 || Self::relieve(core, None, floors, excess, |_, _| {}) == 0 {
+                    return;
+                }
             }
-        }
+        };
+        fit(Floors::Kept, Ledger::allowed);
+        // Floors hold against tenants and short memory, and give way where the limit leaves no room for them.
+        fit(Floors::Broken, Ledger::limit);
     }
 
     /// Reads the source, moves between levels, and sets what may be used.
@@ -122,7 +172,7 @@ impl Coordinator {
         let level = self.watermarks.next(before, fullness);
         core.set_level(level);
         let ledger = &core.ledger;
-        let floors = core.with_cards(|cards| cards.map(|card| card.floor).sum());
+        let floors = core.with_cards(|cards| cards.fold(0_u64, |sum, card| sum.saturating_add(card.floor)));
         if level == Level::Emergency {
             for tenant in core.live() {
                 tenant.drop_idle();
@@ -148,16 +198,26 @@ impl Coordinator {
 
 impl Relief for Coordinator {
     fn make_room(&self, core: &DomainCore, asker: &Card, bytes: u64) -> u64 {
-        Self::relieve(core, Some(asker), bytes, |_, _| {})
+        // What can never fit, because others have a right to their floors, evicts nobody.
+        let room = core.with_cards(|cards| {
+            let own = |card: &Card| std::ptr::eq(asker, card);
+            let room = cards.map(|card| if own(card) { card.reservation.held() } else { card.reclaimable() });
+            room.fold(0_u64, u64::saturating_add)
+        });
+        if room < bytes {
+            return 0;
+        }
+        Self::relieve(core, Some(asker), Floors::Kept, bytes, |_, _| {})
     }
 
     fn fit(&self, core: &DomainCore) {
-        // Another act that is under way may have read the old limit; inserts keep to the new one anyway.
-        let _ = self.alone(|| Self::evict_to_allowance(core));
+        // Where another act is under way, it does this when done: it may be the one that called us.
+        self.unfit.store(true, Ordering::Release);
+        let _ = self.alone(core, || {});
     }
 
     fn tick(&self, core: &DomainCore) {
-        let _ = self.alone(|| {
+        let _ = self.alone(core, || {
             let now = core.now();
             for tenant in core.live() {
                 tenant.sweep(now);
@@ -170,8 +230,8 @@ impl Relief for Coordinator {
         let rss_before = process::resident_bytes();
         let mut by_tenant = BTreeMap::<String, u64>::new();
         let used_before = core.ledger.used();
-        let freed = self.alone(|| {
-            Self::relieve(core, None, bytes, |card, given| {
+        let freed = self.alone(core, || {
+            Self::relieve(core, None, Floors::Kept, bytes, |card, given| {
                 *by_tenant.entry(card.name.clone()).or_default() += given;
             });
             used_before.saturating_sub(core.ledger.used())
@@ -191,9 +251,8 @@ impl Relief for Coordinator {
     }
 
     fn snapshot(&self, core: &DomainCore) -> Snapshot {
-        let limit = core.ledger.limit();
         let mut tenants: Vec<TenantStats> =
-            core.live().iter().map(|tenant| stats_of(&**tenant, limit)).collect();
+            core.live().iter().map(|tenant| core.stats_of(&**tenant)).collect();
         tenants.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
         let warnings = tenants.iter().filter(|tenant| tenant.estimated && tenant.max_bytes.is_some());
         let warnings = warnings.map(|tenant| {
@@ -223,7 +282,9 @@ impl Relief for Coordinator {
         let weak = Arc::downgrade(core);
         self.worker.start("larder", move || {
             let core = weak.upgrade()?;
-            core.relief().tick(&core);
+            // A value whose drop panics must not end expiry and the watch over memory: it is gone, and the next
+            // tick goes on. The panic's message was printed when it happened.
+            let _ = catch_unwind(AssertUnwindSafe(|| core.relief().tick(&core)));
             Some(core.relief().pause())
         });
     }

@@ -61,13 +61,38 @@ pub(super) struct Candidate {
     pub(super) asks: bool,
 }
 
+/// Whose next victim goes, and how far.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Pick {
+    pub(super) at: usize,
+    /// The next cheapest tenant's price: above it, that one's victims go instead.
+    pub(super) runner_up: f64,
+}
+
 /// Whose next victim goes: the cheapest of all that may be asked. A tie goes to the one that asks, so that
 /// others are not disturbed for nothing.
-pub(super) fn cheapest(candidates: impl Iterator<Item = Candidate>) -> Option<usize> {
-    candidates
-        .filter(|candidate| candidate.price.is_finite() && (candidate.asks || candidate.reclaimable > 0))
-        .min_by(|a, b| a.price.total_cmp(&b.price).then(b.asks.cmp(&a.asks)))
-        .map(|candidate| candidate.at)
+pub(super) fn cheapest(candidates: impl Iterator<Item = Candidate>) -> Option<Pick> {
+    let mut best: Option<Candidate> = None;
+    let mut runner_up = f64::INFINITY;
+    for candidate in candidates {
+        if !candidate.price.is_finite() || !(candidate.asks || candidate.reclaimable > 0) {
+            continue;
+        }
+        match best {
+            Some(held) if !candidate.goes_before(&held) => runner_up = runner_up.min(candidate.price),
+            _ => {
+                runner_up = best.map_or(runner_up, |held| runner_up.min(held.price));
+                best = Some(candidate);
+            }
+        }
+    }
+    best.map(|candidate| Pick { at: candidate.at, runner_up })
+}
+
+impl Candidate {
+    fn goes_before(&self, other: &Self) -> bool {
+        self.price < other.price || (self.price == other.price && self.asks && !other.asks)
+    }
 }
 
 #[cfg(all(test, not(larder_shuttle)))]
@@ -121,12 +146,23 @@ mod tests {
     #[test]
     fn the_cheapest_goes_floors_hold_and_a_tie_goes_to_the_asker() {
         let candidate = |at, price, reclaimable, asks| Candidate { at, price, reclaimable, asks };
-        let pick = |all: &[Candidate]| cheapest(all.iter().copied());
+        let pick = |all: &[Candidate]| cheapest(all.iter().copied()).map(|pick| pick.at);
         assert_eq!(pick(&[candidate(0, 5.0, 1, false), candidate(1, 3.0, 1, false)]), Some(1));
         assert_eq!(pick(&[candidate(0, 5.0, 1, false), candidate(1, 3.0, 0, false)]), Some(0));
         assert_eq!(pick(&[candidate(0, 5.0, 0, true)]), Some(0));
         assert_eq!(pick(&[candidate(0, 5.0, 9, false), candidate(1, 5.0, 0, true)]), Some(1));
         assert_eq!(pick(&[candidate(0, f64::INFINITY, 9, true)]), None);
         assert_eq!(pick(&[]), None);
+    }
+
+    #[test]
+    fn the_runner_up_is_the_cheapest_of_the_others() {
+        let candidate = |at, price| Candidate { at, price, reclaimable: 1, asks: false };
+        let pick =
+            |prices: &[f64]| cheapest(prices.iter().enumerate().map(|(at, price)| candidate(at, *price)));
+        assert_eq!(pick(&[5.0, 3.0, 4.0]), Some(Pick { at: 1, runner_up: 4.0 }));
+        assert_eq!(pick(&[3.0, 5.0, 4.0]), Some(Pick { at: 0, runner_up: 4.0 }));
+        assert_eq!(pick(&[3.0, 3.0]), Some(Pick { at: 0, runner_up: 3.0 }));
+        assert_eq!(pick(&[3.0, f64::INFINITY]), Some(Pick { at: 0, runner_up: f64::INFINITY }));
     }
 }

@@ -130,7 +130,7 @@ fn address_space_limit(limits: &str) -> Option<u64> {
     fields.split_ascii_whitespace().next()?.parse().ok().filter(|limit| *limit > 0)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(larder_shuttle)))]
 mod tests {
     use super::*;
 

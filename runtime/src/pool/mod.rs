@@ -22,7 +22,7 @@ use crate::policy::{self, Facts};
 use crate::pressure::Level;
 use crate::stats::{Count, TenantStats};
 use crate::sync::{AtomicU8, AtomicU64, Mutex, Ordering};
-use crate::tenant::{Card, Mode, Tenant};
+use crate::tenant::{Card, Claim, Mode, Tenant};
 use crate::time::Nanos;
 use crate::weight::Weigher;
 use crate::weight::weigh::allocation;
@@ -121,7 +121,7 @@ impl<T> PoolCore<T> {
     }
 
     fn publish(&self, idle: &IdleList<T>) {
-        let price = idle.objects.front().map_or(f64::INFINITY, |idle| idle.credit * self.card.priority);
+        let price = idle.objects.front().map_or(f64::INFINITY, |idle| idle.credit * self.card.scale());
         self.card.publish(price);
     }
 
@@ -177,7 +177,7 @@ impl<T> PoolCore<T> {
     /// Keeps a returned object for the next lease, if it is worth it and there is room for it.
     fn put(&self, object: T, heap: u64, was_charged: u64) -> Result<(), T> {
         let facts = self.facts(heap + inline::<T>());
-        let credit = policy::credit(self.domain.inflation() / self.card.priority, &facts);
+        let credit = policy::credit(self.domain.inflation() / self.card.scale(), &facts);
         // What the lease was charged becomes the idle object's heap; only a grown object needs more.
         let more = heap.saturating_sub(was_charged);
         if self.card.reservation.try_grow(more, self.card.ceiling).is_err() {
@@ -197,17 +197,22 @@ impl<T> PoolCore<T> {
     }
 
     fn clear_idle(&self) {
-        let dropped = self.drop_coldest(u64::MAX);
+        let dropped = self.drop_coldest(u64::MAX, f64::INFINITY);
         self.card.tally.add(Count::Invalidations, dropped.count);
         self.card.reservation.release_credit();
     }
 
-    /// Takes out idle objects from the cold end until about `bytes` went.
-    fn drop_coldest(&self, bytes: u64) -> Dropped {
+    /// Takes out idle objects from the cold end until about `bytes` went, or, after the first, one is worth more
+    /// than `upto`.
+    fn drop_coldest(&self, bytes: u64, upto: f64) -> Dropped {
         let mut removed = Vec::new();
         let mut heap = 0;
         let mut idle = self.idle.lock();
         while heap < bytes.max(1) {
+            let dear = |idle: &Idle<T>| !removed.is_empty() && idle.credit * self.card.scale() > upto;
+            if idle.objects.front().is_some_and(dear) {
+                break;
+            }
             let Some(coldest) = idle.objects.pop_front() else { break };
             heap += coldest.heap + inline::<T>();
             removed.push(coldest);
@@ -219,7 +224,7 @@ impl<T> PoolCore<T> {
         let count = removed.len() as u64;
         self.card.reservation.shrink(freed);
         self.objects.fetch_sub(count, Ordering::AcqRel);
-        let price = removed.last().map(|idle| idle.credit * self.card.priority);
+        let price = removed.last().map(|idle| idle.credit * self.card.scale());
         Dropped { count, bytes: freed + list, price }
         // `removed` drops here, outside the lock.
     }
@@ -327,7 +332,7 @@ impl<T> Pool<T> {
     where
         T: Send + 'static,
     {
-        crate::tenant::stats_of(&*self.core, self.core.domain.ledger.limit())
+        self.core.domain.stats_of(&*self.core)
     }
 }
 
@@ -478,8 +483,8 @@ impl<T: Send + 'static> Tenant for PoolCore<T> {
         &self.card
     }
 
-    fn reclaim(&self, bytes: u64, _own: bool) -> u64 {
-        let dropped = self.drop_coldest(bytes);
+    fn reclaim(&self, claim: Claim) -> u64 {
+        let dropped = self.drop_coldest(claim.bytes, claim.upto);
         self.card.tally.add(Count::Reclaims, dropped.count);
         if let Some(price) = dropped.price {
             self.domain.raise_inflation(price);
@@ -492,7 +497,7 @@ impl<T: Send + 'static> Tenant for PoolCore<T> {
     }
 
     fn drop_idle(&self) -> u64 {
-        let dropped = self.drop_coldest(u64::MAX);
+        let dropped = self.drop_coldest(u64::MAX, f64::INFINITY);
         self.card.tally.add(Count::Reclaims, dropped.count);
         dropped.bytes
     }
@@ -503,11 +508,6 @@ impl<T: Send + 'static> Tenant for PoolCore<T> {
 
     fn set_mode(&self, mode: Mode) {
         self.mode.store(mode as u8, Ordering::Relaxed);
-    }
-
-    fn marginal(&self) -> f64 {
-        let weight = self.idle.lock().objects.front().map(|idle| idle.heap + inline::<T>());
-        weight.map_or(0.0, |weight| policy::density(&self.facts(weight)) * self.card.priority)
     }
 
     fn stats(&self) -> TenantStats {

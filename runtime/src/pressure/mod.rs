@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::sync::Mutex;
 
-#[cfg(test)]
+#[cfg(all(test, not(larder_shuttle)))]
 mod tests;
 
 /// How full memory is, as a decision.

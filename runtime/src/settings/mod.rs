@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::pressure::Watermarks;
 
-#[cfg(test)]
+#[cfg(all(test, not(larder_shuttle)))]
 mod tests;
 
 /// Bytes in what options, variables and tables call a megabyte.

@@ -9,11 +9,12 @@
 mod shard;
 mod slab;
 
-pub(crate) use shard::{Entry, Moment, NotLinked, Over, Removed};
+pub(crate) use shard::{Entry, Moment, NotLinked, Removed};
 
-use shard::Shard;
+use shard::{Over, Shard};
 
 use crate::budget::Reservation;
+use crate::policy::Policy;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, Padded, RwLock, RwLockWriteGuard};
 use crate::time::Nanos;
 
@@ -30,11 +31,28 @@ const SWEPT: u32 = 256;
 pub(crate) struct Store<K, V> {
     /// A power of two of them.
     shards: Box<[Padded<Locked<K, V>>]>,
-    /// Counts insertions, coarsely: the unit of recency.
+    /// Counts insertions, coarsely: the unit of recency. Uses too, where the order is to be `exact`.
     tick: AtomicU64,
+    /// One shard under a policy that looks at recency alone: its readers meet at one lock anyway, so that the
+    /// order of their uses costs little more.
+    exact: bool,
     /// One counter for each stripe of keys; an invalidation raises it, and a value that was computed under
     /// an older count is not stored. See [`Store::generation`].
     generations: [AtomicU32; STRIPES],
+    /// How many writes of each stripe are between linking their entry and superseding the loads in flight.
+    writing: [AtomicU32; STRIPES],
+}
+
+/// A write of a key is under way. No load of the key stores its value from here on until this is dropped: it
+/// may have looked before the write, and the written entry may be gone again.
+#[must_use]
+pub(crate) struct Writing<'a>(&'a AtomicU32);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        // Release: a load that reads this sees that it is superseded.
+        self.0.fetch_sub(1, Ordering::Release);
+    }
 }
 
 struct Locked<K, V> {
@@ -53,12 +71,19 @@ pub(crate) struct Wanted {
     pub(crate) bytes: u64,
     /// No more than this, by weight: what is above a floor.
     pub(crate) most: u64,
+    /// Only victims up to this credit, after the first.
+    pub(crate) upto: f64,
     /// Whether to wait for a busy shard.
     pub(crate) patient: bool,
 }
 
 /// A shard that was picked, locked.
-type Cheapest<'a, K, V> = (&'a Locked<K, V>, RwLockWriteGuard<'a, Shard<K, V>>);
+struct Cheapest<'a, K, V> {
+    locked: &'a Locked<K, V>,
+    shard: RwLockWriteGuard<'a, Shard<K, V>>,
+    /// The next cheapest shard's rank.
+    runner_up: u64,
+}
 
 /// What a look-up found.
 pub(crate) enum Probe<R> {
@@ -84,6 +109,31 @@ pub(crate) struct Freshness<'a> {
     pub(crate) now: Nanos,
 }
 
+/// Where an entry that is to be linked comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Origin<'a> {
+    /// A load: what was written or invalidated meanwhile wins.
+    Load(Freshness<'a>),
+    /// A write.
+    Write,
+    /// A write that has no place among the entries, and can only overwrite.
+    Overwrite,
+}
+
+impl<'a> Origin<'a> {
+    fn load(&self) -> Option<Freshness<'a>> {
+        if let Self::Load(freshness) = *self { Some(freshness) } else { None }
+    }
+
+    fn over(&self) -> Over {
+        match self {
+            Self::Load(freshness) => Over::Expired(freshness.now),
+            Self::Write => Over::Any,
+            Self::Overwrite => Over::Only,
+        }
+    }
+}
+
 /// The outcome of [`Store::link`].
 pub(crate) enum Linked<K, V> {
     /// The entry is in; the one it replaced, if any, is out.
@@ -98,17 +148,26 @@ impl<K, V> Store<K, V> {
     /// What an entry takes beside its heap bytes.
     pub(crate) const SLOT_BYTES: u64 = Shard::<K, V>::SLOT_BYTES;
 
-    pub(crate) fn new(shards: usize) -> Self {
+    pub(crate) fn new(shards: usize, policy: Policy) -> Self {
+        let exact = shards == 1 && policy == Policy::Lru;
         let shards = (0..shards.next_power_of_two()).map(|_| Padded(Locked::new()));
         Self {
             shards: shards.collect(),
             tick: AtomicU64::new(0),
+            exact,
             generations: std::array::from_fn(|_| AtomicU32::new(0)),
+            writing: std::array::from_fn(|_| AtomicU32::new(0)),
         }
     }
 
     pub(crate) fn tick(&self) -> u64 {
         self.tick.load(Ordering::Relaxed)
+    }
+
+    /// The tick of a use: one of its own where the order is exact.
+    #[inline]
+    fn next_use(&self) -> u64 {
+        if self.exact { self.tick.fetch_add(1, Ordering::Relaxed) } else { self.tick() }
     }
 
     /// The table in a shard uses the hash's lowest and highest bits; these are others.
@@ -118,7 +177,18 @@ impl<K, V> Store<K, V> {
     }
 
     fn stripe(&self, hash: u64) -> &AtomicU32 {
-        &self.generations[(hash >> 33) as usize % STRIPES]
+        &self.generations[Self::stripe_of(hash)]
+    }
+
+    fn stripe_of(hash: u64) -> usize {
+        (hash >> 33) as usize % STRIPES
+    }
+
+    /// To be held from before a write is linked until the loads in flight know of it.
+    pub(crate) fn writing(&self, hash: u64) -> Writing<'_> {
+        let writing = &self.writing[Self::stripe_of(hash)];
+        writing.fetch_add(1, Ordering::AcqRel);
+        Writing(writing)
     }
 
     /// Finds a value, notes the use, and makes `R` of it under the shared lock. The clock is read only for
@@ -136,7 +206,7 @@ impl<K, V> Store<K, V> {
         if slot.deadline != crate::time::NEVER && slot.deadline <= now() {
             return Probe::Expired;
         }
-        slot.touch.record(self.tick());
+        slot.touch.record(self.next_use());
         Probe::Hit(take(&slot.value), slot.cost)
     }
 
@@ -175,7 +245,7 @@ impl<K, V> Store<K, V> {
     pub(crate) fn link(
         &self,
         entry: Entry<K, V>,
-        freshness: Option<Freshness<'_>>,
+        origin: Origin<'_>,
         eq: impl Fn(&K, &K) -> bool,
         mut moment: Moment,
         reservation: &Reservation,
@@ -186,20 +256,23 @@ impl<K, V> Store<K, V> {
         let mut shard = locked.shard.write();
         // Checked under the lock: whoever invalidates raises the generation first and removes under this
         // lock after, so either we see the new generation or the removal sees our entry.
-        let stale = freshness.is_some_and(|freshness| {
+        let stale = origin.load().is_some_and(|freshness| {
             self.generation(hash) != freshness.generation
+                // Before the flag: who is no longer writing has set it.
+                || self.writing[Self::stripe_of(hash)].load(Ordering::Acquire) > 0
                 || freshness.superseded.is_some_and(|flag| flag.load(Ordering::Acquire))
         });
         if stale {
             return Linked::Stale(entry);
         }
-        moment.tick = self.tick();
-        let over = freshness.map_or(Over::Any, |freshness| Over::Expired(freshness.now));
-        let outcome = shard.link(entry, over, eq, moment, reservation, ceiling);
+        moment.exact = self.exact;
+        moment.tick = self.next_use();
+        let found = shard.place_of(&entry, eq);
+        let outcome = shard.link(entry, found, origin.over(), moment, reservation, ceiling);
         locked.publish(&shard);
         // Each shard moves the tick by as much as the shards together link meanwhile.
         let pace = self.shards.len() as u64;
-        if shard.linked.is_multiple_of(pace) {
+        if !self.exact && shard.linked.is_multiple_of(pace) {
             self.tick.fetch_add(pace, Ordering::Relaxed);
         }
         drop(shard);
@@ -243,47 +316,63 @@ impl<K, V> Store<K, V> {
     }
 
     /// Evicts from the shard whose next victim is worth least. With `patient` it waits for that shard's
-    /// lock; otherwise it goes to the next cheapest, so that it never blocks on another tenant. An empty
-    /// result means that nothing could go.
+    /// lock; otherwise it goes to the next cheapest, so that it never blocks on another tenant. Returns what
+    /// left, and the bytes of tables and pages that went with it; nothing, when nothing could go.
     pub(crate) fn evict(
         &self,
-        moment: Moment,
+        mut moment: Moment,
         wanted: Wanted,
         reservation: &Reservation,
-    ) -> Vec<Removed<K, V>> {
+    ) -> (Vec<Removed<K, V>>, u64) {
+        moment.exact = self.exact;
+        moment.tick = self.tick();
         let mut removed = Vec::new();
-        let Some((locked, mut shard)) = self.lock_cheapest(wanted.patient) else { return removed };
+        let Some(Cheapest { locked, mut shard, runner_up }) = self.lock_cheapest(wanted.patient) else {
+            return (removed, 0);
+        };
         let (mut heap, mut weight) = (0, 0);
         while let Some(victim) = shard.evict(moment, wanted.most - weight) {
             heap += victim.heap;
             weight += victim.heap + Self::SLOT_BYTES;
             removed.push(victim);
-            if heap >= wanted.bytes || removed.len() >= BATCH {
+            // Entries without heap free nothing one by one: they go until a page of them is empty.
+            let dear = shard
+                .front()
+                .is_some_and(|(rank, credit)| credit > wanted.upto || (heap > 0 && rank > runner_up));
+            if dear || heap >= wanted.bytes || removed.len() >= BATCH {
                 break;
             }
         }
-        shard.settle(reservation);
+        let settled = shard.settle(reservation, wanted.most.saturating_sub(heap));
         locked.publish(&shard);
-        removed
+        (removed, settled)
     }
 
     fn lock_cheapest(&self, patient: bool) -> Option<Cheapest<'_, K, V>> {
+        // Shards found busy; there are 64 at most.
         let mut passed = 0_u64;
         loop {
-            let ranked = self.shards.iter().enumerate().filter(|(at, _)| passed & (1 << (at % 64)) == 0);
-            let ranks = ranked.map(|(at, locked)| (at, locked.rank.load(Ordering::Relaxed)));
-            let (at, rank) = ranks.min_by_key(|(_, rank)| *rank)?;
+            let (mut at, mut rank, mut runner_up) = (0, u64::MAX, u64::MAX);
+            for (other, locked) in self.shards.iter().enumerate() {
+                let found = locked.rank.load(Ordering::Relaxed);
+                if passed & (1 << other) != 0 || found >= runner_up {
+                    continue;
+                }
+                if found < rank {
+                    (at, rank, runner_up) = (other, found, rank);
+                } else {
+                    runner_up = found;
+                }
+            }
             if rank == u64::MAX {
                 return None;
             }
             let locked = &self.shards[at];
-            if patient {
-                return Some((locked, locked.shard.write()));
+            let shard = if patient { Some(locked.shard.write()) } else { locked.shard.try_write() };
+            if let Some(shard) = shard {
+                return Some(Cheapest { locked, shard, runner_up });
             }
-            if let Some(shard) = locked.shard.try_write() {
-                return Some((locked, shard));
-            }
-            passed |= 1 << (at % 64);
+            passed |= 1 << at;
         }
     }
 
@@ -293,43 +382,37 @@ impl<K, V> Store<K, V> {
         credits.fold(f64::INFINITY, f64::min)
     }
 
-    /// What each byte of the next victim saves, in nanoseconds of compute, and that victim's credit.
-    pub(crate) fn next_victim(&self) -> Option<(f64, f64)> {
-        let credit = |locked: &Locked<K, V>| f64::from_bits(locked.credit.load(Ordering::Relaxed));
-        let cheapest = self.shards.iter().min_by(|a, b| credit(a).total_cmp(&credit(b)))?;
-        let density = cheapest.shard.read().front_density(self.tick())?;
-        Some((density, credit(cheapest)))
-    }
-
     /// [`credit`](Self::credit) of the shard of one key only.
     pub(crate) fn credit_beside(&self, hash: u64) -> f64 {
         f64::from_bits(self.at(hash).credit.load(Ordering::Relaxed))
     }
 
     /// Takes out what is expired by `now`, a few slots for each lock hold. `removed` gets them with no lock
-    /// held.
+    /// held, as many as left together: one whose drop panics must not keep the others in the books.
     pub(crate) fn expire(
         &self,
         now: Nanos,
         reservation: &Reservation,
-        mut removed: impl FnMut(Removed<K, V>),
+        mut removed: impl FnMut(Vec<Removed<K, V>>),
     ) {
         for locked in &self.shards {
-            let mut next = Some(0);
-            while let Some(from) = next {
+            let mut from = u32::MAX;
+            while from > 0 {
                 let mut expired = Vec::new();
                 {
                     let mut shard = locked.shard.write();
-                    next = shard.expire(now, from, SWEPT, reservation, &mut expired);
+                    from = shard.expire(now, from, SWEPT, reservation, &mut expired);
                     locked.publish(&shard);
                 }
-                expired.into_iter().for_each(&mut removed);
+                if !expired.is_empty() {
+                    removed(expired);
+                }
             }
         }
     }
 
     /// Takes everything out, one shard at a time; `removed` gets each shard's entries with no lock held.
-    pub(crate) fn drain(&self, reservation: &Reservation, mut removed: impl FnMut(Removed<K, V>)) {
+    pub(crate) fn drain(&self, reservation: &Reservation, mut removed: impl FnMut(Vec<Removed<K, V>>)) {
         for locked in &self.shards {
             let entries = {
                 let mut shard = locked.shard.write();
@@ -337,7 +420,9 @@ impl<K, V> Store<K, V> {
                 locked.publish(&shard);
                 entries
             };
-            entries.into_iter().for_each(&mut removed);
+            if !entries.is_empty() {
+                removed(entries);
+            }
         }
     }
 

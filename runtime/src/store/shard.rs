@@ -73,6 +73,8 @@ pub(crate) struct Removed<K, V> {
 pub(crate) enum NotLinked {
     /// Table or pages must grow and the reservation cannot.
     NoRoom(Refused),
+    /// The entry that was to be replaced left meanwhile.
+    Vanished,
     /// The allocator has no memory left.
     Exhausted,
     /// Somebody wrote the key since the load of this value began.
@@ -84,9 +86,11 @@ type Refusal<K, V> = (Entry<K, V>, NotLinked);
 
 /// What happens to an entry with an equal key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Over {
+pub(super) enum Over {
     /// It is replaced.
     Any,
+    /// It is replaced, and there must be one: the new entry has no place of its own.
+    Only,
     /// It is replaced only if it is expired by then: a loaded value never overwrites a written one.
     Expired(Nanos),
 }
@@ -97,6 +101,8 @@ pub(crate) struct Moment {
     pub(crate) policy: Policy,
     /// The store's tick.
     pub(crate) tick: u64,
+    /// Whether the order of eviction is exact, whatever that costs.
+    pub(crate) exact: bool,
     /// The level from which credits count.
     pub(crate) inflation: f64,
 }
@@ -125,21 +131,23 @@ impl<K, V> Shard<K, V> {
         self.slots.get(index).is_some_and(|slot| slot.hash == hash && eq(&slot.key))
     }
 
-    /// Puts an entry in, over the one with an equal key if there is one.
+    /// Where the entry with an equal key is. Apart from [`link`](Self::link), so that the new entry is not
+    /// dropped under the lock when a key's `Eq` panics.
+    pub(super) fn place_of(&self, entry: &Entry<K, V>, eq: impl Fn(&K, &K) -> bool) -> Option<u32> {
+        let mut same = |key: &K| eq(key, &entry.key);
+        self.table.find(entry.hash, |&index| self.matches(index, entry.hash, &mut same)).copied()
+    }
+
+    /// Puts an entry in: over the one with an equal key, or in a new slot. Runs no user code.
     pub(super) fn link(
         &mut self,
         entry: Entry<K, V>,
+        found: Option<u32>,
         over: Over,
-        eq: impl Fn(&K, &K) -> bool,
         moment: Moment,
         reservation: &Reservation,
         ceiling: u64,
     ) -> Result<Option<Removed<K, V>>, Refusal<K, V>> {
-        let found = {
-            let mut same = |key: &K| eq(key, &entry.key);
-            self.table.find(entry.hash, |&index| self.matches(index, entry.hash, &mut same)).copied()
-        };
-        // From here on no user code runs.
         if let Some(index) = found {
             let old = self.slots.get_mut(index).expect("the table names filled slots");
             if matches!(over, Over::Expired(now) if old.deadline > now) {
@@ -155,6 +163,9 @@ impl<K, V> Shard<K, V> {
             let old = std::mem::replace(old, slot);
             self.queue.update(position, rank, &mut self.slots);
             return Ok(Some(old.removed()));
+        }
+        if over == Over::Only {
+            return Err((entry, NotLinked::Vanished));
         }
         if let Err(error) = self.grow(reservation, ceiling) {
             return Err((entry, error));
@@ -193,18 +204,21 @@ impl<K, V> Shard<K, V> {
         let grown = self.table.try_reserve(1, rehash).is_ok()
             && self.slots.try_reserve_one()
             && self.queue.try_reserve_one();
-        self.settle(reservation);
+        self.settle(reservation, u64::MAX);
         if grown { Ok(()) } else { Err(NotLinked::Exhausted) }
     }
 
-    /// Gives back what table, slots and queue no longer occupy.
-    pub(super) fn settle(&mut self, reservation: &Reservation) {
+    /// Gives back what table, slots and queue no longer occupy, at most so many bytes: the rest stays charged
+    /// until the next time. Returns the bytes.
+    pub(super) fn settle(&mut self, reservation: &Reservation, most: u64) -> u64 {
         let actual = allocation(self.table.allocation_size())
             + self.slots.allocated()
             + allocation(self.queue.allocated());
         debug_assert!(actual <= self.charged, "grew to {actual} bytes with {} reserved", self.charged);
-        reservation.shrink(self.charged.saturating_sub(actual));
-        self.charged = actual;
+        let surplus = self.charged.saturating_sub(actual).min(most);
+        reservation.shrink(surplus);
+        self.charged -= surplus;
+        surplus
     }
 
     /// Takes out the entry with this key.
@@ -216,14 +230,15 @@ impl<K, V> Shard<K, V> {
     ) -> Option<Removed<K, V>> {
         let index = *self.table.find(hash, |&index| self.matches(index, hash, &mut eq))?;
         let removed = self.unlink(index);
-        self.settle(reservation);
+        self.settle(reservation, u64::MAX);
         removed
     }
 
     /// Takes out the entry that is worth least, if it takes no more than `most` bytes. The caller calls
     /// [`settle`](Self::settle) afterwards.
     pub(super) fn evict(&mut self, moment: Moment, most: u64) -> Option<Removed<K, V>> {
-        for _ in 0..RECONSIDERED {
+        let most_reconsidered = if moment.exact { self.table.len() } else { RECONSIDERED };
+        for _ in 0..most_reconsidered {
             let (index, _) = self.queue.front()?;
             let slot = self.slots.get_mut(index)?;
             if !slot.touch.read(moment.tick).touched {
@@ -240,8 +255,11 @@ impl<K, V> Shard<K, V> {
         self.unlink(index)
     }
 
-    /// Takes out at most `most` entries that are expired by `now`, looking at slots from `from` on. Returns
-    /// where to go on, `None` at the end.
+    /// Takes out what is expired by `now`, looking at `most` slots below `from`. Returns where to go on, 0 at
+    /// the end.
+    ///
+    /// From the end to the start: pages that empty are freed on the way, and what moves out of the last page
+    /// goes to lower places, so that no slot is passed over.
     pub(super) fn expire(
         &mut self,
         now: Nanos,
@@ -249,16 +267,16 @@ impl<K, V> Shard<K, V> {
         most: u32,
         reservation: &Reservation,
         removed: &mut Vec<Removed<K, V>>,
-    ) -> Option<u32> {
-        let to = from.saturating_add(most).min(self.slots.bound());
-        for index in from..to {
+    ) -> u32 {
+        let from = from.min(self.slots.bound());
+        let to = from.saturating_sub(most);
+        for index in (to..from).rev() {
             if self.slots.get(index).is_some_and(|slot| slot.deadline <= now) {
-                removed.extend(self.unlink_in_place(index));
+                removed.extend(self.unlink(index));
             }
         }
-        self.tidy();
-        self.settle(reservation);
-        (to < self.slots.bound()).then_some(to)
+        self.settle(reservation, u64::MAX);
+        to
     }
 
     /// Takes everything out.
@@ -266,7 +284,7 @@ impl<K, V> Shard<K, V> {
         self.table = HashTable::new();
         self.queue.clear();
         let removed = self.slots.drain().map(Slot::removed).collect();
-        self.settle(reservation);
+        self.settle(reservation, u64::MAX);
         removed
     }
 
@@ -276,27 +294,16 @@ impl<K, V> Shard<K, V> {
         self.slots.get(index).map(|slot| (rank, slot.credit))
     }
 
-    /// Nanoseconds of compute that each byte of the next victim saves.
-    pub(super) fn front_density(&self, tick: u64) -> Option<f64> {
-        let (index, _) = self.queue.front()?;
-        let slot = self.slots.get(index)?;
-        Some(policy::density(&slot.facts(tick, Self::SLOT_BYTES)))
-    }
-
     fn unlink(&mut self, index: u32) -> Option<Removed<K, V>> {
-        let removed = self.unlink_in_place(index);
-        self.tidy();
-        removed
-    }
-
-    fn unlink_in_place(&mut self, index: u32) -> Option<Removed<K, V>> {
         let slot = self.slots.get(index)?;
         let position = slot.position;
         if let Ok(found) = self.table.find_entry(slot.hash, |&other| other == index) {
             found.remove();
         }
         self.queue.remove(position, &mut self.slots);
-        self.slots.take(index).map(Slot::removed)
+        let removed = self.slots.take(index).map(Slot::removed);
+        self.tidy();
+        removed
     }
 
     /// Frees pages and arrays that are mostly empty.

@@ -63,7 +63,9 @@ impl<T> Slab<T> {
             return self.allocated();
         }
         let headers = (self.pages.capacity() * 2).max(4) * size_of::<Vec<Option<T>>>();
-        let lists = allocation(headers) + allocation((self.vacant.capacity() + PAGE) * 2 * size_of::<u32>());
+        let (_, most_vacant) = self.growth();
+        let vacant = self.vacant.capacity().max(most_vacant);
+        let lists = allocation(headers) + allocation(vacant * size_of::<u32>());
         match self.pages.as_slice() {
             [first] if first.len() < PAGE => page_bytes::<T>(grown(first.len())) + lists,
             pages => {
@@ -74,13 +76,24 @@ impl<T> Slab<T> {
         }
     }
 
+    /// The size of the page that grows or comes next, and how many slots can be vacant at once then: beyond
+    /// the slack a page goes back.
+    fn growth(&self) -> (usize, usize) {
+        match self.pages.as_slice() {
+            [] => (grown(0), grown(0)),
+            [first] if first.len() < PAGE => (grown(first.len()), grown(first.len())),
+            _ => (PAGE, SLACK),
+        }
+    }
+
     /// Makes sure that one slot is vacant; `false` when memory is exhausted.
     pub(super) fn try_reserve_one(&mut self) -> bool {
         if !self.vacant.is_empty() {
             return true;
         }
+        let (size, most_vacant) = self.growth();
         let first_grows = self.pages.len() == 1 && self.pages[0].len() < PAGE;
-        if self.pages.is_empty() || !first_grows {
+        if !first_grows {
             if self.pages.try_reserve(1).is_err() {
                 return false;
             }
@@ -88,9 +101,10 @@ impl<T> Slab<T> {
         }
         let page = self.pages.len() - 1;
         let start = self.pages[page].len();
-        let size = if page == 0 { grown(start) } else { PAGE };
+        // Room for all that may ever be vacant, now: emptying a slot must not allocate, because what leaves
+        // reserves nothing.
         let reserved = self.pages[page].try_reserve_exact(size - start).is_ok()
-            && self.vacant.try_reserve(size - start).is_ok();
+            && self.vacant.try_reserve_exact(most_vacant).is_ok();
         if !reserved {
             if start == 0 {
                 self.pages.pop();
@@ -114,7 +128,7 @@ impl<T> Slab<T> {
         index
     }
 
-    /// Empties a slot.
+    /// Empties a slot. Whoever does so calls [`compact`](Self::compact) before the next.
     pub(super) fn take(&mut self, index: u32) -> Option<T> {
         let value = self.cell(index)?.take()?;
         self.vacant.push(index);
@@ -141,9 +155,6 @@ impl<T> Slab<T> {
             let index = self.vacant.pop().expect("the others have more vacancies than a page has slots");
             moved(&mut value, boundary + at as u32, index);
             *self.cell(index).expect("vacant indices are inside the pages") = Some(value);
-        }
-        if self.vacant.capacity() > 4 * PAGE {
-            self.vacant.shrink_to(2 * PAGE);
         }
         if self.pages.len() * 4 < self.pages.capacity() {
             self.pages.shrink_to(self.pages.len() * 2);

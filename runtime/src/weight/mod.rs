@@ -10,9 +10,9 @@ mod layout;
 mod std_types;
 pub mod weigh;
 
-#[cfg(test)]
+#[cfg(all(test, not(larder_shuttle)))]
 mod counting;
-#[cfg(test)]
+#[cfg(all(test, not(larder_shuttle)))]
 mod tests;
 
 use std::fmt;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use larder::{Cache, Domain};
 use larder_tests::short_or_deep;
 
-use crate::support::{MB, Random, Switch, all_at_once, check, check_emptied, domain, in_time};
+use crate::support::{MB, Random, all_at_once, check, check_emptied, domain, in_time};
 
 fn build(domain: &Domain) -> Cache<u64, u64> {
     Cache::builder("cache").build_in(domain).unwrap()
@@ -77,7 +77,7 @@ fn an_insert_during_a_load_wins_even_if_it_is_gone_again() {
 
 #[test]
 fn a_caller_after_an_invalidation_does_not_wait_for_the_older_load() {
-    for change in [|cache: &Cache<u64, u64>| drop(cache.invalidate(1)), Cache::clear] {
+    for change in [|cache: &Cache<u64, u64>| _ = cache.invalidate(1), Cache::clear] {
         let cache = during_a_load(move |cache| {
             change(cache);
             // The older load is still running; joining it would hang here, and answer 1 elsewhere.
@@ -89,28 +89,29 @@ fn a_caller_after_an_invalidation_does_not_wait_for_the_older_load() {
     }
 }
 
-#[test]
-fn an_insert_wins_over_a_load_that_starts_while_it_is_weighed() {
+/// Starts a load of key 1, which is to return 1, while an insert of 2 is being weighed; the load ends after the
+/// insert, and `meanwhile` happens in between. Returns what is found at the end.
+fn a_load_inside_an_insert(meanwhile: fn(&Domain)) -> Option<u64> {
+    type Hook = Box<dyn FnOnce() + Send>;
     let domain = domain(MB);
-    let (weighing, weighed) = (Switch::default(), Arc::new(Mutex::new(None)));
-    let (armed, hook) = (weighing.clone(), Arc::clone(&weighed));
+    let hook = Arc::new(Mutex::new(None::<Hook>));
+    let weighed = Arc::clone(&hook);
     let cache = Cache::<u64, u64>::builder("slow to weigh")
         .weigh(move |_, _| {
-            if armed.take() {
-                let run: Option<Box<dyn FnOnce() + Send>> = hook.lock().unwrap().take();
-                run.expect("the hook is set with the switch")();
+            let hook = weighed.lock().unwrap().take();
+            if let Some(hook) = hook {
+                hook();
             }
             64
         })
         .build_in(&domain)
         .unwrap();
-    let worker = cache.clone();
     in_time("a load inside an insert", move || {
         let (finish, finished) = mpsc::channel();
         let (started, start) = mpsc::channel();
-        let loader = worker.clone();
         let (hand_over, handed_over) = mpsc::channel();
-        *weighed.lock().unwrap() = Some(Box::new(move || {
+        let loader = cache.clone();
+        *hook.lock().unwrap() = Some(Box::new(move || {
             // The load finds nothing: the insert is not done yet.
             let thread = std::thread::spawn(move || {
                 loader.get_or_insert_with(1, || {
@@ -122,14 +123,30 @@ fn an_insert_wins_over_a_load_that_starts_while_it_is_weighed() {
             start.recv().unwrap();
             hand_over.send(thread).unwrap();
         }));
-        weighing.set(true);
-        worker.insert(1, 2);
-        assert_eq!(worker.get(1), Some(2));
+        cache.insert(1, 2);
+        assert_eq!(cache.get(1), Some(2));
+        meanwhile(&domain);
         finish.send(()).unwrap();
         handed_over.recv().unwrap().join().unwrap();
-        assert_eq!(worker.get(1), Some(2), "the load began before the insert ended");
-    });
-    check_emptied(&cache);
+        let found = cache.get(1);
+        check(&domain);
+        check_emptied(&cache);
+        found
+    })
+}
+
+#[test]
+fn an_insert_wins_over_a_load_that_starts_while_it_is_weighed() {
+    assert_eq!(a_load_inside_an_insert(|_| {}), Some(2), "the load began before the insert ended");
+}
+
+#[test]
+fn an_insert_wins_over_a_load_even_if_its_entry_is_evicted_meanwhile() {
+    assert_eq!(
+        a_load_inside_an_insert(|domain| _ = domain.trim(u64::MAX)),
+        None,
+        "nothing is better than the old"
+    );
 }
 
 /// A truth that changes, and a cache of it. Each key's version only rises.
@@ -174,7 +191,7 @@ impl Truth {
         let load = || {
             let version = key.version.load(Ordering::SeqCst);
             // A window for the others, now and then: between reading the truth and storing it.
-            if version % 4 == 0 {
+            if version % 16 == 1 {
                 std::thread::yield_now();
             }
             version
@@ -192,14 +209,15 @@ impl Truth {
             50..=69 => self.check(at, announced, self.cache.get(at), "a get"),
             70..=74 => self.check(at, announced, self.cache.peek(at), "a peek"),
             75..=79 => {
-                let read =
-                    self.cache.try_get_or_insert_with(at, || if at % 2 == 0 { Ok(load()) } else { Err(()) });
+                let read = self
+                    .cache
+                    .try_get_or_insert_with(at, || if at.is_multiple_of(2) { Ok(load()) } else { Err(()) });
                 self.check(at, announced, read.ok(), "a load that may fail");
             }
-            80..=89 => change(&|_| drop(self.cache.invalidate(at))),
+            80..=89 => change(&|_| _ = self.cache.invalidate(at)),
             90..=98 => change(&|version| self.cache.insert(at, version)),
             _ if random.below(20) == 0 => change(&|_| self.cache.clear()),
-            _ => change(&|_| drop(self.cache.invalidate(at))),
+            _ => change(&|_| _ = self.cache.invalidate(at)),
         }
     }
 

@@ -1,10 +1,11 @@
 //! User code that panics, or that calls back: nothing is left half done, and the others go on.
 
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use larder::{Cache, Domain, ManualClock};
+use larder_tests::patience;
 
 use crate::support::{
     Counter, MB, OnDrop, Switch, all_at_once, blob, check, check_emptied, clocked, domain, in_time, panics,
@@ -56,6 +57,9 @@ impl Drop for Value {
         }
     }
 }
+
+/// What one can do with a minefield, and its name.
+type Operation = (&'static str, fn(&Minefield));
 
 /// A cache in which everything can fail.
 struct Minefield {
@@ -111,16 +115,16 @@ impl Minefield {
     }
 
     /// Everything that calls user code, each under its name.
-    fn operations() -> [(&'static str, fn(&Self)); 12] {
+    fn operations() -> [Operation; 12] {
         [
-            ("get", |field| drop(field.get(1))),
-            ("get of nothing", |field| drop(field.get(101))),
+            ("get", |field| _ = field.get(1)),
+            ("get of nothing", |field| _ = field.get(101)),
             ("peek", |field| drop(field.cache.peek(&field.key(2)))),
             ("replace", |field| field.insert(3, 33)),
             ("insert", |field| field.insert(104, 1)),
-            ("load", |field| drop(field.load(105, 2))),
-            ("load of what is there", |field| drop(field.load(6, 2))),
-            ("invalidate", |field| drop(field.cache.invalidate(&field.key(7)))),
+            ("load", |field| _ = field.load(105, 2)),
+            ("load of what is there", |field| _ = field.load(6, 2)),
+            ("invalidate", |field| _ = field.cache.invalidate(&field.key(7))),
             ("clear", |field| field.cache.clear()),
             ("expire", |field| {
                 field.clock.advance(Duration::from_secs(10));
@@ -128,9 +132,9 @@ impl Minefield {
             }),
             ("get of what is expired", |field| {
                 field.clock.advance(Duration::from_secs(10));
-                drop(field.get(0));
+                let _ = field.get(0);
             }),
-            ("trim", |field| drop(field.domain.trim(3000))),
+            ("trim", |field| drop(field.domain.trim(100_000))),
         ]
     }
 
@@ -221,13 +225,14 @@ fn a_load_that_panics_stores_nothing() {
 
 #[test]
 fn a_panic_of_one_does_not_stop_the_others() {
-    for which in [
-        |faults: &Faults| &faults.hash,
-        |faults: &Faults| &faults.eq,
-        |faults: &Faults| &faults.clone,
-        |faults: &Faults| &faults.weigh,
-        |faults: &Faults| &faults.cost,
-    ] {
+    let each: [fn(&Faults) -> &Switch; 5] = [
+        |faults| &faults.hash,
+        |faults| &faults.eq,
+        |faults| &faults.clone,
+        |faults| &faults.weigh,
+        |faults| &faults.cost,
+    ];
+    for which in each {
         let field = Arc::new(Minefield::new());
         let shared = Arc::clone(&field);
         all_at_once("panics here and there", 6, move |at| {
@@ -236,9 +241,9 @@ fn a_panic_of_one_does_not_stop_the_others() {
                     which(&shared.faults).set(round % 2 == 0);
                 }
                 let key = (round + at as u64) % 30;
-                panics(|| drop(shared.load(key, 10 * key)));
-                panics(|| drop(shared.get(key)));
-                panics(|| drop(shared.cache.invalidate(&shared.key(key))));
+                panics(|| _ = shared.load(key, 10 * key));
+                panics(|| _ = shared.get(key));
+                panics(|| _ = shared.cache.invalidate(&shared.key(key)));
                 panics(|| shared.insert(key, 10 * key));
             }
             if at == 0 {
@@ -361,7 +366,7 @@ fn drop_in_every_way(
         fill();
         cache.clear();
         fill();
-        let _ = domain.trim(5000);
+        let _ = domain.trim(50_000);
         clock.advance(Duration::from_secs(10));
         let _ = cache.get(19);
         domain.tick();
@@ -438,7 +443,7 @@ fn drops_that_call_back_from_many_threads() {
                 let value = OnDrop::new(move || match round % 16 {
                     0 => drop(inner.trim(2000)),
                     1 => target.clear(),
-                    2 => drop(target.invalidate(round % 50)),
+                    2 => _ = target.invalidate(round % 50),
                     _ => target.insert(round % 50, OnDrop::new(|| {})),
                 });
                 worker[at].insert(round % 70, value);
@@ -479,7 +484,30 @@ fn a_limit_that_is_lowered_while_a_trim_runs_is_kept() {
         let drop = Arc::clone(&drop);
         cache.insert(key, OnDrop::new(move || drop()));
     }
-    let _ = domain.trim(1);
+    let _ = domain.trim(50_000);
     assert!(domain.budget().used() <= 100_000, "{} bytes used", domain.budget().used());
     check(&domain);
+}
+
+#[test]
+fn a_drop_that_panics_does_not_end_the_background_thread() {
+    let clock = ManualClock::new();
+    let domain =
+        Domain::builder().limit_bytes(MB).clock(clock.clone()).interval(Duration::from_millis(1)).build();
+    let cache = Cache::<u64, OnDrop>::builder("swept").ttl(Duration::from_secs(1)).build_in(&domain).unwrap();
+    for round in 0..3 {
+        let (dropped, drops) = mpsc::channel();
+        cache.insert(
+            round,
+            OnDrop::new(move || {
+                dropped.send(std::thread::current().name().map(str::to_owned)).unwrap();
+                // Without a message: it is another thread's, and meant to happen.
+                std::panic::resume_unwind(Box::new("a drop that fails, on purpose"));
+            }),
+        );
+        clock.advance(Duration::from_secs(1));
+        let by = drops.recv_timeout(patience()).expect("the background thread sweeps, after a panic too");
+        assert_eq!(by.as_deref(), Some("larder"), "round {round}");
+    }
+    assert_eq!((cache.len(), cache.stats().expirations), (0, 3));
 }

@@ -272,10 +272,15 @@ impl Machine {
 
 fn run(steps: &[Step]) {
     let mut machine = Machine::new();
-    for step in steps {
+    for (at, step) in steps.iter().enumerate() {
         machine.run(step);
-        machine.check();
+        let budget = machine.domain.budget();
+        assert!(budget.used() <= budget.limit(), "{} of {}", budget.used(), budget.limit());
+        if at % 16 == 0 {
+            machine.check();
+        }
     }
+    machine.check();
     machine.finish();
 }
 

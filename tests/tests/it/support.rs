@@ -132,11 +132,6 @@ impl Switch {
     pub(crate) fn is_on(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
-
-    /// On the first call after it was switched on, and not again.
-    pub(crate) fn take(&self) -> bool {
-        self.0.swap(false, Ordering::SeqCst)
-    }
 }
 
 /// A counter that clones share.

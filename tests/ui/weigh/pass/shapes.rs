@@ -95,7 +95,7 @@ fn main() {
         marker: PhantomData,
     };
     assert_eq!(named.heap_bytes(), 2 * of_text + weigh::allocation(4) + 5);
-    assert_eq!((named.unseen.len(), named.marker), (21, PhantomData));
+    assert_eq!((named.borrowed, named.unseen.len(), named.marker), ("not ours", 21, PhantomData));
     let projected = Projected { rest: Counter, item: Some(text()) };
     assert_eq!(projected.heap_bytes(), of_text + 1000);
     assert_eq!(OnlyMarked::<Foreign>(PhantomData).heap_bytes(), 0);

@@ -1,0 +1,71 @@
+/// Documented.
+#[inline]
+pub fn describe(name: &str, id: u32, opts: &Opts) -> Arc<str> {
+    fn __larder_body(name: &str, id: u32, opts: &Opts) -> Arc<str> {
+        format!("{name}{id}{opts:?}").into()
+    }
+    let cache = __larder_free_functions_only__describe_0_0();
+    let miss = match ::larder::__private::probe(
+        cache,
+        &(
+            ::larder::__private::ref_key::<str>().of(name),
+            ::larder::__private::key::<u32>().of(&id),
+            ::larder::__private::key::<Opts>().of(opts),
+        ),
+        ::larder::__private::value::<Arc<str>>(),
+    ) {
+        ::core::result::Result::Ok(value) => return value,
+        ::core::result::Result::Err(miss) => miss,
+    };
+    ::larder::__private::load(cache, miss, move || __larder_body(name, id, opts))
+}
+/// The cache behind [`describe()`].
+///
+/// A key is `(name, id, opts)`.
+#[allow(dead_code, unreachable_pub, reason = "not every cache is looked into by hand")]
+#[must_use]
+#[inline]
+pub fn describe_cache() -> &'static ::larder::Cache<
+    (::std::string::String, u32, Opts),
+    Arc<str>,
+> {
+    __larder_free_functions_only__describe_0_0()
+}
+#[doc(hidden)]
+#[inline]
+fn __larder_free_functions_only__describe_0_0() -> &'static ::larder::Cache<
+    (::std::string::String, u32, Opts),
+    Arc<str>,
+> {
+    static __DESCRIPTOR: ::larder::__private::Descriptor = ::larder::__private::Descriptor::cached(
+        ::core::concat!(::core::module_path!(), "::", "describe"),
+        ::core::file!(),
+        ::core::line!(),
+        ::larder::__private::CachedOptions {
+            policy: ::larder::__private::Policy::Lru,
+            max_bytes: ::core::option::Option::Some(52428800),
+            max_entries: ::core::option::Option::None,
+            min_bytes: 0,
+            priority: 1.0,
+            ttl: ::core::option::Option::Some(::core::time::Duration::new(600, 0)),
+        },
+    );
+    static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
+        &__DESCRIPTOR,
+    );
+    ::larder::__private::submit!(__DESCRIPTOR);
+    __SITE
+        .cache(
+            (
+                ::larder::__private::key::<::std::string::String>()
+                    .weighed(::larder::__private::weigher!(::std::string::String)),
+                ::larder::__private::key::<u32>()
+                    .weighed(::larder::__private::weigher!(u32)),
+                ::larder::__private::key::<Opts>()
+                    .weighed(::larder::__private::weigher!(Opts)),
+            ),
+            ::larder::__private::value::<Arc<str>>()
+                .weighed(::larder::__private::weigher!(Arc < str >)),
+            || (),
+        )
+}

@@ -1,0 +1,70 @@
+fn load(path: impl AsRef<Path>) -> io::Result<Page> {
+    fn __larder_body(path: impl AsRef<Path>) -> io::Result<Page> {
+        Page::read(path.as_ref())
+    }
+    let cache = __larder_free_functions_only__load_0_0();
+    let miss = match ::larder::__private::probe(
+        cache,
+        &::larder::__private::ref_key::<Path>()
+            .of(::core::convert::AsRef::<Path>::as_ref(&path)),
+        ::larder::__private::value::<
+            <io::Result<Page> as ::larder::__private::Fallible>::Value,
+        >(),
+    ) {
+        ::core::result::Result::Ok(value) => {
+            return ::larder::__private::Fallible::from_value(value);
+        }
+        ::core::result::Result::Err(miss) => miss,
+    };
+    ::larder::__private::try_load(cache, miss, move || __larder_body(path))
+}
+/// The cache behind [`load()`].
+///
+/// A key is `path`, without a tuple around it.
+#[allow(dead_code, unreachable_pub, reason = "not every cache is looked into by hand")]
+#[must_use]
+#[inline]
+fn load_cache() -> &'static ::larder::Cache<
+    <Path as ::std::borrow::ToOwned>::Owned,
+    <io::Result<Page> as ::larder::__private::Fallible>::Value,
+> {
+    __larder_free_functions_only__load_0_0()
+}
+#[doc(hidden)]
+#[inline]
+fn __larder_free_functions_only__load_0_0() -> &'static ::larder::Cache<
+    <Path as ::std::borrow::ToOwned>::Owned,
+    <io::Result<Page> as ::larder::__private::Fallible>::Value,
+> {
+    static __DESCRIPTOR: ::larder::__private::Descriptor = ::larder::__private::Descriptor::cached(
+        "pages",
+        ::core::file!(),
+        ::core::line!(),
+        ::larder::__private::CachedOptions {
+            policy: ::larder::__private::Policy::Hybrid,
+            max_bytes: ::core::option::Option::None,
+            max_entries: ::core::option::Option::None,
+            min_bytes: 0,
+            priority: 1.0,
+            ttl: ::core::option::Option::None,
+        },
+    );
+    static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
+        &__DESCRIPTOR,
+    );
+    ::larder::__private::submit!(__DESCRIPTOR);
+    __SITE
+        .cache(
+            ::larder::__private::key::<<Path as ::std::borrow::ToOwned>::Owned>()
+                .weighed(
+                    ::larder::__private::weigher!(
+                        < Path as ::std::borrow::ToOwned > ::Owned
+                    ),
+                ),
+            ::larder::__private::value::<
+                <io::Result<Page> as ::larder::__private::Fallible>::Value,
+            >()
+                .weigh_with(page_bytes),
+            || (),
+        )
+}

@@ -1,0 +1,118 @@
+fn nearest<'a, T: CacheKey, const N: usize>(
+    __arg0: (f64, f64),
+    among: &'a [T],
+    __hint: Option<&T>,
+) -> Option<Vec<T>>
+where
+    T: Point<N>,
+{
+    fn __larder_body<'a, T: CacheKey, const N: usize>(
+        (x, mut y): (f64, f64),
+        among: &'a [T],
+        _hint: Option<&T>,
+    ) -> Option<Vec<T>>
+    where
+        T: Point<N>,
+    {
+        search(among, x, y)
+    }
+    let cache = __larder_free_functions_only__nearest_0_0::<T, N>();
+    let miss = match ::larder::__private::probe(
+        cache,
+        &(
+            (
+                ::larder::__private::Bits64::new(__arg0.0),
+                ::larder::__private::Bits64::new(__arg0.1),
+            ),
+            ::larder::__private::key::<T>().slice().of(among),
+            match &__hint {
+                ::core::option::Option::Some(part) => {
+                    ::core::option::Option::Some(
+                        ::larder::__private::key::<T>().of(*part),
+                    )
+                }
+                ::core::option::Option::None => ::core::option::Option::None,
+            },
+        ),
+        ::larder::__private::value::<Vec<T>>(),
+    ) {
+        ::core::result::Result::Ok(value) => {
+            return ::larder::__private::Fallible::from_value(value);
+        }
+        ::core::result::Result::Err(miss) => miss,
+    };
+    ::larder::__private::try_load(
+        cache,
+        miss,
+        move || __larder_body::<T, N>(__arg0, among, __hint),
+    )
+}
+/// The cache behind [`nearest()`].
+///
+/// A key is `(_, among, _hint)`.
+#[allow(dead_code, unreachable_pub, reason = "not every cache is looked into by hand")]
+#[must_use]
+#[inline]
+fn nearest_cache<T: CacheKey, const N: usize>() -> &'static ::larder::Cache<
+    (
+        (::larder::Bits64, ::larder::Bits64),
+        ::std::vec::Vec<T>,
+        ::core::option::Option<T>,
+    ),
+    Vec<T>,
+>
+where
+    T: Point<N>,
+{
+    __larder_free_functions_only__nearest_0_0::<T, N>()
+}
+#[doc(hidden)]
+#[inline]
+fn __larder_free_functions_only__nearest_0_0<T: CacheKey, const N: usize>() -> &'static ::larder::Cache<
+    (
+        (::larder::Bits64, ::larder::Bits64),
+        ::std::vec::Vec<T>,
+        ::core::option::Option<T>,
+    ),
+    Vec<T>,
+>
+where
+    T: Point<N>,
+{
+    static __DESCRIPTOR: ::larder::__private::Descriptor = ::larder::__private::Descriptor::cached(
+        ::core::concat!(::core::module_path!(), "::", "nearest"),
+        ::core::file!(),
+        ::core::line!(),
+        ::larder::__private::CachedOptions {
+            policy: ::larder::__private::Policy::Hybrid,
+            max_bytes: ::core::option::Option::None,
+            max_entries: ::core::option::Option::None,
+            min_bytes: 0,
+            priority: 1.0,
+            ttl: ::core::option::Option::None,
+        },
+    );
+    static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
+        &__DESCRIPTOR,
+    );
+    ::larder::__private::submit!(__DESCRIPTOR);
+    __SITE
+        .cache(
+            (
+                (
+                    ::larder::__private::key::<::larder::Bits64>(),
+                    ::larder::__private::key::<::larder::Bits64>(),
+                ),
+                ::larder::__private::key::<T>()
+                    .slice()
+                    .weighed(::larder::__private::weigher!(::std::vec::Vec < T >)),
+                ::larder::__private::option_key(
+                    ::larder::__private::key::<T>()
+                        .weighed(::larder::__private::weigher!(T)),
+                ),
+            ),
+            ::larder::__private::value::<Vec<T>>()
+                .weighed(::larder::__private::weigher!(Vec < T >)),
+            || (),
+        )
+}

@@ -1,0 +1,50 @@
+pub struct Stack<T: Copy>(Vec<T>);
+impl<T: Copy> Stack<T>
+where
+    Self: ::larder::__private::Poolable,
+{
+    /// Takes a `Stack` from its pool, or makes one; it goes back when the lease is dropped.
+    #[allow(
+        dead_code,
+        unreachable_pub,
+        reason = "a pool may be used through `pool()` only"
+    )]
+    #[must_use]
+    pub fn acquire() -> ::larder::Pooled<Self> {
+        Self::pool().acquire()
+    }
+    /// The pool that [`acquire`](Self::acquire) takes a `Stack` from.
+    #[allow(
+        dead_code,
+        unreachable_pub,
+        reason = "not every pool is looked into by hand"
+    )]
+    #[must_use]
+    pub fn pool() -> &'static ::larder::Pool<Self> {
+        static __DESCRIPTOR: ::larder::__private::Descriptor = ::larder::__private::Descriptor::pooled(
+            ::core::concat!(::core::module_path!(), "::", "Stack"),
+            ::core::file!(),
+            ::core::line!(),
+            ::larder::__private::PooledOptions {
+                max: ::core::option::Option::None,
+                max_bytes: ::core::option::Option::None,
+                priority: 1.0,
+            },
+        );
+        static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
+            &__DESCRIPTOR,
+        );
+        ::larder::__private::submit!(__DESCRIPTOR);
+        let recipe = || ::larder::__private::Recipe::<Self> {
+            make: || Self::new(16),
+            reset: |_| true,
+        };
+        __SITE
+            .pool(
+                ::larder::__private::poolable::<Self>()
+                    .weighed(::larder::__private::weigher!(Self)),
+                recipe,
+                || (),
+            )
+    }
+}

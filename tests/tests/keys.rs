@@ -1,0 +1,174 @@
+//! Keys: a call, a look-up through the handle, and the stored key hash alike and find one another, for every form
+//! that an argument can have.
+
+use std::borrow::{Borrow, Cow};
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::hash::Hash;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use larder::__private::{Bits32, Bits64, Query, hash_of, key, ref_key};
+use larder::{Cache, Domain, Lookup, cached};
+use proptest::prelude::*;
+
+/// The query, the look-up and the owned key are one key.
+#[track_caller]
+fn agree<Q>(query: &Q, lookup: impl Lookup<Q::Key>)
+where
+    Q: Query<Key: Hash + Eq>,
+{
+    let owned = query.own();
+    let hash = hash_of(|state| query.hash(state));
+    assert_eq!(hash, hash_of(|state| lookup.hash(state)), "the look-up hashes like the query");
+    assert_eq!(hash, hash_of(|state| Hash::hash(&owned, state)), "the owned key hashes like the query");
+    assert_eq!(hash, hash_of(|state| Lookup::<Q::Key>::hash(&&owned, state)), "so does a reference to it");
+    assert!(query.eq(&owned) && lookup.eq(&owned) && Lookup::<Q::Key>::eq(&&owned, &owned));
+}
+
+/// Two keys that are not one another, seen from the query and from the look-up.
+#[track_caller]
+fn differ<Q: Query>(query: &Q, lookup: impl Lookup<Q::Key>, other: &Q) {
+    let owned = other.own();
+    assert!(!query.eq(&owned) && !lookup.eq(&owned));
+}
+
+#[test]
+fn borrowed_forms_agree_with_their_owners() {
+    agree(&ref_key::<str>().of("text"), "text");
+    agree(&ref_key::<Path>().of(Path::new("a/b")), Path::new("a/b"));
+    agree(&ref_key::<OsStr>().of(OsStr::new("a")), OsStr::new("a"));
+    agree(&ref_key::<CStr>().of(c"a"), c"a");
+    agree(&key::<u8>().slice().of(&[1, 2]), &[1_u8, 2][..]);
+    agree(&key::<String>().slice().of(&["a".to_owned()]), &["a".to_owned()][..]);
+    agree(&key::<Arc<str>>().of(&"a".into()), "a");
+    agree(&key::<String>().of(&"a".to_owned()), "a");
+    agree(&key::<Cow<'static, str>>().of(&"a".into()), "a");
+    // Equal paths need not be equal as text.
+    agree(&ref_key::<Path>().of(Path::new("a//b/.")), Path::new("a/b"));
+}
+
+#[test]
+fn values_agree_with_themselves() {
+    agree(&key::<u8>().of(&1), 1);
+    agree(&key::<i128>().of(&-1), -1);
+    agree(&key::<usize>().of(&1), 1);
+    agree(&key::<bool>().of(&true), true);
+    agree(&key::<char>().of(&'ä'), 'ä');
+    agree(&key::<[u16; 3]>().of(&[1, 2, 3]), &[1, 2, 3]);
+    agree(&key::<()>().of(&()), ());
+}
+
+#[test]
+fn options_agree_discriminant_included() {
+    agree(&Some(ref_key::<str>().of("a")), Some("a"));
+    agree(&None::<Bits64>, None::<f64>);
+    agree(&Some(Some(key::<u8>().of(&1))), Some(Some(1)));
+    let empty = Some(ref_key::<str>().of(""));
+    differ(&empty, Some(""), &None);
+    differ(&None, None::<&str>, &empty);
+    differ(&Some(None::<Bits32>), Some(None::<f32>), &None);
+}
+
+#[test]
+fn tuples_agree() {
+    agree(&(), ());
+    agree(&(key::<u8>().of(&1),), (1,));
+    agree(&(ref_key::<str>().of("ab"), key::<u32>().of(&7)), ("ab", 7));
+    let twelve = [0_u8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = twelve.each_ref().map(|n| key::<u8>().of(n));
+    agree(&(a, b, c, d, e, f, g, h, i, j, k, l), (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11));
+    let parts = |a, b| (ref_key::<str>().of(a), ref_key::<str>().of(b));
+    // Where one text ends and the next begins is part of the key.
+    let hash = |query: &(_, _)| hash_of(|state| Query::hash(query, state));
+    assert_ne!(hash(&parts("ab", "c")), hash(&parts("a", "bc")));
+    differ(&parts("ab", "c"), ("ab", "c"), &parts("a", "bc"));
+}
+
+#[test]
+fn floats_are_their_bits() {
+    let other_nan = f64::from_bits(f64::NAN.to_bits() ^ 1);
+    agree(&Bits64::new(f64::NAN), f64::NAN);
+    agree(&Bits32::new(-0.0), -0.0_f32);
+    agree(&Bits64::new(1.5), Bits64::from(1.5));
+    differ(&Bits64::new(0.0), 0.0, &Bits64::new(-0.0));
+    differ(&Bits64::new(f64::NAN), f64::NAN, &Bits64::new(other_nan));
+    assert_eq!(Bits64::from(0.1).float().to_bits(), 0.1_f64.to_bits());
+    assert_eq!(f32::from(Bits32::new(f32::MIN)).to_bits(), f32::MIN.to_bits());
+    assert_eq!(
+        (format!("{:?}", Bits64::new(1.0)), Bits32::new(0.5).to_string()),
+        ("1.0".into(), "0.5".into())
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_text_and_number_agree(text: String, list: Vec<u16>, maybe: Option<String>, bits: u64, n: i64) {
+        let float = f64::from_bits(bits);
+        let query = (
+            ref_key::<str>().of(&text),
+            key::<u16>().slice().of(&list),
+            maybe.as_deref().map(|text| ref_key::<str>().of(text)),
+            (Bits64::new(float), key::<i64>().of(&n)),
+        );
+        agree(&query, (&*text, &*list, maybe.as_deref(), (float, n)));
+    }
+}
+
+/// Numbers need no suffix: the cache knows what its keys are.
+#[test]
+fn keys_are_inferred_from_the_cache() {
+    let domain = Domain::builder().limit_bytes(1 << 20).manual().build();
+    fn cache<K: Hash + Eq + Send + Sync + 'static>(domain: &Domain, key: K) -> Cache<K, u8> {
+        let cache = Cache::builder("inferred").build_in(domain).expect("a sound configuration");
+        cache.insert(key, 1);
+        cache
+    }
+    assert_eq!(cache::<u64>(&domain, 80).get(80), Some(1));
+    let by_reference = &80;
+    assert_eq!(cache::<u64>(&domain, 80).get(by_reference), Some(1));
+    assert_eq!(cache::<i8>(&domain, -1).get(-1), Some(1));
+    assert_eq!(cache::<Bits64>(&domain, 0.5.into()).get(0.5), Some(1));
+    assert_eq!(cache::<Bits32>(&domain, 0.5.into()).get(0.5), Some(1));
+    assert_eq!(cache::<String>(&domain, "a".into()).get("a"), Some(1));
+    assert_eq!(cache::<String>(&domain, "a".into()).get(&"a".to_owned()), Some(1));
+    assert_eq!(cache::<PathBuf>(&domain, "a".into()).get(Path::new("a")), Some(1));
+    assert_eq!(cache::<OsString>(&domain, "a".into()).get(OsStr::new("a")), Some(1));
+    assert_eq!(cache::<CString>(&domain, c"a".into()).get(c"a"), Some(1));
+    assert_eq!(cache::<Vec<u8>>(&domain, vec![1]).get(&[1][..]), Some(1));
+    assert_eq!(cache::<()>(&domain, ()).get(()), Some(1));
+    assert_eq!(cache::<(String, u32)>(&domain, ("ab".into(), 7)).get(("ab", 7)), Some(1));
+    assert_eq!(cache::<(String, u32)>(&domain, ("ab".into(), 7)).get(&("ab".to_owned(), 7)), Some(1));
+    assert_eq!(cache::<Option<(String, u8)>>(&domain, None).get(None::<(&str, u8)>), Some(1));
+    assert_eq!(cache::<(char, bool)>(&domain, ('a', true)).get(('a', true)), Some(1));
+}
+
+/// A key that borrows as something else finds its entry by it.
+#[test]
+fn a_key_of_ones_own_is_found_by_what_it_borrows_as() {
+    #[derive(Clone, PartialEq, Eq, Hash)]
+    struct Id(String);
+    impl Borrow<str> for Id {
+        fn borrow(&self) -> &str {
+            &self.0
+        }
+    }
+    agree(&key::<Id>().of(&Id("a".into())), "a");
+}
+
+#[cached]
+fn described(name: &str, id: u32, opts: &(u8, Option<String>), scale: f64) -> String {
+    format!("{name} {id} {opts:?} {scale}")
+}
+
+#[test]
+fn the_handle_and_the_call_find_one_another() {
+    let opts = (1, Some("a".to_owned()));
+    assert_eq!(described("x", 7, &opts, f64::NAN), "x 7 (1, Some(\"a\")) NaN");
+    let key = ("x", 7, (1, Some("a")), f64::NAN);
+    assert!(described_cache().contains(key));
+    described_cache().insert(("y".into(), 7, opts.clone(), 0.0.into()), "by hand".into());
+    assert_eq!(described("y", 7, &opts, 0.0), "by hand");
+    assert_ne!(described("y", 7, &opts, -0.0), "by hand");
+    assert!(described_cache().invalidate(key));
+    assert!(!described_cache().contains(key));
+}

@@ -1,0 +1,18 @@
+use larder::cached;
+
+#[cached(polcy = "lru")]
+fn slip(n: u32) -> u32 {
+    n
+}
+
+#[cached(color = "blue")]
+fn no_such_thing(n: u32) -> u32 {
+    n
+}
+
+#[cached(skp(n), size = 3, ttl_secs = 60)]
+fn of_other_crates(n: u32) -> u32 {
+    n
+}
+
+fn main() {}

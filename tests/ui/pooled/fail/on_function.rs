@@ -1,0 +1,12 @@
+use larder::pooled;
+
+struct Connection;
+
+#[pooled(max = 4)]
+fn connect() -> Connection {
+    Connection
+}
+
+fn main() {
+    connect();
+}

@@ -1,0 +1,15 @@
+use larder::pooled;
+
+#[pooled]
+#[derive(Default)]
+struct Parser;
+
+impl Parser {
+    fn acquire() -> Self {
+        Self
+    }
+}
+
+fn main() {
+    Parser::pool();
+}
