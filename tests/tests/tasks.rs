@@ -1,6 +1,5 @@
 //! Single-flight among tasks, and among tasks and threads: one run, no lost wake-up, nobody left behind when a leader
 //! fails, panics or is cancelled. Domains of their own; the executor is tokio's, with four workers.
-#![expect(missing_docs, reason = "a test")]
 
 use std::convert::Infallible;
 use std::future::Future;
