@@ -1,6 +1,5 @@
 //! What annotated functions do: the same as without the attribute, and only once. Functions touch the process's own
 //! domain, so this file is a process of its own; each test has functions of its own.
-#![expect(missing_docs, reason = "functions of a test")]
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,6 +1,5 @@
 //! A counting allocator shows that a hit allocates nothing beyond the value's own clone, for each form that an
 //! argument can take. A process of its own: it has the allocator and the global domain to itself.
-#![expect(missing_docs, reason = "functions of a test")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;
@@ -148,7 +147,7 @@ fn a_hit_allocates_nothing() {
     let words = vec!["one".to_owned(), "two".to_owned()];
     let text: Arc<str> = Arc::from("shared text");
     check("u64", || number(black_box(1)));
-    check("no arguments", || nothing());
+    check("no arguments", nothing);
     check("(&str, u32, &Opts)", || three(black_box("key"), 7, &opts));
     check("Option<&str>", || optional(black_box(Some("text"))));
     check("(u32, &str)", || pair(black_box((3, "text"))));

@@ -1,6 +1,5 @@
 //! The process as a whole: what is declared before any call, the bypass switch, trim, clear, shut-down. One test, in
 //! order, because all of it is about the one global domain; a process of its own.
-#![expect(missing_docs, reason = "functions of a test")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,6 +15,7 @@ fn squared(n: u64) -> Vec<u64> {
 }
 
 #[cached(name = "never::called")]
+#[expect(dead_code, reason = "it is declared, and never called")]
 fn never(n: u64) -> u64 {
     n
 }
