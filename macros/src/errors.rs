@@ -85,8 +85,6 @@ catalogue! {
     Method { name } "`{name}` is a method, and this version of `#[cached]` takes free functions: let `{name}` call a free function with the parts of `self` that the result depends on, and put `#[cached]` there"
     /// `Self` in the signature.
     MentionsSelf { name } "`{name}` belongs to an `impl` or a trait, and this version of `#[cached]` takes free functions: write the type instead of `Self`, and move `{name}` out"
-    /// `async fn`.
-    AsyncFn {} "this version of `#[cached]` takes no `async fn`: put `#[cached]` on the part that computes, or keep a `larder::Cache` and call `get` and `insert` around the `.await`"
     /// `const fn`.
     ConstFn {} "a `const fn` can't look into a cache: remove `const`"
     /// `unsafe fn`.

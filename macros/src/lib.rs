@@ -92,8 +92,14 @@ use proc_macro::TokenStream;
 ///
 /// # Where it goes
 ///
-/// On free functions in this version: methods, `async fn`, `const fn`, `unsafe fn` and `extern fn` are errors that say
-/// what to do instead.
+/// On free functions in this version, `async` ones too: methods, `const fn`, `unsafe fn` and `extern fn` are errors that
+/// say what to do instead.
+///
+/// # Cancel safety
+///
+/// The body of an `async fn` is polled in the future of the caller that computes. Dropping that future drops the body;
+/// one of the callers that wait for the same value runs its own then. No executor is needed, no lock is held over an
+/// `.await`, and the future is `Send` if the body's is.
 #[proc_macro_attribute]
 pub fn cached(args: TokenStream, item: TokenStream) -> TokenStream {
     cached::cached(args.into(), item.into()).into()

@@ -32,10 +32,18 @@ fn wrapper(model: &Model, accessor: &Ident) -> TokenStream {
     let (query, value) = (model.query(), proof_of_value(model));
     let instance = turbofish(&sig.generics);
     let arguments = model.arguments.iter().map(|argument| &argument.ident);
-    let (hit, load) = match model.returns {
-        Returns::Plain { .. } => (quote_spanned!(span=> value), quote_spanned!(span=> load)),
-        Returns::Fallible { .. } => {
-            (quote_spanned!(span=> #p::Fallible::from_value(value)), quote_spanned!(span=> try_load))
+    let hit = match model.returns {
+        Returns::Plain { .. } => quote_spanned!(span=> value),
+        Returns::Fallible { .. } => quote_spanned!(span=> #p::Fallible::from_value(value)),
+    };
+    let call = quote_spanned!(span=> __larder_body #instance(#(#arguments),*));
+    let load = match (&model.returns, sig.asyncness) {
+        (Returns::Plain { .. }, None) => quote_spanned!(span=> #p::load(cache, miss, move || #call)),
+        (Returns::Fallible { .. }, None) => quote_spanned!(span=> #p::try_load(cache, miss, move || #call)),
+        // Calling an `async fn` runs nothing yet: the leader's own future polls the body.
+        (Returns::Plain { .. }, Some(_)) => quote_spanned!(span=> #p::load_async(cache, miss, #call).await),
+        (Returns::Fallible { .. }, Some(_)) => {
+            quote_spanned!(span=> #p::try_load_async(cache, miss, #call).await)
         }
     };
     let mut block = Group::new(
@@ -47,7 +55,7 @@ fn wrapper(model: &Model, accessor: &Ident) -> TokenStream {
                 ::core::result::Result::Ok(value) => return #hit,
                 ::core::result::Result::Err(miss) => miss,
             };
-            #p::#load(cache, miss, move || __larder_body #instance(#(#arguments),*))
+            #load
         },
     );
     // With the user's braces the whole item is the user's: the compiler says when nobody calls it.

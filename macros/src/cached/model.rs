@@ -213,9 +213,6 @@ fn check_shape(function: &Function, errors: &mut Errors) {
     if let Some(constness) = sig.constness {
         errors.over(constness, &Mistake::ConstFn {});
     }
-    if let Some(asyncness) = sig.asyncness {
-        errors.over(asyncness, &Mistake::AsyncFn {});
-    }
     if let Safety::Unsafe(unsafety) = sig.safety {
         errors.over(unsafety, &Mistake::UnsafeFn {});
     }
