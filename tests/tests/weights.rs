@@ -1,6 +1,5 @@
 //! What caches say they weigh against what they hold, by a counting allocator: entries, tables and pages, when a
 //! cache fills, when it evicts, and when it empties. A process of its own: it has the allocator to itself.
-#![expect(missing_docs, reason = "tests")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
@@ -165,15 +164,13 @@ fn a_cache_that_shrinks() {
 }
 
 #[test]
-fn a_small_cache_is_small() {
+fn a_first_entry_is_small() {
     let domain = domain();
-    // Once for the thread and the domain.
-    warm_up(&build::<u64, u64>(&domain), |index| (index, index));
-    let (cache, empty) = held_by(|| build::<u64, u64>(&domain));
-    let ((), first) = held_by(|| cache.insert(1, 2));
-    println!("an empty cache {empty} bytes, a first entry {first} of which {} charged", cache.weight());
-    assert!(empty <= 1024, "an empty cache takes {empty} bytes");
-    assert!(first <= 4096, "a first entry takes {first} bytes");
+    let cache = build::<u64, u64>(&domain);
+    let ((), held) = held_by(|| cache.insert(1, 2));
+    assert!(held <= 4096, "a first entry takes {held} bytes");
+    // What is done once for the thread and the domain is in it too.
+    assert!(cache.weight() > 0 && cache.weight() <= held, "{} of {held} bytes are charged", cache.weight());
 }
 
 #[test]

@@ -206,6 +206,6 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAllocator<A> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(larder_shuttle)))]
 #[global_allocator]
 static COUNTING: CountingAllocator = CountingAllocator::system();

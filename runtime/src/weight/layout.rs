@@ -14,7 +14,7 @@ use super::allocator::{block, block_of};
 /// The product cannot overflow for elements with a size: no allocation exceeds `isize::MAX`. Those without
 /// one report an endless capacity, and allocate nothing.
 #[inline]
-pub(super) fn buffer<T>(capacity: usize) -> u64 {
+pub(crate) fn buffer<T>(capacity: usize) -> u64 {
     match size_of::<T>() {
         0 => 0,
         size => Layout::from_size_align(capacity * size, align_of::<T>())

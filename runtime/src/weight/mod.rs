@@ -18,8 +18,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-pub(crate) use allocator::block_of;
+pub(crate) use allocator::{block_of, move_to_smaller};
 pub(crate) use known::known;
+pub(crate) use layout::buffer;
 
 /// Says how many bytes a value owns on the heap.
 ///

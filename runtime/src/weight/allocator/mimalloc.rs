@@ -23,18 +23,20 @@ const MIB: u64 = 1 << 20;
 const SHARED: u64 = 512 * KIB;
 /// All bins that are not a single word are multiples of it.
 const PLAIN_ALIGN: u64 = 16;
+/// Powers of two up to this size always lie right.
+const NATURAL: u64 = 4 * KIB;
+/// For requests up to this size, a free block that lies right is looked for.
+const SEARCHED: u64 = KIB;
 
-/// A block that doesn't happen to lie right is cut out of one that is larger by the alignment. Powers of two always
-/// lie right; whether others do depends on what was allocated before, so each is charged the most it can be.
+/// A block that isn't known to lie right is cut out of one that is larger by the alignment. For small ones that is
+/// rare as soon as the bin is also used for requests without an alignment, such as text; so it is not charged.
 #[inline]
 pub(super) const fn block(layout: Layout) -> u64 {
     let (size, align) = (layout.size() as u64, layout.align() as u64);
     let plain = plain(size);
-    if plain <= SHARED && (align <= PLAIN_ALIGN || plain.is_power_of_two()) {
-        plain
-    } else {
-        self::plain(size + align - 1)
-    }
+    let natural = plain.is_power_of_two() && plain <= NATURAL;
+    let found = size <= SEARCHED && align <= PLAIN_ALIGN;
+    if natural || found { plain } else { self::plain(size + align - 1) }
 }
 
 #[inline]

@@ -6,7 +6,7 @@
 mod glibc;
 mod jemalloc;
 mod mimalloc;
-#[cfg(test)]
+#[cfg(all(test, not(larder_shuttle)))]
 mod tests;
 
 use std::alloc::Layout;
@@ -62,6 +62,18 @@ pub(crate) const fn block(bytes: usize) -> u64 {
 #[inline]
 pub(crate) const fn block_of(layout: Layout) -> u64 {
     if layout.size() == 0 { 0 } else { Model::CHOSEN.block(layout) }
+}
+
+/// Moves a list to a block with room for `capacity`, unless there is no memory for it.
+///
+/// This is intentional: `Vec::shrink_to` lets the allocator shrink the block where it is, and a large one that was
+/// mapped by itself then keeps a page for what would fit in a few words.
+pub(crate) fn move_to_smaller<T>(list: &mut Vec<T>, capacity: usize) {
+    let mut smaller = Vec::new();
+    if smaller.try_reserve_exact(capacity.max(list.len())).is_ok() {
+        smaller.append(list);
+        *list = smaller;
+    }
 }
 
 /// The next of the classes that lie four to a doubling, for sizes above 64.

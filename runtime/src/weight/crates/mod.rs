@@ -18,7 +18,7 @@ mod indexmap;
 mod serde_json;
 #[cfg(feature = "smallvec")]
 mod smallvec;
-#[cfg(test)]
+#[cfg(all(test, not(larder_shuttle)))]
 mod tests;
 #[cfg(feature = "url")]
 mod url;
