@@ -19,11 +19,11 @@
 //! | `chrono` | no | [`trait@Weigh`] for dates, times, `DateTime` | chrono 0.4 with one dependency |
 //! | `hashbrown` | no | [`trait@Weigh`] for `HashMap`, `HashSet`, `HashTable` of hashbrown 0.17 | nothing: it is here anyway |
 //! | `indexmap` | no | [`trait@Weigh`] for `IndexMap`, `IndexSet` | indexmap 2 with one dependency |
-//! | `serde_json` | no | [`trait@Weigh`] for `Value`, `Map`, `Number` | serde_json 1 with four dependencies |
+//! | `serde_json` | no | [`trait@Weigh`] for `Value`, `Map`, `Number` | serde_json 1 with three dependencies |
 //! | `smallvec` | no | [`trait@Weigh`] for `SmallVec` of smallvec 1 | nothing: it is here anyway |
-//! | `url` | no | [`trait@Weigh`] for `Url`, `Host`, `Origin` | url 2 with its tables of Unicode |
+//! | `url` | no | [`trait@Weigh`] for `Url`, `Host`, `Origin` | url 2 with about thirty crates for Unicode |
 //! | `uuid` | no | [`trait@Weigh`] for `Uuid`, `NonNilUuid` | uuid 1 |
-//! | `get-size2` | no | [`weigh::get_size`], [`weigh::get_heap_size`] | get-size2 0.11 |
+//! | `get-size2` | no | `weigh::get_size`, `weigh::get_heap_size` | get-size2 0.11 |
 //! | `jemalloc` | no | weights as jemalloc rounds blocks, for programs that allocate with it | nothing |
 //! | `mimalloc` | no | weights as mimalloc rounds blocks, for programs that allocate with it | nothing |
 //!

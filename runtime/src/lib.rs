@@ -23,11 +23,11 @@
 //! | `chrono` | no | [`Weigh`] for dates, times, `DateTime` | chrono 0.4 with one dependency |
 //! | `hashbrown` | no | [`Weigh`] for `HashMap`, `HashSet`, `HashTable` of hashbrown 0.17 | nothing: it is here anyway |
 //! | `indexmap` | no | [`Weigh`] for `IndexMap`, `IndexSet` | indexmap 2 with one dependency |
-//! | `serde_json` | no | [`Weigh`] for `Value`, `Map`, `Number` | serde_json 1 with four dependencies |
+//! | `serde_json` | no | [`Weigh`] for `Value`, `Map`, `Number` | serde_json 1 with three dependencies |
 //! | `smallvec` | no | [`Weigh`] for `SmallVec` of smallvec 1 | nothing: it is here anyway |
-//! | `url` | no | [`Weigh`] for `Url`, `Host`, `Origin` | url 2 with its tables of Unicode |
+//! | `url` | no | [`Weigh`] for `Url`, `Host`, `Origin` | url 2 with about thirty crates for Unicode |
 //! | `uuid` | no | [`Weigh`] for `Uuid`, `NonNilUuid` | uuid 1 |
-//! | `get-size2` | no | [`weigh::get_size`], [`weigh::get_heap_size`] | get-size2 0.11 |
+//! | `get-size2` | no | `weigh::get_size`, `weigh::get_heap_size` | get-size2 0.11 |
 //! | `jemalloc` | no | weights as jemalloc rounds blocks, for programs that allocate with it | nothing |
 //! | `mimalloc` | no | weights as mimalloc rounds blocks, for programs that allocate with it | nothing |
 //!
