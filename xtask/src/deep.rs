@@ -27,6 +27,7 @@ pub(crate) fn run(rivals: Rivals) -> Result<(), Failure> {
         Run::cargo(&["test", "--locked", "--workspace", "--all-features"]).env(DEEP, "1").check()
     })?;
     steps.step("concurrency models", || models(SCHEDULES))?;
+    steps.step("other allocators", other_allocators)?;
     steps.step_or_skip("address sanitizer", || sanitize("address"))?;
     steps.step_or_skip("thread sanitizer", || sanitize("thread"))?;
     steps.step_or_skip("lowest Rust", lowest_rust)?;
@@ -49,6 +50,15 @@ pub(crate) fn models(schedules: &str) -> Result<(), Failure> {
         .env("CARGO_TARGET_DIR", "target/shuttle")
         .env("LARDER_SCHEDULES", schedules)
         .check()
+}
+
+/// The models of allocators against the allocators themselves, which are compiled from C.
+fn other_allocators() -> Result<(), Failure> {
+    for allocator in ["jemalloc", "mimalloc"] {
+        let manifest = "tests/allocators/Cargo.toml";
+        Run::cargo(&["test", "--locked", "--manifest-path", manifest, "--features", allocator]).check()?;
+    }
+    Ok(())
 }
 
 /// The runtime's own tests under one of the compiler's sanitizers.

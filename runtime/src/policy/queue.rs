@@ -3,6 +3,8 @@
 //! Ranks are lazy. A hit does not move its slot; the shard looks again when the slot reaches the front,
 //! and puts it where it belongs by now. That is exact for every policy whose ranks only rise with use.
 
+use crate::weight::move_to_smaller;
+
 /// Children of a node: four keep the tree shallow and a node's children on one or two cache lines.
 const ARITY: usize = 4;
 
@@ -58,7 +60,8 @@ impl Queue {
     /// Gives back an array that is mostly empty.
     pub(crate) fn shrink(&mut self) {
         if self.nodes.len() * 4 < self.nodes.capacity() {
-            self.nodes.shrink_to(self.nodes.len() * 2);
+            let capacity = self.nodes.len() * 2;
+            move_to_smaller(&mut self.nodes, capacity);
         }
     }
 

@@ -10,6 +10,7 @@
 //! When a page and a half of slots is vacant, the entries of the last page move into vacancies and the page
 //! is freed. The slack of half a page keeps a shard that evicts and inserts in turn from moving at all.
 
+use crate::weight::buffer;
 use crate::weight::weigh::allocation;
 
 /// Slots in a full page.
@@ -187,7 +188,7 @@ impl<T> Slab<T> {
 }
 
 fn page_bytes<T>(slots: usize) -> u64 {
-    allocation(slots * size_of::<Option<T>>())
+    buffer::<Option<T>>(slots)
 }
 
 /// Sizes of the first page.

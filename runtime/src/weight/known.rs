@@ -1,4 +1,4 @@
-//! Recognises common std types at run time, for builders, which cannot choose an implementation by type.
+//! Recognises common types at run time, for builders, which cannot choose an implementation by type.
 //!
 //! A type that is not here is not wrong: it goes by its size, and the tenant is marked `estimated`.
 
@@ -96,4 +96,10 @@ fn search(search: &mut Search<'_>) {
     search.offer::<(u64, String)>();
     search.offer::<(String, String, String)>();
     search.offer::<Vec<(String, String)>>();
+    #[cfg(feature = "bytes")]
+    search.offer_all::<bytes::Bytes>();
+    #[cfg(feature = "serde_json")]
+    search.offer_all::<serde_json::Value>();
+    #[cfg(feature = "url")]
+    search.offer_all::<url::Url>();
 }

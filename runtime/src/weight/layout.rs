@@ -9,6 +9,19 @@ use std::ptr::NonNull;
 
 use super::allocator::{block, block_of};
 
+/// The block of a buffer of `capacity` elements.
+///
+/// The product cannot overflow for elements with a size: no allocation exceeds `isize::MAX`. Those without
+/// one report an endless capacity, and allocate nothing.
+#[inline]
+pub(crate) fn buffer<T>(capacity: usize) -> u64 {
+    match size_of::<T>() {
+        0 => 0,
+        size => Layout::from_size_align(capacity * size, align_of::<T>())
+            .map_or_else(|_| block(capacity * size), block_of),
+    }
+}
+
 /// Control bytes that a hash table looks at together.
 const GROUP: usize = if cfg!(all(target_feature = "sse2", not(miri))) {
     16
@@ -36,8 +49,39 @@ pub(super) fn hash_table<T>(capacity: usize) -> u64 {
     };
     let elements = (buckets * size_of::<T>()).next_multiple_of(GROUP.max(align_of::<T>()));
     let bytes = elements + buckets + GROUP;
+    table_block::<T>(bytes)
+}
+
+/// The block of a hash table that asked for `bytes`.
+pub(super) fn table_block<T>(bytes: usize) -> u64 {
     let layout = Layout::from_size_align(bytes, GROUP.max(align_of::<T>()));
     layout.map_or_else(|_| block(bytes), block_of)
+}
+
+/// What an index map keeps of an entry.
+#[cfg(any(feature = "indexmap", feature = "serde_json"))]
+struct Indexed<K, V> {
+    _hash: usize,
+    _key: K,
+    _value: V,
+}
+
+/// Bytes of an index map that has room for `capacity` entries: the entries, and a table of their indices.
+#[cfg(any(feature = "indexmap", feature = "serde_json"))]
+pub(super) fn index_map<K, V>(capacity: usize) -> u64 {
+    buffer::<Indexed<K, V>>(capacity) + hash_table::<usize>(capacity)
+}
+
+/// The capacity of a hash table of `len` that was filled one by one.
+#[cfg(feature = "serde_json")]
+pub(super) const fn table_capacity(len: usize) -> usize {
+    match len {
+        0 => 0,
+        1..=3 => 3,
+        4..=7 => 7,
+        8..=14 => 14,
+        _ => (len * 8).div_ceil(7).next_power_of_two() / 8 * 7,
+    }
 }
 
 /// A node of std's doubly linked list.

@@ -5,13 +5,12 @@
 //! saturates for that reason. Not here: the charge for an entry's slot and table, which the store adds.
 
 mod allocator;
+mod crates;
 mod known;
 mod layout;
 mod std_types;
 pub mod weigh;
 
-#[cfg(all(test, not(larder_shuttle)))]
-mod counting;
 #[cfg(all(test, not(larder_shuttle)))]
 mod tests;
 
@@ -19,7 +18,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
+pub(crate) use allocator::{block_of, move_to_smaller};
 pub(crate) use known::known;
+pub(crate) use layout::buffer;
 
 /// Says how many bytes a value owns on the heap.
 ///

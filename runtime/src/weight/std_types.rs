@@ -23,13 +23,15 @@ use super::{Weigh, layout};
 
 /// What the elements of a collection own; they are visited only if they can own something.
 #[inline]
-fn each<'a, T: Weigh + 'a>(items: impl IntoIterator<Item = &'a T>) -> u64 {
+pub(super) fn each<'a, T: Weigh + 'a>(items: impl IntoIterator<Item = &'a T>) -> u64 {
     if T::owns_heap() { items.into_iter().map(T::heap_bytes).sum() } else { 0 }
 }
 
 /// Like [`each`], for keys and values.
 #[inline]
-fn each_pair<'a, K: Weigh + 'a, V: Weigh + 'a>(pairs: impl IntoIterator<Item = (&'a K, &'a V)>) -> u64 {
+pub(super) fn each_pair<'a, K: Weigh + 'a, V: Weigh + 'a>(
+    pairs: impl IntoIterator<Item = (&'a K, &'a V)>,
+) -> u64 {
     match (K::owns_heap(), V::owns_heap()) {
         (true, true) => pairs.into_iter().map(|(key, value)| key.heap_bytes() + value.heap_bytes()).sum(),
         (true, false) => pairs.into_iter().map(|(key, _)| key.heap_bytes()).sum(),
@@ -54,6 +56,9 @@ macro_rules! own_nothing {
         }
     )*};
 }
+
+#[cfg(any(feature = "chrono", feature = "uuid"))]
+pub(super) use own_nothing;
 
 macro_rules! integers {
     ($($ty:ty),* $(,)?) => { own_nothing!($($ty, NonZero<$ty>),*); };
@@ -195,37 +200,24 @@ impl Weigh for CString {
     }
 }
 
-/// The block of a buffer of `capacity` elements.
-///
-/// The product cannot overflow for elements with a size: no allocation exceeds `isize::MAX`. Those without
-/// one report an endless capacity, and allocate nothing.
-#[inline]
-fn buffer<T>(capacity: usize) -> u64 {
-    match size_of::<T>() {
-        0 => 0,
-        size => Layout::from_size_align(capacity * size, align_of::<T>())
-            .map_or_else(|_| block(capacity * size), block_of),
-    }
-}
-
 impl<T: Weigh> Weigh for Vec<T> {
     #[inline]
     fn heap_bytes(&self) -> u64 {
-        buffer::<T>(self.capacity()) + each(self)
+        layout::buffer::<T>(self.capacity()) + each(self)
     }
 }
 
 impl<T: Weigh> Weigh for VecDeque<T> {
     #[inline]
     fn heap_bytes(&self) -> u64 {
-        buffer::<T>(self.capacity()) + each(self)
+        layout::buffer::<T>(self.capacity()) + each(self)
     }
 }
 
 impl<T: Weigh> Weigh for BinaryHeap<T> {
     #[inline]
     fn heap_bytes(&self) -> u64 {
-        buffer::<T>(self.capacity()) + each(self)
+        layout::buffer::<T>(self.capacity()) + each(self)
     }
 }
 

@@ -10,51 +10,58 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::counting::{Held, held_by};
 use super::*;
 use crate::__private::weigher;
+use crate::testing::{Held, measured};
 
 /// Checks that the weight of what `make` makes is what it allocated, to the byte.
 #[track_caller]
-fn check<T: Weigh>(make: impl FnOnce() -> T) {
+pub(super) fn check<T: Weigh>(make: impl FnOnce() -> T) {
     check_within(0, make);
 }
 
 /// Checks that the weight of what `make` makes is within `percent` of what it allocated.
 #[track_caller]
-fn check_within<T: Weigh>(percent: u64, make: impl FnOnce() -> T) {
-    let (value, held) = held_by(make);
+pub(super) fn check_within<T: Weigh>(percent: u64, make: impl FnOnce() -> T) {
+    let (value, held) = measured(make);
     let (weight, truth) = (value.heap_bytes(), held.modelled);
     let kind = std::any::type_name::<T>();
     assert!(weight.abs_diff(truth) * 100 <= truth * percent, "{kind}: weight {weight}, truth {truth}");
 }
 
 /// Distinct numbers in no obvious order.
-fn scattered(count: u64) -> impl Iterator<Item = u64> {
+pub(super) fn scattered(count: u64) -> impl Iterator<Item = u64> {
     (0..count).map(|index| index.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 // ---- The allocator ----
 
+/// Whether the tests' allocator is the one that is modelled, and says how large its blocks are.
+const IS_GLIBC: bool = cfg!(all(target_os = "linux", target_env = "gnu"))
+    && matches!(allocator::Model::CHOSEN, allocator::Model::Glibc);
+
 /// The fewest bytes that the system takes for `bytes`. A block may be larger, because it was cut from one that
 /// left too little for another; of several held at once, one is not.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn smallest_block(bytes: usize) -> u64 {
-    let blocks: Vec<_> = (0..8).map(|_| held_by(|| Vec::<u8>::with_capacity(bytes))).collect();
+    let blocks: Vec<_> = (0..8).map(|_| measured(|| Vec::<u8>::with_capacity(bytes))).collect();
     blocks.iter().map(|(_, held)| held.real).min().expect("eight blocks")
 }
 
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[test]
 fn small_blocks_are_what_glibc_makes_them() {
+    if !IS_GLIBC {
+        return;
+    }
     for bytes in 1..=4096 {
         assert_eq!(weigh::allocation(bytes), smallest_block(bytes), "{bytes}");
     }
 }
 
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[test]
 fn large_blocks_are_at_most_a_page_off() {
+    if !IS_GLIBC {
+        return;
+    }
     let around = |center: usize| [center - 4097, center - 25, center - 1, center, center + 1, center + 4097];
     let sizes = [8 << 10, 64 << 10, 128 << 10, 192 << 10, 256 << 10, 1 << 20, 4 << 20, 33 << 20];
     for bytes in sizes.into_iter().flat_map(around) {
@@ -72,10 +79,10 @@ fn blocks_grow_with_their_requests() {
     let mut last = 0;
     for bytes in (1..300_000).step_by(7) {
         let block = weigh::allocation(bytes);
-        assert!(block >= last && block > bytes as u64, "{bytes}: {block}");
+        assert!(block >= last && block >= bytes as u64, "{bytes}: {block}");
         last = block;
     }
-    assert!(weigh::allocation(usize::MAX) > isize::MAX as u64);
+    assert!(weigh::allocation(usize::MAX) >= isize::MAX as u64);
 }
 
 // ---- Types ----
@@ -141,8 +148,11 @@ fn alignments_beyond_the_allocators() {
     check(|| Arc::new(Line([0; 64])));
     check(|| vec![Line([0; 64]); 10]);
     check(|| HashSet::from([Wide(1), Wide(2)]));
+    if !IS_GLIBC {
+        return;
+    }
     // What the system's allocator loses to alignment depends on the past; the model takes the most.
-    let (lines, held) = held_by(|| (0..1000).map(|_| Box::new(Line([0; 64]))).collect::<Vec<_>>());
+    let (lines, held) = measured(|| (0..1000).map(|_| Box::new(Line([0; 64]))).collect::<Vec<_>>());
     let weight = lines.heap_bytes();
     assert!((held.real..=held.real + 33_000).contains(&weight), "weight {weight}, {held:?}");
 }
@@ -150,20 +160,21 @@ fn alignments_beyond_the_allocators() {
 /// Checks a weight against what the system's allocator says.
 #[track_caller]
 fn check_real(percent: u64, weight: u64, held: Held) {
-    assert!(weight.abs_diff(held.real) * 100 <= held.real * percent, "weight {weight}, {held:?}");
+    let truth = if IS_GLIBC { held.real } else { held.modelled };
+    assert!(weight.abs_diff(truth) * 100 <= truth * percent, "weight {weight}, {held:?}");
 }
 
 #[test]
 fn many_values_weigh_what_the_allocator_says() {
-    let (texts, held) = held_by(|| scattered(20_000).map(|key| key.to_string()).collect::<Vec<_>>());
+    let (texts, held) = measured(|| scattered(20_000).map(|key| key.to_string()).collect::<Vec<_>>());
     check_real(5, texts.heap_bytes(), held);
-    let (map, held) = held_by(|| {
+    let (map, held) = measured(|| {
         scattered(20_000)
             .map(|key| (key.to_string(), vec![0_u8; (key % 2000) as usize]))
             .collect::<HashMap<_, _>>()
     });
     check_real(5, map.heap_bytes(), held);
-    let (map, held) = held_by(|| {
+    let (map, held) = measured(|| {
         one_by_one(
             scattered(20_000).map(|key| (key, Arc::<str>::from("a few words of text in a counted block"))),
         )

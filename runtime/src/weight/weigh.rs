@@ -42,12 +42,13 @@ pub fn deep<T: Weigh + ?Sized>(value: &T) -> u64 {
 /// What the allocator takes for one request of `bytes`, header and rounding included; 0 for 0.
 ///
 /// The building block of a [`Weigh`] written by hand. The model is glibc's `malloc`: at least 32 bytes, steps
-/// of 16, whole pages from 128 KiB on.
+/// of 16, whole pages from 128 KiB on. With the feature `jemalloc` or `mimalloc` it is that allocator's: size
+/// classes, four to a doubling for most sizes.
 ///
 /// # Examples
 ///
 /// ```
-/// # #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))] {
+/// # #[cfg(all(target_pointer_width = "64", not(any(feature = "jemalloc", feature = "mimalloc"))))] {
 /// use larder_runtime::weigh;
 ///
 /// assert_eq!(weigh::allocation(0), 0);
@@ -76,4 +77,59 @@ pub fn allocation(bytes: usize) -> u64 {
 #[must_use]
 pub fn entry<K: Weigh + ?Sized, V: Weigh + ?Sized>(key: &K, value: &V) -> u64 {
     deep(key) + deep(value)
+}
+
+/// The bytes of the value and of its heap, as the `get-size2` crate measures them: for `weigh = ..`.
+///
+/// Bridges types that implement its trait and not [`Weigh`]. It counts the bytes that were asked for, not what the
+/// allocator makes of them: a large buffer is right, many small blocks count too little.
+///
+/// # Examples
+///
+/// ```
+/// use get_size2::GetSize;
+/// use larder_runtime::{Cache, Domain, weigh};
+///
+/// #[derive(Clone)]
+/// struct Image {
+///     pixels: Vec<u8>,
+/// }
+///
+/// impl GetSize for Image {
+///     fn get_heap_size(&self) -> usize {
+///         self.pixels.get_heap_size()
+///     }
+/// }
+///
+/// let domain = Domain::builder().limit_bytes(1 << 20).manual().build();
+/// let images = Cache::<u64, Image>::builder("images")
+///     .weigh(|id, image| weigh::deep(id) + weigh::get_size(image))
+///     .build_in(&domain)?;
+/// images.insert(1, Image { pixels: vec![0; 10_000] });
+/// assert!(images.weight() > 10_000);
+/// # Ok::<(), larder_runtime::BuildError>(())
+/// ```
+#[cfg(feature = "get-size2")]
+#[inline]
+#[must_use]
+pub fn get_size<T: get_size2::GetSize>(value: &T) -> u64 {
+    value.get_size() as u64
+}
+
+/// The heap bytes of the value, as the `get-size2` crate measures them: for `#[weigh(with = ..)]`.
+///
+/// Rounded like [`get_size`].
+///
+/// # Examples
+///
+/// ```
+/// use larder_runtime::weigh;
+///
+/// assert_eq!(weigh::get_heap_size(&vec![0_u8; 100]), 100);
+/// ```
+#[cfg(feature = "get-size2")]
+#[inline]
+#[must_use]
+pub fn get_heap_size<T: get_size2::GetSize>(value: &T) -> u64 {
+    value.get_heap_size() as u64
 }

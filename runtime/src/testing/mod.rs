@@ -1,0 +1,11 @@
+//! What tests need that programs do not.
+//!
+//! [`audit`] checks that the weight of a type is what it really takes, under a [`CountingAllocator`].
+
+mod audit;
+mod counting;
+
+pub use audit::{Audit, audit, audit_by};
+pub use counting::{CountingAllocator, held_by};
+#[cfg(all(test, not(larder_shuttle)))]
+pub(crate) use counting::{Held, measured};

@@ -1,0 +1,47 @@
+//! glibc's `malloc`, which a Rust program on Linux uses unless it chose another.
+//!
+//! ```text
+//! request     1 .. 24        ->  32                        the smallest chunk
+//!            25 .. 131,048   ->  request + 8, in steps of 16
+//!       131,049 ..           ->  request + 16, in whole pages
+//! ```
+//!
+//! The rules are those of `request2size` and `sysmalloc` in its `malloc.c`. glibc raises the size from which it maps
+//! pages when such a block is freed, so a large block may come from the heap in steps of 16 after all. The model
+//! keeps to whole pages: never under, and at most 3 % over.
+
+use std::alloc::Layout;
+
+/// The size field in front of each chunk.
+const HEADER: u64 = size_of::<usize>() as u64;
+/// Chunks are multiples of this.
+const GRANULE: u64 = 2 * HEADER;
+/// A freed chunk must have room for its list pointers.
+const SMALLEST: u64 = 4 * HEADER;
+/// Chunks from this size on are mapped by themselves.
+const MAPPED_FROM: u64 = 128 * 1024;
+/// What a mapped chunk is rounded to. Larger pages exist; with them large blocks are a little under.
+const PAGE: u64 = 4096;
+/// `malloc` serves alignments up to this; Rust asks for larger ones by another call.
+const PLAIN_ALIGN: usize = 2 * size_of::<usize>();
+
+/// Aligned blocks are cut out of larger ones; what is left of those stays with the block when it is too small for
+/// a chunk of its own. How often depends on what was allocated before, so each is charged the most it can be.
+#[inline]
+pub(super) const fn block(layout: Layout) -> u64 {
+    let plain = plain(layout.size() as u64);
+    if layout.align() <= PLAIN_ALIGN { plain } else { plain + SMALLEST }
+}
+
+#[inline]
+const fn plain(bytes: u64) -> u64 {
+    let chunk = (bytes + HEADER).next_multiple_of(GRANULE);
+    if chunk >= MAPPED_FROM {
+        // A mapped chunk has no neighbour to borrow its last word from.
+        (chunk + HEADER).next_multiple_of(PAGE)
+    } else if chunk < SMALLEST {
+        SMALLEST
+    } else {
+        chunk
+    }
+}
