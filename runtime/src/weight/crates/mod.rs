@@ -18,7 +18,20 @@ mod indexmap;
 mod serde_json;
 #[cfg(feature = "smallvec")]
 mod smallvec;
-#[cfg(all(test, not(larder_shuttle)))]
+// With all of them or not at all: the file's helpers serve every crate.
+#[cfg(all(
+    test,
+    not(larder_shuttle),
+    feature = "arrayvec",
+    feature = "bytes",
+    feature = "chrono",
+    feature = "hashbrown",
+    feature = "indexmap",
+    feature = "serde_json",
+    feature = "smallvec",
+    feature = "url",
+    feature = "uuid"
+))]
 mod tests;
 #[cfg(feature = "url")]
 mod url;
