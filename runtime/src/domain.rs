@@ -151,7 +151,7 @@ impl DomainCore {
     /// A tenant's stats, with what its card knows.
     pub(crate) fn stats_of(&self, tenant: &dyn Tenant) -> TenantStats {
         let card = tenant.card();
-        let (limit, price) = (self.ledger.limit(), card.price());
+        let limit = self.ledger.limit();
         let mut stats = tenant.stats();
         stats.live = true;
         stats.bytes = card.reservation.spent();
@@ -160,7 +160,7 @@ impl DomainCore {
         stats.min_bytes = card.floor;
         stats.max_bytes = (card.ceiling < u64::MAX).then_some(card.ceiling);
         stats.priority = card.priority;
-        stats.price = if price.is_finite() { (price - self.inflation()).max(0.0) } else { 0.0 };
+        stats.price = tenant.marginal();
         stats.estimated = card.estimated.load(Ordering::Relaxed);
         card.tally.fill(&mut stats);
         stats

@@ -156,6 +156,10 @@ impl<K, V> Instance for Core<K, V> {
         self.store.credit()
     }
 
+    fn next_victim(&self) -> Option<(f64, f64)> {
+        self.store.next_victim()
+    }
+
     fn evict(&self, tenant: &CacheTenant, wanted: Wanted, why: Count) -> Evicted {
         let (removed, settled) = self.store.evict(tenant.moment(), wanted, &tenant.card.reservation);
         Evicted {

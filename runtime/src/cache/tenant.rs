@@ -28,6 +28,9 @@ pub(crate) trait Instance {
     /// The lowest credit among its next victims; infinite when empty.
     fn credit(&self) -> f64;
 
+    /// What each byte of its next victim saves, in nanoseconds of compute, and that victim's credit.
+    fn next_victim(&self) -> Option<(f64, f64)>;
+
     /// Evicts what is wanted, at least one entry if one may go; counts them as `why`.
     fn evict(&self, tenant: &CacheTenant, wanted: Wanted, why: Count) -> Evicted;
 
@@ -338,6 +341,12 @@ impl Tenant for CacheTenant {
         for instance in self.live() {
             instance.set_mode(mode);
         }
+    }
+
+    fn marginal(&self) -> f64 {
+        let victims = self.live().into_iter().filter_map(|instance| instance.next_victim());
+        let cheapest = victims.min_by(|(_, a), (_, b)| a.total_cmp(b));
+        cheapest.map_or(0.0, |(density, _)| density * self.card.scale())
     }
 
     fn stats(&self) -> TenantStats {

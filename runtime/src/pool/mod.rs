@@ -510,6 +510,11 @@ impl<T: Send + 'static> Tenant for PoolCore<T> {
         self.mode.store(mode as u8, Ordering::Relaxed);
     }
 
+    fn marginal(&self) -> f64 {
+        let weight = self.idle.lock().objects.front().map(|idle| idle.heap + inline::<T>());
+        weight.map_or(0.0, |weight| policy::density(&self.facts(weight)) * self.card.scale())
+    }
+
     fn stats(&self) -> TenantStats {
         let mut stats = TenantStats::empty(self.card.name.clone(), self.card.kind);
         stats.entries = self.objects.load(Ordering::Relaxed);

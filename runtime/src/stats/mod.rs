@@ -109,9 +109,9 @@ pub struct TenantStats {
     pub max_entries: Option<u64>,
     /// Multiplies what the tenant's bytes are worth.
     pub priority: f64,
-    /// What keeping the next victim is worth, above what was evicted last for want of room: nanoseconds of compute
-    /// saved for each byte, times priority. The tenant with the lowest price gives way first. 0.0 when there is
-    /// nothing to evict.
+    /// What the next victim is worth: nanoseconds of compute that each of its bytes saves at the frequency seen,
+    /// times priority. 0.0 when there is nothing to evict. Between tenants recency counts as well: what was not
+    /// used for long goes before what is cheaper and was used just now.
     pub price: f64,
     /// Some weights are lower bounds: a type owns heap that cannot be seen.
     pub estimated: bool,

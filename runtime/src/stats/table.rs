@@ -90,7 +90,7 @@ fn row(tenant: &TenantStats) -> [String; 12] {
         duration(tenant.time_saved),
         count(tenant.evictions),
         count(tenant.reclaims),
-        if tenant.entries > 0 { format!("{}/MB", time_per_megabyte(tenant.price)) } else { dash() },
+        if tenant.price > 0.0 { format!("{}/MB", time_per_megabyte(tenant.price)) } else { dash() },
     ]
 }
 

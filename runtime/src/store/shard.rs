@@ -294,6 +294,13 @@ impl<K, V> Shard<K, V> {
         self.slots.get(index).map(|slot| (rank, slot.credit))
     }
 
+    /// What each byte of the next victim saves, in nanoseconds of compute.
+    pub(super) fn front_density(&self, tick: u64) -> Option<f64> {
+        let (index, _) = self.queue.front()?;
+        let slot = self.slots.get(index)?;
+        Some(policy::density(&slot.facts(tick, Self::SLOT_BYTES)))
+    }
+
     fn unlink(&mut self, index: u32) -> Option<Removed<K, V>> {
         let slot = self.slots.get(index)?;
         let position = slot.position;
