@@ -58,6 +58,10 @@ pub struct Descriptor {
     pub policy: Option<Policy>,
     /// How long a cached value lives after it was written.
     pub ttl: Option<Duration>,
+    /// How long a cached value lives after it was last used.
+    pub tti: Option<Duration>,
+    /// Which part of `ttl` is spread over the keys, 0 to 1.
+    pub jitter: Option<f64>,
 }
 
 impl Descriptor {
@@ -76,6 +80,8 @@ impl Descriptor {
             min_bytes: options.min_bytes,
             policy: Some(options.policy),
             ttl: options.ttl,
+            tti: None,
+            jitter: None,
         }
     }
 
@@ -97,6 +103,8 @@ impl Descriptor {
             min_bytes: 0,
             policy: None,
             ttl: None,
+            tti: None,
+            jitter: None,
         }
     }
 }

@@ -6,7 +6,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | 0 | `sync` `time` `weight` `descriptor` `key` `cost` |
-//! | 1 | `policy` `budget` `pressure` `stats` |
+//! | 1 | `policy` `budget` `expiry` `pressure` `stats` |
 //! | 2 | `tenant` `domain` `flight` `store` `worker` `settings` |
 //! | 3 | `cache` `pool` |
 //! | 4 | `monitor` `coordinator` `registry` |
@@ -40,6 +40,7 @@ mod coordinator;
 mod cost;
 mod descriptor;
 mod domain;
+mod expiry;
 mod flight;
 mod global;
 mod key;

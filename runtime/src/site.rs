@@ -150,6 +150,7 @@ impl Site {
             clone: value.clone_fn(),
             heap: Box::new(move |key, of| keys.heap_bytes(key) + value.heap_bytes(of)),
             cost: None,
+            ttl: None,
         };
         let core = Arc::new(Core::new(Arc::clone(tenant), options.shards(), ops));
         let instance: Arc<dyn Instance> = core.clone();

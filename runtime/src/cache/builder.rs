@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::instance::{Core, Ops};
-use super::{Cache, CacheTenant, CostOf, Instance, WeightOf};
+use super::{Cache, CacheTenant, CostOf, Instance, TtlOf, WeightOf};
 use crate::descriptor::{Descriptor, Kind};
 use crate::domain::{Domain, DomainCore};
+use crate::expiry::Lifetime;
 use crate::policy::Policy;
 use crate::sync::Ordering;
 use crate::tenant::Terms;
@@ -23,6 +24,10 @@ pub(crate) struct Options {
     pub(crate) min_bytes: u64,
     pub(crate) priority: f64,
     pub(crate) ttl: Option<Duration>,
+    pub(crate) tti: Option<Duration>,
+    pub(crate) jitter: Option<f64>,
+    /// Entries may bring a bound of their own.
+    pub(crate) ttl_by: bool,
 }
 
 impl Default for Options {
@@ -34,6 +39,9 @@ impl Default for Options {
             min_bytes: 0,
             priority: 1.0,
             ttl: None,
+            tti: None,
+            jitter: None,
+            ttl_by: false,
         }
     }
 }
@@ -47,6 +55,9 @@ impl From<&Descriptor> for Options {
             min_bytes: descriptor.min_bytes,
             priority: descriptor.priority,
             ttl: descriptor.ttl,
+            tti: descriptor.tti,
+            jitter: descriptor.jitter,
+            ttl_by: false,
         }
     }
 }
@@ -64,6 +75,17 @@ impl Options {
         }
         if self.ttl == Some(Duration::ZERO) {
             return Err(BuildError::ZeroTtl);
+        }
+        if self.tti == Some(Duration::ZERO) {
+            return Err(BuildError::ZeroTti);
+        }
+        if let Some(jitter) = self.jitter {
+            if !(0.0..=1.0).contains(&jitter) {
+                return Err(BuildError::Jitter(jitter));
+            }
+            if self.ttl.is_none() && !self.ttl_by {
+                return Err(BuildError::JitterWithoutTtl);
+            }
         }
         Ok(())
     }
@@ -96,7 +118,8 @@ impl Options {
             floor: self.min_bytes,
             ceiling: self.max_bytes.unwrap_or(u64::MAX),
         };
-        CacheTenant::new(core, core.enroll(terms), self.policy, self.max_entries, self.ttl)
+        let lifetime = Lifetime::new(self.ttl, self.tti, self.jitter, self.ttl_by);
+        CacheTenant::new(core, core.enroll(terms), self.policy, self.max_entries, lifetime)
     }
 }
 
@@ -107,11 +130,12 @@ pub struct Builder<K, V> {
     options: Options,
     weigh: Option<WeightOf<K, V>>,
     cost: Option<CostOf<K, V>>,
+    ttl_by: Option<TtlOf<K, V>>,
 }
 
 impl<K, V> Builder<K, V> {
     pub(super) fn new(name: String) -> Self {
-        Self { name, options: Options::default(), weigh: None, cost: None }
+        Self { name, options: Options::default(), weigh: None, cost: None, ttl_by: None }
     }
 
     /// How victims are picked; [`Policy::Hybrid`] unless set.
@@ -166,9 +190,67 @@ impl<K, V> Builder<K, V> {
         self
     }
 
-    /// How long a value lives after it was written.
+    /// How long a value lives after it was written, however much it is used.
+    ///
+    /// With [`ttl_by`](Self::ttl_by) or [`tti`](Self::tti) beside it the earliest deadline wins. An expired value
+    /// is never returned: to the nanosecond with a [`ManualClock`](crate::ManualClock), with the real
+    /// [`Clock`](crate::Clock) up to one tick of the system late. Its bytes go back when it is looked up, when
+    /// the cache needs room, a few at each insert, and all at a tick of the domain.
+    ///
+    /// # Cost
+    ///
+    /// Eight bytes an entry, and four more in small caches. A hit reads the clock; without `ttl`, `tti` and
+    /// `ttl_by` it does not.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.options.ttl = Some(ttl);
+        self
+    }
+
+    /// How long a value lives after it was last used: a hit counts as a use and so does writing it,
+    /// `peek` and `contains` do not.
+    ///
+    /// # Cost
+    ///
+    /// Eight bytes an entry more than a `ttl`. A hit writes the time of the use when the clock has moved since the last one.
+    pub fn tti(mut self, tti: Duration) -> Self {
+        self.options.tti = Some(tti);
+        self
+    }
+
+    /// How long each value lives after it was written, by its key and itself. [`Duration::MAX`] sets no bound; a
+    /// value with no time at all is not stored, and counted as a rejection.
+    ///
+    /// Runs at each write, outside all locks. Beside a [`ttl`](Self::ttl) the shorter time holds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use larder_runtime::{Cache, Domain, ManualClock};
+    ///
+    /// let clock = ManualClock::new();
+    /// let domain = Domain::builder().limit_bytes(1 << 20).clock(clock.clone()).manual().build();
+    /// // What was not found is asked for again sooner.
+    /// let users = Cache::<u64, Option<String>>::builder("users")
+    ///     .ttl_by(|_, user| Duration::from_secs(if user.is_some() { 600 } else { 5 }))
+    ///     .build_in(&domain)?;
+    /// users.insert(1, Some("Ada".to_owned()));
+    /// users.insert(2, None);
+    /// clock.advance(Duration::from_secs(5));
+    /// assert_eq!((users.contains(1), users.contains(2)), (true, false));
+    /// # Ok::<(), larder_runtime::BuildError>(())
+    /// ```
+    pub fn ttl_by(mut self, ttl: impl Fn(&K, &V) -> Duration + Send + Sync + 'static) -> Self {
+        self.options.ttl_by = true;
+        self.ttl_by = Some(Box::new(ttl));
+        self
+    }
+
+    /// Spreads the ends of values that were written together: each lives up to this part of its
+    /// [`ttl`](Self::ttl) or [`ttl_by`](Self::ttl_by) shorter, 0.1 for up to a tenth. Never longer, and the same
+    /// for a key each time. [`tti`](Self::tti) is spread by the uses already and stays as it is.
+    pub fn jitter(mut self, fraction: f64) -> Self {
+        self.options.jitter = Some(fraction);
         self
     }
 }
@@ -184,7 +266,7 @@ where
     ///
     /// When options contradict each other or make no sense; the error says which.
     pub fn build_in(self, domain: &Domain) -> Result<Cache<K, V>, BuildError> {
-        let Self { name, options, weigh, cost } = self;
+        let Self { name, options, weigh, cost, ttl_by } = self;
         options.check()?;
         let limit = domain.core.ledger.limit();
         if options.min_bytes > limit {
@@ -196,7 +278,7 @@ where
             None => heap_from_types(),
         };
         tenant.card.estimated.store(!exact, Ordering::Relaxed);
-        let ops = Ops { eq: Box::new(|a: &K, b: &K| a == b), clone: V::clone, heap, cost };
+        let ops = Ops { eq: Box::new(|a: &K, b: &K| a == b), clone: V::clone, heap, cost, ttl: ttl_by };
         let core = Arc::new(Core::new(Arc::clone(&tenant), options.shards(), ops));
         let instance: Arc<dyn Instance + Send + Sync> = core.clone();
         tenant.adopt(&instance);
@@ -255,6 +337,12 @@ pub enum BuildError {
     Priority(f64),
     /// `ttl` is zero.
     ZeroTtl,
+    /// `tti` is zero.
+    ZeroTti,
+    /// `jitter` is not a number from 0 to 1.
+    Jitter(f64),
+    /// `jitter` has nothing to spread.
+    JitterWithoutTtl,
 }
 
 impl fmt::Display for BuildError {
@@ -278,6 +366,14 @@ impl fmt::Display for BuildError {
                 )
             }
             Self::ZeroTtl => f.write_str("a `ttl` of zero expires at once: use a longer one, or no cache"),
+            Self::ZeroTti => f.write_str("a `tti` of zero expires at once: use a longer one, or no cache"),
+            Self::Jitter(jitter) => write!(
+                f,
+                "`jitter` is {jitter}, but it is the part of the `ttl` to spread: use a number from 0 to 1, as in 0.1"
+            ),
+            Self::JitterWithoutTtl => f.write_str(
+                "`jitter` spreads the ends of a `ttl`, and there is none: set `ttl` or `ttl_by` too",
+            ),
         }
     }
 }

@@ -6,13 +6,14 @@
 use std::sync::Arc;
 
 use super::tenant::{Evicted, Grant};
-use super::{CacheTenant, CostOf, EqOf, Instance, WeightOf};
+use super::{CacheTenant, CostOf, EqOf, Instance, TtlOf, WeightOf};
+use crate::expiry::{Expires, Lifetime};
 use crate::flight::Flights;
 use crate::stats::Count;
 use crate::store::{Entry, Freshness, Linked, NotLinked, Origin, Removed, Store, Wanted};
 use crate::sync::{AtomicU8, Ordering};
 use crate::tenant::Mode;
-use crate::time::{NEVER, Nanos, nanos};
+use crate::time::{NEVER, Nanos};
 
 /// What an instance needs to know of its types, away from the hot path.
 pub(crate) struct Ops<K, V> {
@@ -22,6 +23,8 @@ pub(crate) struct Ops<K, V> {
     pub(crate) heap: WeightOf<K, V>,
     /// Replaces the measured cost.
     pub(crate) cost: Option<CostOf<K, V>>,
+    /// Says how long an entry lives at the most, beside the tenant's own rules.
+    pub(crate) ttl: Option<TtlOf<K, V>>,
 }
 
 /// The data behind a [`Cache`](super::Cache) handle.
@@ -41,9 +44,10 @@ pub(crate) struct Unstored<K> {
 
 impl<K, V> Core<K, V> {
     pub(crate) fn new(tenant: Arc<CacheTenant>, shards: usize, ops: Ops<K, V>) -> Self {
+        let expires = tenant.lifetime.as_ref().map_or(Expires::Never, Lifetime::expires);
         Self {
             mode: AtomicU8::new(Mode::Normal as u8),
-            store: Store::new(shards, tenant.policy),
+            store: Store::new(shards, tenant.policy, expires),
             flights: Flights::new(),
             tenant,
             ops,
@@ -55,7 +59,8 @@ impl<K, V> Core<K, V> {
         self.mode.load(Ordering::Relaxed) != Mode::Normal as u8
     }
 
-    /// Weighs, reserves, makes way, and links. `entry` says whether a place of its own is needed.
+    /// Weighs, reserves, makes way, and links. `entry` says whether a place of its own is needed. What would be
+    /// expired at once is not stored.
     ///
     /// # Errors
     ///
@@ -71,13 +76,15 @@ impl<K, V> Core<K, V> {
     ) -> Result<(), Unstored<K>> {
         let tenant = &*self.tenant;
         let heap = (self.ops.heap)(&key, &value);
+        let written = tenant.now();
+        let deadline = self.deadline(written, hash, &key, &value);
         let too_large = heap.saturating_add(Store::<K, V>::SLOT_BYTES) > tenant.largest();
-        let grant = if too_large { None } else { tenant.reserve(heap, entry) };
+        let grant = if too_large || deadline <= written { None } else { tenant.reserve(heap, entry) };
         let Some(grant) = grant else {
             tenant.card.tally.add(Count::Rejections, 1);
             return Err(Unstored { key });
         };
-        let entry = Entry { hash, key, value, heap, cost, deadline: self.deadline() };
+        let entry = Entry { hash, key, value, heap, cost, deadline, written };
         match self.link(entry, freshness, grant) {
             Ok(()) => Ok(()),
             Err(entry) => {
@@ -108,19 +115,22 @@ impl<K, V> Core<K, V> {
             };
             let writing = freshness.is_none().then(|| self.store.writing(hash));
             let linked = self.store.link(entry, origin, eq, moment, reservation, tenant.card.ceiling);
-            if writing.is_some() && matches!(linked, Linked::Done(_)) {
+            if writing.is_some() && matches!(linked, Linked::Done { .. }) {
                 // A load in flight must not put an older value over this one. The key is in the store; its hash
                 // says enough.
                 self.flights.supersede(hash, |_| true);
             }
             drop(writing);
             match linked {
-                Linked::Done(replaced) => {
+                Linked::Done { replaced, expired } => {
                     grant.keep(replaced.is_none());
                     tenant.offer(self.store.credit_beside(hash));
                     if let Some(replaced) = replaced {
                         reservation.shrink(replaced.heap);
                         tenant.card.tally.add(Count::Replacements, 1);
+                    }
+                    if !expired.is_empty() {
+                        leave(tenant, Count::Expirations, &expired);
                     }
                     return Ok(());
                 }
@@ -143,11 +153,11 @@ impl<K, V> Core<K, V> {
         }
     }
 
-    fn deadline(&self) -> Nanos {
-        match self.tenant.ttl {
-            Some(ttl) => self.tenant.core.now().saturating_add(nanos(ttl)),
-            None => NEVER,
-        }
+    /// When an entry written `now` is too old. The user's function runs with no lock held.
+    fn deadline(&self, now: Nanos, hash: u64, key: &K, value: &V) -> Nanos {
+        let Some(lifetime) = &self.tenant.lifetime else { return NEVER };
+        let own = self.ops.ttl.as_ref().map(|ttl| ttl(key, value));
+        lifetime.deadline(now, hash, own)
     }
 }
 
@@ -170,14 +180,19 @@ impl<K, V> Instance for Core<K, V> {
         // `removed` drops here, with no lock held.
     }
 
-    fn expire(&self, tenant: &CacheTenant, now: Nanos) -> Evicted {
-        let mut expired = Evicted::default();
+    fn expire(&self, tenant: &CacheTenant, now: Nanos) -> u64 {
+        let mut expired = 0;
         self.store.expire(now, &tenant.card.reservation, |removed| {
-            let heap = leave(tenant, Count::Expirations, &removed);
-            expired.entries += removed.len() as u64;
-            expired.bytes += heap;
+            expired += removed.len() as u64;
+            leave(tenant, Count::Expirations, &removed);
         });
         expired
+    }
+
+    fn expire_some(&self, tenant: &CacheTenant, now: Nanos, patient: bool) -> u64 {
+        let removed = self.store.expire_some(now, patient, &tenant.card.reservation);
+        leave(tenant, Count::Expirations, &removed);
+        removed.len() as u64
     }
 
     fn clear(&self, tenant: &CacheTenant) {

@@ -247,7 +247,7 @@ impl<K, V> std::panic::RefUnwindSafe for Cache<K, V> {}
 
 impl<K, V> Core<K, V> {
     /// A hit on this path takes one shared lock and writes at most the slot's touch word and the thread's
-    /// own counters.
+    /// own counters; where idle entries expire also the time of the use, if the clock has moved since the last.
     #[inline]
     pub(crate) fn get(
         &self,
@@ -258,7 +258,7 @@ impl<K, V> Core<K, V> {
         if self.is_bypassed() {
             return None;
         }
-        match self.store.get(hash, &mut eq, || self.tenant.core.now(), clone) {
+        match self.store.get(hash, &mut eq, || self.tenant.core.clock.recent(), clone) {
             Probe::Hit(value, cost) => {
                 self.tenant.card.tally.hit(crate::cost::decode(cost));
                 Some(value)
@@ -284,7 +284,7 @@ impl<K, V> Core<K, V> {
         if self.is_bypassed() {
             return None;
         }
-        self.store.peek(hash, eq, || self.tenant.core.now(), take)
+        self.store.peek(hash, eq, || self.tenant.core.clock.recent(), take)
     }
 
     #[cold]
@@ -344,7 +344,11 @@ pub(crate) type EqOf<K> = Box<dyn Fn(&K, &K) -> bool + Send + Sync>;
 pub(crate) type WeightOf<K, V> = Box<dyn Fn(&K, &V) -> u64 + Send + Sync>;
 /// Says what a miss costs.
 pub(crate) type CostOf<K, V> = Box<dyn Fn(&K, &V) -> Duration + Send + Sync>;
+/// Says how long an entry lives.
+pub(crate) type TtlOf<K, V> = Box<dyn Fn(&K, &V) -> Duration + Send + Sync>;
 
+#[cfg(all(test, not(larder_shuttle)))]
+mod lifetime_tests;
 #[cfg(all(test, not(larder_shuttle)))]
 mod tests;
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use shuttle::thread;
 
@@ -154,5 +155,74 @@ fn tasks_share_one_run_and_a_cancelled_leader_hands_over() {
         let value = thread.join().unwrap();
         assert!(values.iter().all(|other| *other == value), "{values:?} and {value}");
         assert!(runs.load(Ordering::SeqCst) <= 2, "one run, and one more if the first was cancelled");
+    });
+}
+
+#[test]
+fn a_hit_keeps_a_value_that_a_sweep_comes_for() {
+    check(|| {
+        let clock = ManualClock::new();
+        let domain = Domain::builder().limit_bytes(1 << 20).clock(clock.clone()).manual().build();
+        let domain = Arc::new(domain);
+        let idle = Duration::from_secs(10);
+        let cache = Cache::<u64, u64>::builder("used").max_entries(8).tti(idle).build_in(&domain).unwrap();
+        cache.insert(1, 1);
+        cache.insert(2, 2);
+        clock.advance(idle - Duration::from_nanos(1));
+        assert_eq!(cache.get(1), Some(1));
+        let sweeper = {
+            let (domain, clock) = (Arc::clone(&domain), clock.clone());
+            thread::spawn(move || {
+                clock.advance(Duration::from_secs(5));
+                domain.tick();
+                clock.advance(Duration::from_secs(4));
+                domain.tick();
+            })
+        };
+        // Each hit finds it nine seconds after the one before at most.
+        for _ in 0..3 {
+            assert_eq!(cache.get(1), Some(1));
+        }
+        sweeper.join().unwrap();
+        assert_eq!((cache.len(), cache.get(2)), (1, None));
+        assert_eq!(cache.core.store.validate(), cache.weight());
+    });
+}
+
+#[test]
+fn expiry_beside_inserts_and_reads_keeps_the_books() {
+    check(|| {
+        let clock = ManualClock::new();
+        let domain = Domain::builder().limit_bytes(1 << 16).clock(clock.clone()).manual().build();
+        let domain = Arc::new(domain);
+        let second = Duration::from_secs(1);
+        let cache =
+            Cache::<u64, Vec<u8>>::builder("ageing").max_entries(3).ttl(second).build_in(&domain).unwrap();
+        let writer = {
+            let (cache, clock) = (cache.clone(), clock.clone());
+            thread::spawn(move || {
+                for key in 0..5 {
+                    cache.insert(key % 4, vec![0; 300]);
+                    clock.advance(second / 2);
+                }
+            })
+        };
+        let reader = {
+            let cache = cache.clone();
+            thread::spawn(move || {
+                for key in 0..3 {
+                    let _ = cache.get(key);
+                }
+            })
+        };
+        domain.tick();
+        domain.tick();
+        writer.join().unwrap();
+        reader.join().unwrap();
+        assert_eq!(cache.core.store.validate(), cache.weight());
+        assert_eq!(cache.core.tenant.entries(), cache.len() as u64);
+        clock.advance(second);
+        domain.tick();
+        assert_eq!((cache.len(), cache.weight(), domain.budget().used()), (0, 0, 0));
     });
 }

@@ -4,13 +4,13 @@
 //! called with; all of them are one tenant, with one ceiling, one price and one row in the stats.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use smallvec::SmallVec;
 
 use crate::budget::Refused;
 use crate::cost::Median;
 use crate::domain::DomainCore;
+use crate::expiry::Lifetime;
 use crate::policy::Policy;
 use crate::stats::{Count, TenantStats};
 use crate::store::{Moment, Wanted};
@@ -34,8 +34,12 @@ pub(crate) trait Instance {
     /// Evicts what is wanted, at least one entry if one may go; counts them as `why`.
     fn evict(&self, tenant: &CacheTenant, wanted: Wanted, why: Count) -> Evicted;
 
-    /// Takes out what is expired by `now`; returns the number of entries and their bytes.
-    fn expire(&self, tenant: &CacheTenant, now: Nanos) -> Evicted;
+    /// Takes out what is expired by `now`; returns the number of entries.
+    fn expire(&self, tenant: &CacheTenant, now: Nanos) -> u64;
+
+    /// Takes out some of what is expired by `now`, from one shard, waiting for it only if `patient`; returns the
+    /// number of entries, 0 when there is nothing to take.
+    fn expire_some(&self, tenant: &CacheTenant, now: Nanos, patient: bool) -> u64;
 
     /// Takes everything out.
     fn clear(&self, tenant: &CacheTenant);
@@ -64,7 +68,8 @@ pub(crate) struct CacheTenant {
     /// Prices are published without it, so that they compare.
     lead: AtomicU64,
     pub(crate) costs: Median,
-    pub(crate) ttl: Option<Duration>,
+    /// How long entries live; `None` when nothing expires.
+    pub(crate) lifetime: Option<Lifetime>,
     instances: RwLock<Vec<Weak<dyn Instance + Send + Sync>>>,
 }
 
@@ -74,7 +79,7 @@ impl CacheTenant {
         card: Arc<Card>,
         policy: Policy,
         max_entries: Option<u64>,
-        ttl: Option<Duration>,
+        lifetime: Option<Lifetime>,
     ) -> Arc<Self> {
         let tenant = Arc::new(Self {
             card: Arc::clone(&card),
@@ -84,7 +89,7 @@ impl CacheTenant {
             entries: AtomicU64::new(0),
             lead: AtomicU64::new(0.0_f64.to_bits()),
             costs: Median::default(),
-            ttl,
+            lifetime,
             instances: RwLock::new(Vec::new()),
         });
         let weak: Weak<Self> = Arc::downgrade(&tenant);
@@ -103,7 +108,7 @@ impl CacheTenant {
 
     /// The time, where entries expire; where they do not, no clock is read.
     pub(crate) fn now(&self) -> Nanos {
-        if self.ttl.is_some() { self.core.now() } else { 0 }
+        if self.lifetime.is_some() { self.core.now() } else { 0 }
     }
 
     pub(crate) fn entries(&self) -> u64 {
@@ -188,22 +193,29 @@ impl CacheTenant {
             .is_ok()
     }
 
-    /// Evicts `bytes`, at least one entry, for the tenant's own bound. What stays has aged by what went.
+    /// Takes out some entries that are expired: they give way before anything that is of use.
+    fn expire_some(&self, patient: bool) -> Option<Evicted> {
+        self.lifetime?;
+        let (now, before) = (self.core.clock.recent(), self.card.reservation.spent());
+        let mut expired = self.live().into_iter().map(|instance| instance.expire_some(self, now, patient));
+        let entries = expired.find(|entries| *entries > 0)?;
+        let bytes = before.saturating_sub(self.card.reservation.spent());
+        Some(Evicted { entries, bytes, credit: 0.0 })
+    }
+
+    /// Frees `bytes`, at least one entry, for the tenant's own bound: what is expired goes first. What stays has
+    /// aged by what was evicted.
     fn evict_own(&self, bytes: u64) -> Evicted {
         let _publish = Publish(self);
         let mut sum = Evicted::default();
         loop {
             let wanted = bytes.saturating_sub(sum.bytes);
-            let wanted = Wanted { bytes: wanted, most: u64::MAX, upto: f64::INFINITY, patient: true };
-            let evicted = self.evict(wanted, Count::Evictions);
+            let evicted = match self.expire_some(true) {
+                Some(expired) => expired,
+                None => self.evict_aging(wanted),
+            };
             if evicted.entries == 0 {
                 return sum;
-            }
-            if self.policy.ages_by_eviction() {
-                let lead = evicted.credit - self.level();
-                if lead > self.lead() {
-                    self.lead.store(lead.to_bits(), Ordering::Relaxed);
-                }
             }
             sum.entries += evicted.entries;
             sum.bytes += evicted.bytes;
@@ -211,6 +223,19 @@ impl CacheTenant {
                 return sum;
             }
         }
+    }
+
+    /// Evicts about `bytes` from one shard, and lets what stays age by what went.
+    fn evict_aging(&self, bytes: u64) -> Evicted {
+        let wanted = Wanted { bytes, most: u64::MAX, upto: f64::INFINITY, patient: true };
+        let evicted = self.evict(wanted, Count::Evictions);
+        if evicted.entries > 0 && self.policy.ages_by_eviction() {
+            let lead = evicted.credit - self.level();
+            if lead > self.lead() {
+                self.lead.store(lead.to_bits(), Ordering::Relaxed);
+            }
+        }
+        evicted
     }
 
     fn evict(&self, wanted: Wanted, why: Count) -> Evicted {
@@ -305,9 +330,13 @@ impl Tenant for CacheTenant {
     }
 
     fn reclaim(&self, claim: Claim) -> u64 {
-        let most = if claim.need == Need::Others { self.card.reclaimable() } else { u64::MAX };
         let _publish = Publish(self);
         let own = claim.need == Need::Own;
+        // What is expired is worth nothing to its owner, either: no floor protects it.
+        if let Some(expired) = self.expire_some(own) {
+            return expired.bytes.max(expired.entries);
+        }
+        let most = if claim.need == Need::Others { self.card.reclaimable() } else { u64::MAX };
         let why = if own { Count::Evictions } else { Count::Reclaims };
         let upto = claim.upto / self.card.scale() + self.lead();
         let evicted = self.evict(Wanted { bytes: claim.bytes.min(most), most, upto, patient: own }, why);
@@ -318,11 +347,18 @@ impl Tenant for CacheTenant {
     }
 
     fn sweep(&self, now: Nanos) -> u64 {
-        if self.ttl.is_none() {
+        if self.lifetime.is_none() {
             return 0;
         }
         let _publish = Publish(self);
-        self.live().into_iter().map(|instance| instance.expire(self, now).bytes).sum()
+        let before = self.card.reservation.spent();
+        let expired: u64 = self.live().into_iter().map(|instance| instance.expire(self, now)).sum();
+        if expired == 0 {
+            return 0;
+        }
+        // Nobody may come to spend the credit.
+        self.card.reservation.release_credit();
+        before.saturating_sub(self.card.reservation.spent())
     }
 
     fn drop_idle(&self) -> u64 {

@@ -8,15 +8,17 @@
 
 mod shard;
 mod slab;
+mod timers;
 
 pub(crate) use shard::{Entry, Moment, NotLinked, Removed};
 
 use shard::{Over, Shard};
 
 use crate::budget::Reservation;
+use crate::expiry::Expires;
 use crate::policy::Policy;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, Padded, RwLock, RwLockWriteGuard};
-use crate::time::Nanos;
+use crate::time::{NEVER, Nanos};
 
 /// Stripes of keys that are invalidated together, as far as loads in flight are concerned.
 const STRIPES: usize = 32;
@@ -24,8 +26,19 @@ const STRIPES: usize = 32;
 /// An eviction stops after so many entries of one shard: that empties a page of slots.
 const BATCH: usize = 96;
 
-/// How many slots one lock hold looks at when it sweeps for expired entries.
-const SWEPT: u32 = 256;
+/// How many slots that may be due one lock hold looks at when it sweeps for expired entries.
+const SWEPT: usize = 256;
+
+/// How many of them an insert looks at in its shard: several times the looks that one entry takes in its life, so
+/// that a cache in use keeps up with its own expiry also when a bucket of the wheel comes up that holds them all.
+const LOOKED: usize = 16;
+
+/// To how many nanoseconds, a power of two, an insert rounds the time down for that: about 4 ms. In finer steps
+/// each entry would be looked at more often on its last stretch.
+const GRAIN: Nanos = 1 << 22;
+
+/// So many shards are tried for expired entries when somebody needs room.
+const TRIED: usize = 4;
 
 /// The entries of one cache instance.
 pub(crate) struct Store<K, V> {
@@ -61,6 +74,8 @@ struct Locked<K, V> {
     rank: AtomicU64,
     /// Bits of the next victim's credit, infinite when empty. Likewise.
     credit: AtomicU64,
+    /// No entry expires before; `NEVER` when none does. Likewise.
+    due: AtomicU64,
 }
 
 /// How much is to be evicted.
@@ -136,8 +151,8 @@ impl<'a> Origin<'a> {
 
 /// The outcome of [`Store::link`].
 pub(crate) enum Linked<K, V> {
-    /// The entry is in; the one it replaced, if any, is out.
-    Done(Option<Removed<K, V>>),
+    /// The entry is in; the one it replaced, if any, is out, and so are some that expired.
+    Done { replaced: Option<Removed<K, V>>, expired: Vec<Removed<K, V>> },
     /// The entry is older than an invalidation or a write.
     Stale(Entry<K, V>),
     /// The entry is not in, and says why.
@@ -148,9 +163,9 @@ impl<K, V> Store<K, V> {
     /// What an entry takes beside its heap bytes.
     pub(crate) const SLOT_BYTES: u64 = Shard::<K, V>::SLOT_BYTES;
 
-    pub(crate) fn new(shards: usize, policy: Policy) -> Self {
+    pub(crate) fn new(shards: usize, policy: Policy, expires: Expires) -> Self {
         let exact = shards == 1 && policy == Policy::Lru;
-        let shards = (0..shards.next_power_of_two()).map(|_| Padded(Locked::new()));
+        let shards = (0..shards.next_power_of_two()).map(|_| Padded(Locked::new(expires)));
         Self {
             shards: shards.collect(),
             tick: AtomicU64::new(0),
@@ -202,8 +217,14 @@ impl<K, V> Store<K, V> {
         take: impl FnOnce(&V) -> R,
     ) -> Probe<R> {
         let shard = self.at(hash).shard.read();
-        let Some(slot) = shard.find(hash, eq) else { return Probe::Absent };
-        if slot.deadline != crate::time::NEVER && slot.deadline <= now() {
+        let Some((index, slot)) = shard.find(hash, eq) else { return Probe::Absent };
+        if matches!(shard.expires, Expires::ByUse(_)) {
+            let now = now();
+            if shard.deadline(index, slot) <= now {
+                return Probe::Expired;
+            }
+            shard.note_use(index, now);
+        } else if slot.deadline != NEVER && slot.deadline <= now() {
             return Probe::Expired;
         }
         slot.touch.record(self.next_use());
@@ -219,8 +240,9 @@ impl<K, V> Store<K, V> {
         take: impl FnOnce(&V) -> R,
     ) -> Option<R> {
         let shard = self.at(hash).shard.read();
-        let slot = shard.find(hash, eq)?;
-        let fresh = slot.deadline == crate::time::NEVER || slot.deadline > now();
+        let (index, slot) = shard.find(hash, eq)?;
+        let deadline = shard.deadline(index, slot);
+        let fresh = deadline == NEVER || deadline > now();
         fresh.then(|| take(&slot.value))
     }
 
@@ -241,7 +263,7 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    /// Puts an entry in, unless it is stale. `inflation` is the level from which credits count.
+    /// Puts an entry in, unless it is stale. Takes out a few of its shard that are expired when it was written.
     pub(crate) fn link(
         &self,
         entry: Entry<K, V>,
@@ -251,7 +273,7 @@ impl<K, V> Store<K, V> {
         reservation: &Reservation,
         ceiling: u64,
     ) -> Linked<K, V> {
-        let hash = entry.hash;
+        let (hash, written) = (entry.hash, entry.written);
         let locked = self.at(hash);
         let mut shard = locked.shard.write();
         // Checked under the lock: whoever invalidates raises the generation first and removes under this
@@ -269,6 +291,10 @@ impl<K, V> Store<K, V> {
         moment.tick = self.next_use();
         let found = shard.place_of(&entry, eq);
         let outcome = shard.link(entry, found, origin.over(), moment, reservation, ceiling);
+        let mut expired = Vec::new();
+        if outcome.is_ok() {
+            shard.expire(written & !(GRAIN - 1), LOOKED, reservation, &mut expired);
+        }
         locked.publish(&shard);
         // Each shard moves the tick by as much as the shards together link meanwhile.
         let pace = self.shards.len() as u64;
@@ -277,7 +303,7 @@ impl<K, V> Store<K, V> {
         }
         drop(shard);
         match outcome {
-            Ok(replaced) => Linked::Done(replaced),
+            Ok(replaced) => Linked::Done { replaced, expired },
             Err((entry, NotLinked::Present)) => Linked::Stale(entry),
             Err((entry, error)) => Linked::Not(entry, error),
         }
@@ -307,7 +333,8 @@ impl<K, V> Store<K, V> {
     ) -> Option<Removed<K, V>> {
         let locked = self.at(hash);
         let mut shard = locked.shard.write();
-        if shard.find(hash, &mut eq)?.deadline > now {
+        let (index, slot) = shard.find(hash, &mut eq)?;
+        if shard.deadline(index, slot) > now {
             return None;
         }
         let removed = shard.remove(hash, eq, reservation);
@@ -395,8 +422,9 @@ impl<K, V> Store<K, V> {
         f64::from_bits(self.at(hash).credit.load(Ordering::Relaxed))
     }
 
-    /// Takes out what is expired by `now`, a few slots for each lock hold. `removed` gets them with no lock
-    /// held, as many as left together: one whose drop panics must not keep the others in the books.
+    /// Takes out what is expired by `now`, a bounded number of slots for each lock hold; shards in which nothing
+    /// can be due are not locked. `removed` gets them with no lock held, as many as left together: one whose drop
+    /// panics must not keep the others in the books.
     pub(crate) fn expire(
         &self,
         now: Nanos,
@@ -404,12 +432,12 @@ impl<K, V> Store<K, V> {
         mut removed: impl FnMut(Vec<Removed<K, V>>),
     ) {
         for locked in &self.shards {
-            let mut from = u32::MAX;
-            while from > 0 {
+            let mut done = false;
+            while !done && locked.due.load(Ordering::Relaxed) <= now {
                 let mut expired = Vec::new();
                 {
                     let mut shard = locked.shard.write();
-                    from = shard.expire(now, from, SWEPT, reservation, &mut expired);
+                    done = shard.expire(now, SWEPT, reservation, &mut expired);
                     locked.publish(&shard);
                 }
                 if !expired.is_empty() {
@@ -417,6 +445,32 @@ impl<K, V> Store<K, V> {
                 }
             }
         }
+    }
+
+    /// Takes out some entries of one shard that are expired by `now`, if there are any. With `patient` it waits
+    /// for a busy shard.
+    pub(crate) fn expire_some(
+        &self,
+        now: Nanos,
+        patient: bool,
+        reservation: &Reservation,
+    ) -> Vec<Removed<K, V>> {
+        let mut removed = Vec::new();
+        for _ in 0..TRIED {
+            let dues = self.shards.iter().map(|locked| (locked, locked.due.load(Ordering::Relaxed)));
+            let Some((locked, _)) = dues.min_by_key(|(_, due)| *due).filter(|(_, due)| *due <= now) else {
+                break;
+            };
+            let shard = if patient { Some(locked.shard.write()) } else { locked.shard.try_write() };
+            let Some(mut shard) = shard else { break };
+            shard.expire(now, BATCH, reservation, &mut removed);
+            locked.publish(&shard);
+            if !removed.is_empty() {
+                break;
+            }
+            // All that came up was used since: another shard may have some.
+        }
+        removed
     }
 
     /// Takes everything out, one shard at a time; `removed` gets each shard's entries with no lock held.
@@ -446,19 +500,21 @@ impl<K, V> Store<K, V> {
 }
 
 impl<K, V> Locked<K, V> {
-    const fn new() -> Self {
+    const fn new(expires: Expires) -> Self {
         Self {
-            shard: RwLock::new(Shard::new()),
+            shard: RwLock::new(Shard::new(expires)),
             rank: AtomicU64::new(u64::MAX),
             credit: AtomicU64::new(f64::INFINITY.to_bits()),
+            due: AtomicU64::new(NEVER),
         }
     }
 
-    /// Publishes what the next victim is worth. Called before the lock is released.
+    /// Publishes what the next victim is worth, and when somebody may be due. Called before the lock is released.
     fn publish(&self, shard: &Shard<K, V>) {
         let (rank, credit) = shard.front().unwrap_or((u64::MAX, f64::INFINITY));
         // A rank of `MAX` means empty; no real entry comes near it.
         self.rank.store(rank, Ordering::Relaxed);
         self.credit.store(credit.to_bits(), Ordering::Relaxed);
+        self.due.store(shard.next_due(), Ordering::Relaxed);
     }
 }

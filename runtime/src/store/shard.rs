@@ -7,9 +7,11 @@
 use hashbrown::HashTable;
 
 use super::slab::Slab;
+use super::timers::Timers;
 use crate::budget::{Refused, Reservation};
+use crate::expiry::{Expires, Turned};
 use crate::policy::{self, Facts, Policy, Positions, Queue, Touch};
-use crate::time::Nanos;
+use crate::time::{NEVER, Nanos};
 use crate::weight::weigh::allocation;
 
 /// So many touched slots are put in their new place before one is evicted as it stands: bounds the work of
@@ -23,7 +25,11 @@ pub(super) struct Shard<K, V> {
     slots: Slab<Slot<K, V>>,
     /// Exactly the filled slots.
     queue: Queue,
-    /// Bytes of table, slots and queue that the reservation was charged.
+    /// How the entries expire; the same for all shards of a store.
+    pub(super) expires: Expires,
+    /// The filled slots that expire. `None` while the shard is empty, and always where nothing expires.
+    timers: Option<Box<Timers>>,
+    /// Bytes of table, slots, queue and timers that the reservation was charged.
     charged: u64,
     /// Entries ever linked here; paces the store's tick.
     pub(super) linked: u64,
@@ -35,7 +41,7 @@ pub(super) struct Slot<K, V> {
     pub(super) key: K,
     pub(super) value: V,
     pub(super) touch: Touch,
-    /// When it expires; `NEVER` without expiry.
+    /// When it is too old, however much it is used; `NEVER` without a bound.
     pub(super) deadline: Nanos,
     /// Heap bytes of key and value, as charged.
     heap: u64,
@@ -56,7 +62,10 @@ pub(crate) struct Entry<K, V> {
     /// Heap bytes of key and value; already reserved.
     pub(crate) heap: u64,
     pub(crate) cost: u8,
+    /// When it is too old, however much it is used; `NEVER` without a bound.
     pub(crate) deadline: Nanos,
+    /// Now; of no meaning where nothing expires.
+    pub(crate) written: Nanos,
 }
 
 /// An entry on its way out; its heap bytes are still reserved until the caller gives them back.
@@ -112,18 +121,51 @@ impl<K, V> Shard<K, V> {
     /// that is three quarters full.
     pub(super) const SLOT_BYTES: u64 = (size_of::<Option<Slot<K, V>>>() + 16 + 7) as u64;
 
-    pub(super) const fn new() -> Self {
-        Self { table: HashTable::new(), slots: Slab::new(), queue: Queue::new(), charged: 0, linked: 0 }
+    pub(super) const fn new(expires: Expires) -> Self {
+        Self {
+            table: HashTable::new(),
+            slots: Slab::new(),
+            queue: Queue::new(),
+            expires,
+            timers: None,
+            charged: 0,
+            linked: 0,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
         self.table.len()
     }
 
+    /// The slot with this key, and its index.
     #[inline]
-    pub(super) fn find(&self, hash: u64, mut eq: impl FnMut(&K) -> bool) -> Option<&Slot<K, V>> {
-        let index = self.table.find(hash, |&index| self.matches(index, hash, &mut eq))?;
-        self.slots.get(*index)
+    pub(super) fn find(&self, hash: u64, mut eq: impl FnMut(&K) -> bool) -> Option<(u32, &Slot<K, V>)> {
+        let index = *self.table.find(hash, |&index| self.matches(index, hash, &mut eq))?;
+        self.slots.get(index).map(|slot| (index, slot))
+    }
+
+    /// When a slot expires, by age or for want of use; `NEVER` if it does not.
+    #[inline]
+    pub(super) fn deadline(&self, index: u32, slot: &Slot<K, V>) -> Nanos {
+        match &self.timers {
+            Some(timers) if matches!(self.expires, Expires::ByUse(_)) => {
+                timers.deadline(index, slot.deadline)
+            }
+            _ => slot.deadline,
+        }
+    }
+
+    /// Notes a use for the bound on idle time.
+    #[inline]
+    pub(super) fn note_use(&self, index: u32, now: Nanos) {
+        if let Some(timers) = &self.timers {
+            timers.note_use(index, now);
+        }
+    }
+
+    /// No entry expires earlier; `NEVER` if none does.
+    pub(super) fn next_due(&self) -> Nanos {
+        self.timers.as_ref().map_or(NEVER, |timers| timers.next())
     }
 
     #[inline]
@@ -148,11 +190,13 @@ impl<K, V> Shard<K, V> {
         reservation: &Reservation,
         ceiling: u64,
     ) -> Result<Option<Removed<K, V>>, Refusal<K, V>> {
+        let (deadline, written) = (entry.deadline, entry.written);
         if let Some(index) = found {
-            let old = self.slots.get_mut(index).expect("the table names filled slots");
-            if matches!(over, Over::Expired(now) if old.deadline > now) {
+            let old = self.slots.get(index).expect("the table names filled slots");
+            if matches!(over, Over::Expired(now) if self.deadline(index, old) > now) {
                 return Err((entry, NotLinked::Present));
             }
+            let old = self.slots.get_mut(index).expect("the table names filled slots");
             let position = old.position;
             let uses = old.touch.read(moment.tick);
             let mut slot = Slot::new(entry, moment.tick);
@@ -162,12 +206,15 @@ impl<K, V> Shard<K, V> {
             let rank = slot.requeue(moment, Self::SLOT_BYTES);
             let old = std::mem::replace(old, slot);
             self.queue.update(position, rank, &mut self.slots);
+            if let Some(timers) = &mut self.timers {
+                timers.written(index, deadline, written);
+            }
             return Ok(Some(old.removed()));
         }
         if over == Over::Only {
             return Err((entry, NotLinked::Vanished));
         }
-        if let Err(error) = self.grow(reservation, ceiling) {
+        if let Err(error) = self.grow(written, reservation, ceiling) {
             return Err((entry, error));
         }
         let hash = entry.hash;
@@ -176,12 +223,15 @@ impl<K, V> Shard<K, V> {
         let index = self.slots.insert(slot);
         self.table.insert_unique(hash, index, |_| unreachable!("room was made by `grow`"));
         self.queue.push(index, rank, &mut self.slots);
+        if let Some(timers) = &mut self.timers {
+            timers.written(index, deadline, written);
+        }
         self.linked += 1;
         Ok(None)
     }
 
-    /// Makes room for one more entry in table, slots and queue; reserves the bytes before it grows them.
-    fn grow(&mut self, reservation: &Reservation, ceiling: u64) -> Result<(), NotLinked> {
+    /// Makes room for one more entry in table, slots, queue and timers; reserves the bytes before it grows them.
+    fn grow(&mut self, now: Nanos, reservation: &Reservation, ceiling: u64) -> Result<(), NotLinked> {
         let table_full = self.table.len() == self.table.capacity();
         let table = match (table_full, self.table.allocation_size()) {
             (false, size) => size,
@@ -189,9 +239,14 @@ impl<K, V> Shard<K, V> {
             (true, 0) => 64,
             (true, size) => 2 * size,
         };
+        let (slots, entries) = (self.slots.slots_for_one_more(), self.slots.len() + 1);
+        // Made on the stack, because the box is an allocation that must be reserved first.
+        let first = if self.timers.is_none() { Timers::new(self.expires, now) } else { None };
+        let timers = self.timers.as_deref().or(first.as_ref());
         let after = allocation(table)
             + self.slots.allocated_for_one_more()
-            + allocation(self.queue.allocated_for_one_more());
+            + allocation(self.queue.allocated_for_one_more())
+            + timers.map_or(0, |timers| allocation(Timers::BYTES) + timers.allocated_for(slots, entries));
         let bytes = after.saturating_sub(self.charged);
         if bytes > 0 {
             if let Err(refused) = reservation.try_grow(bytes, ceiling) {
@@ -199,21 +254,27 @@ impl<K, V> Shard<K, V> {
             }
             self.charged += bytes;
         }
-        let slots = &self.slots;
-        let rehash = |&index: &u32| slots.get(index).map_or(0, |slot| slot.hash);
+        if let Some(first) = first {
+            self.timers = Some(Box::new(first));
+        }
+        let filled = &self.slots;
+        let rehash = |&index: &u32| filled.get(index).map_or(0, |slot| slot.hash);
         let grown = self.table.try_reserve(1, rehash).is_ok()
             && self.slots.try_reserve_one()
-            && self.queue.try_reserve_one();
+            && self.queue.try_reserve_one()
+            && self.timers.as_mut().is_none_or(|timers| timers.try_reserve(slots, entries));
         self.settle(reservation, u64::MAX);
         if grown { Ok(()) } else { Err(NotLinked::Exhausted) }
     }
 
-    /// Gives back what table, slots and queue no longer occupy, at most so many bytes: the rest stays charged
-    /// until the next time. Returns the bytes.
+    /// Gives back what table, slots, queue and timers no longer occupy, at most so many bytes: the rest stays
+    /// charged until the next time. Returns the bytes.
     pub(super) fn settle(&mut self, reservation: &Reservation, most: u64) -> u64 {
+        let timers = self.timers.as_ref();
         let actual = allocation(self.table.allocation_size())
             + self.slots.allocated()
-            + allocation(self.queue.allocated());
+            + allocation(self.queue.allocated())
+            + timers.map_or(0, |timers| allocation(Timers::BYTES) + timers.allocated());
         debug_assert!(actual <= self.charged, "grew to {actual} bytes with {} reserved", self.charged);
         let surplus = self.charged.saturating_sub(actual).min(most);
         reservation.shrink(surplus);
@@ -255,34 +316,39 @@ impl<K, V> Shard<K, V> {
         self.unlink(index)
     }
 
-    /// Takes out what is expired by `now`, looking at `most` slots below `from`. Returns where to go on, 0 at
-    /// the end.
-    ///
-    /// From the end to the start: pages that empty are freed on the way, and what moves out of the last page
-    /// goes to lower places, so that no slot is passed over.
+    /// Takes out what is expired by `now`, looking at no more than `most` slots. Returns whether that was all;
+    /// if not, the next call goes on.
     pub(super) fn expire(
         &mut self,
         now: Nanos,
-        from: u32,
-        most: u32,
+        most: usize,
         reservation: &Reservation,
         removed: &mut Vec<Removed<K, V>>,
-    ) -> u32 {
-        let from = from.min(self.slots.bound());
-        let to = from.saturating_sub(most);
-        for index in (to..from).rev() {
-            if self.slots.get(index).is_some_and(|slot| slot.deadline <= now) {
-                removed.extend(self.unlink(index));
-            }
+    ) -> bool {
+        if self.next_due() > now {
+            return true;
         }
+        let mut looks = most;
+        let done = loop {
+            let Self { timers: Some(timers), slots, .. } = self else { break true };
+            match timers
+                .advance(now, &mut looks, |index| slots.get(index).map_or(NEVER, |slot| slot.deadline))
+            {
+                // One at a time, because tidying up may give the others new places.
+                Turned::Due(index) => removed.extend(self.unlink(index)),
+                Turned::Paused => break false,
+                Turned::Done => break true,
+            }
+        };
         self.settle(reservation, u64::MAX);
-        to
+        done
     }
 
     /// Takes everything out.
     pub(super) fn drain(&mut self, reservation: &Reservation) -> Vec<Removed<K, V>> {
         self.table = HashTable::new();
         self.queue.clear();
+        self.timers = None;
         let removed = self.slots.drain().map(Slot::removed).collect();
         self.settle(reservation, u64::MAX);
         removed
@@ -308,6 +374,9 @@ impl<K, V> Shard<K, V> {
             found.remove();
         }
         self.queue.remove(position, &mut self.slots);
+        if let Some(timers) = &mut self.timers {
+            timers.cancel(index);
+        }
         let removed = self.slots.take(index).map(Slot::removed);
         self.tidy();
         removed
@@ -315,21 +384,32 @@ impl<K, V> Shard<K, V> {
 
     /// Frees pages and arrays that are mostly empty.
     fn tidy(&mut self) {
-        let Self { table, queue, slots, .. } = self;
+        let Self { table, queue, slots, timers, .. } = self;
         slots.compact(|slot, from, to| {
             queue.renamed(slot.position, to);
+            if let Some(timers) = timers {
+                timers.renamed(from, to);
+            }
             if let Ok(mut found) = table.find_entry(slot.hash, |&index| index == from) {
                 *found.get_mut() = to;
             }
         });
-        if table.len() * 4 < table.capacity() {
+        // By buckets: a table's capacity leaves out what is only marked as deleted, down to 0 in an empty one.
+        if table.is_empty() {
+            *table = HashTable::new();
+        } else if table.len() * 5 < table.num_buckets() {
             let target = table.len() * 2;
             table.shrink_to(target, |&index| slots.get(index).map_or(0, |slot| slot.hash));
         }
         queue.shrink();
+        match timers {
+            Some(_) if table.is_empty() => *timers = None,
+            Some(timers) => timers.shrink(slots.slots(), table.len()),
+            None => {}
+        }
     }
 
-    /// Checks that table, slots and queue tell the same story, and that the books agree.
+    /// Checks that table, slots, queue and timers tell the same story, and that the books agree.
     #[cfg(test)]
     pub(super) fn validate(&self) -> u64 {
         assert_eq!(self.table.len(), self.slots.len());
@@ -340,13 +420,22 @@ impl<K, V> Shard<K, V> {
             heap += slot.heap;
         }
         self.queue.validate(|index| self.slots.get(index).map_or(u32::MAX, |slot| slot.position));
+        match &self.timers {
+            Some(timers) => {
+                let deadline = |index| self.slots.get(index).map(|slot| slot.deadline);
+                timers.validate(self.slots.slots(), deadline);
+            }
+            None => {
+                assert!(self.table.is_empty() || self.expires == Expires::Never, "nobody watches the time");
+            }
+        }
         heap + self.charged
     }
 }
 
 impl<K, V> Slot<K, V> {
     fn new(entry: Entry<K, V>, tick: u64) -> Self {
-        let Entry { hash, key, value, heap, cost, deadline } = entry;
+        let Entry { hash, key, value, heap, cost, deadline, written: _ } = entry;
         let touch = Touch::new(tick);
         Self { hash, key, value, touch, deadline, heap, credit: 0.0, position: 0, cost }
     }

@@ -77,6 +77,22 @@ impl<T> Slab<T> {
         }
     }
 
+    /// How many slots there are, filled or vacant: their indices are below.
+    pub(super) fn slots(&self) -> usize {
+        self.pages.split_last().map_or(0, |(last, full)| full.len() * PAGE + last.len())
+    }
+
+    /// How many slots there are after room for one more was made.
+    pub(super) fn slots_for_one_more(&self) -> usize {
+        let slots = self.slots();
+        match self.pages.as_slice() {
+            _ if !self.vacant.is_empty() => slots,
+            [] => grown(0),
+            [first] if first.len() < PAGE => grown(slots),
+            _ => slots + PAGE,
+        }
+    }
+
     /// The size of the page that grows or comes next, and how many slots can be vacant at once then: beyond
     /// the slack a page goes back.
     fn growth(&self) -> (usize, usize) {
@@ -163,16 +179,7 @@ impl<T> Slab<T> {
     }
 
     pub(super) fn len(&self) -> usize {
-        let slots: usize = match self.pages.split_last() {
-            Some((last, full)) => full.len() * PAGE + last.len(),
-            None => 0,
-        };
-        slots - self.vacant.len()
-    }
-
-    /// Indices up to which slots may be filled.
-    pub(super) fn bound(&self) -> u32 {
-        (self.pages.len() * PAGE) as u32
+        self.slots() - self.vacant.len()
     }
 
     #[cfg(test)]
@@ -209,8 +216,9 @@ mod tests {
         let mut slab = Slab::new();
         let mut indices = Vec::new();
         for value in 0..1000_u32 {
-            let promised = slab.allocated_for_one_more();
+            let (promised, slots) = (slab.allocated_for_one_more(), slab.slots_for_one_more());
             assert!(slab.try_reserve_one());
+            assert_eq!(slab.slots(), slots);
             assert!(slab.allocated() <= promised, "at {value}: {} > {promised}", slab.allocated());
             indices.push(slab.insert(value));
         }

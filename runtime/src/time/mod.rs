@@ -1,0 +1,181 @@
+//! The clock of a domain: the system's monotonic one, or one that a test advances by hand.
+//!
+//! Instants are nanoseconds since the clock was made, in a `u64` that lasts 584 years. There is no wall
+//! time here: steps of the system's date never reach a cache.
+//!
+//! Two readings, one time. `now` is exact, for deadlines and for what a miss costs; `recent` is what a hit
+//! asks, never ahead of `now` and behind it by at most one tick of the system.
+
+mod coarse;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::sync::{AtomicU64, Ordering};
+use coarse::Coarse;
+
+/// Nanoseconds since a clock's origin.
+pub(crate) type Nanos = u64;
+
+/// An instant that never comes.
+pub(crate) const NEVER: Nanos = u64::MAX;
+
+/// How far `recent` may be behind `now`, in nanoseconds: a timer tick of the slowest kernels, 10 ms. A system
+/// whose cheap clock ticks more slowly is asked for the exact time instead.
+const TICK: Nanos = 10_000_000;
+
+/// Where a domain reads the time.
+#[derive(Clone)]
+pub struct Clock(Source);
+
+#[derive(Clone)]
+enum Source {
+    /// The system's monotonic clock, counted from `origin`; `coarse` where there is a cheaper way to read it.
+    Real { origin: Instant, coarse: Option<Coarse> },
+    /// Stands still until somebody advances it.
+    Manual(ManualClock),
+}
+
+impl Clock {
+    /// The system's monotonic clock.
+    ///
+    /// Deadlines are set by its exact time. A hit in a cache whose entries expire reads the time of the
+    /// system's last timer tick instead, where that is cheaper (Linux): such a value may be returned for one
+    /// tick, at most 10 ms, after its deadline, and counts as used up to one tick earlier than it was.
+    #[must_use]
+    pub fn real() -> Self {
+        let origin = Instant::now();
+        // Read after `origin`, so that the coarse time is never ahead of the exact one.
+        Self(Source::Real { origin, coarse: Coarse::start() })
+    }
+
+    /// The exact time.
+    pub(crate) fn now(&self) -> Nanos {
+        match &self.0 {
+            Source::Real { origin, .. } => nanos(origin.elapsed()),
+            Source::Manual(clock) => clock.now(),
+        }
+    }
+
+    /// The time up to one tick ago, read as cheaply as the system allows; exact on a manual clock.
+    #[inline]
+    pub(crate) fn recent(&self) -> Nanos {
+        match &self.0 {
+            Source::Real { origin, coarse } => match coarse.and_then(Coarse::elapsed) {
+                Some(elapsed) => elapsed,
+                None => nanos(origin.elapsed()),
+            },
+            Source::Manual(clock) => clock.now(),
+        }
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::real()
+    }
+}
+
+impl From<ManualClock> for Clock {
+    fn from(clock: ManualClock) -> Self {
+        Self(Source::Manual(clock))
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Source::Real { .. } => "Clock::real",
+            Source::Manual(_) => "Clock::manual",
+        })
+    }
+}
+
+/// A clock that stands still until [`advance`](Self::advance) moves it; clones share one time.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use larder_runtime::{Domain, ManualClock};
+///
+/// let clock = ManualClock::new();
+/// let domain = Domain::builder().limit_bytes(1 << 20).clock(clock.clone()).manual().build();
+/// clock.advance(Duration::from_secs(5));
+/// # drop(domain);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ManualClock(Arc<Face>);
+
+#[derive(Debug, Default)]
+struct Face {
+    now: AtomicU64,
+    reads: AtomicU64,
+}
+
+impl ManualClock {
+    /// A clock at its origin.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Moves time forward; at the end of the range (584 years) it stops.
+    pub fn advance(&self, by: Duration) {
+        let _ = self.0.now.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+            Some(now.saturating_add(nanos(by)).min(NEVER - 1))
+        });
+    }
+
+    /// How often the time was asked for, by every domain that has this clock. With it a test shows that a
+    /// piece of code needs no clock.
+    #[must_use]
+    pub fn reads(&self) -> u64 {
+        self.0.reads.load(Ordering::Relaxed)
+    }
+
+    fn now(&self) -> Nanos {
+        self.0.reads.fetch_add(1, Ordering::Relaxed);
+        self.0.now.load(Ordering::Acquire)
+    }
+}
+
+/// A duration in nanoseconds; what does not fit in 584 years is as good as never.
+pub(crate) fn nanos(duration: Duration) -> Nanos {
+    u64::try_from(duration.as_nanos()).unwrap_or(NEVER)
+}
+
+#[cfg(all(test, not(larder_shuttle)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recent_is_never_ahead_and_one_tick_behind_at_most() {
+        // A machine that stops a virtual processor for a while delays its ticks, too.
+        const PATIENCE: Nanos = 50 * TICK;
+        let clock = Clock::real();
+        let mut last = 0;
+        while clock.now() < 50_000_000 {
+            let before = clock.now();
+            let recent = clock.recent();
+            let after = clock.now();
+            assert!(recent <= after, "{recent} is ahead of {after}");
+            assert!(recent + TICK + PATIENCE >= before, "{recent} is far behind {before}");
+            assert!(recent >= last, "{recent} is before {last}");
+            last = recent;
+        }
+        assert!(last > 0);
+    }
+
+    #[test]
+    fn a_manual_clock_counts_its_reads_and_stops_at_the_end() {
+        let manual = ManualClock::new();
+        let clock = Clock::from(manual.clone());
+        manual.advance(Duration::from_nanos(5));
+        assert_eq!((clock.now(), clock.recent(), manual.reads()), (5, 5, 2));
+        manual.advance(Duration::MAX);
+        manual.advance(Duration::MAX);
+        assert_eq!(clock.now(), NEVER - 1);
+    }
+}
