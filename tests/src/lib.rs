@@ -15,6 +15,6 @@ pub fn short_or_deep<N>(short: N, deep: N) -> N {
 ///
 /// Only ever the length of a failure: nothing sleeps this long when all is well.
 #[must_use]
-pub const fn patience() -> Duration {
-    Duration::from_secs(60)
+pub fn patience() -> Duration {
+    Duration::from_secs(short_or_deep(60, 1800))
 }

@@ -24,7 +24,17 @@ pub(crate) fn run(rivals: Rivals) -> Result<(), Failure> {
     let mut steps = Steps::new("cargo xtask deep");
 
     steps.step("long tests", || {
-        Run::cargo(&["test", "--locked", "--workspace", "--all-features"]).env(DEEP, "1").check()
+        Run::cargo(&[
+            "test",
+            "--locked",
+            "--profile",
+            "deep",
+            "--workspace",
+            "--all-features",
+            "--all-targets",
+        ])
+        .env(DEEP, "1")
+        .check()
     })?;
     steps.step("concurrency models", || models(SCHEDULES))?;
     steps.step("other allocators", other_allocators)?;

@@ -24,7 +24,7 @@ fn the_budget_is_kept_at_every_moment() {
     let watched = Arc::clone(&domain);
     let sampler = Sampler::start(move || watched.budget().used());
     let shared = caches.clone();
-    let operations = short_or_deep(12_000, 3_000_000);
+    let operations = short_or_deep(12_000, 1_000_000);
     all_at_once("eight threads and eight caches", 8, move |at| {
         let mut random = Random::new(at as u64);
         for _ in 0..operations {
