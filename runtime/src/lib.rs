@@ -1,16 +1,16 @@
 //! The engine, budget, coordinator and pools behind [larder](https://docs.rs/larder): the `larder` crate
 //! adds the macros and is what people use.
 //!
-//! Modules by layer; a file uses lower layers and its own children only:
+//! Modules by layer; a file uses lower layers, modules before it in its own layer, and its own children:
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 0 | `sync` `time` `weight` `descriptor` `key` `cost` |
-//! | 1 | `policy` `budget` `expiry` `pressure` `stats` |
-//! | 2 | `tenant` `domain` `flight` `store` `worker` `settings` |
+//! | 0 | `sync` `weight` `time` `key` `cost` |
+//! | 1 | `policy` `budget` `expiry` `pressure` `descriptor` `stats` |
+//! | 2 | `tenant` `domain` `flight` `store` `worker` `settings` `testing` |
 //! | 3 | `cache` `pool` |
 //! | 4 | `monitor` `coordinator` `registry` |
-//! | 5 | `site` `global` `testing` |
+//! | 5 | `global` `site` |
 //!
 //! # Features
 //!
