@@ -1,4 +1,4 @@
-//! The engine, budget, coordinator and pools behind [larder](https://docs.rs/larder): the `larder` crate
+//! The engine, budget, coordinator and pools behind larder: the `larder` crate
 //! adds the macros and is what people use.
 //!
 //! Modules by layer; a file uses lower layers, modules before it in its own layer, and its own children:
