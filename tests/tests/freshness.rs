@@ -469,26 +469,36 @@ fn many_threads_see_nothing_expired() {
         .unwrap();
     let now = std::sync::atomic::AtomicU64::new(0);
     let order = std::sync::atomic::Ordering::SeqCst;
+    // Time stands still while somebody writes: a value says exactly when it was written.
+    let still = std::sync::RwLock::new(());
     std::thread::scope(|scope| {
         for worker in 0..3_u64 {
-            let (cache, now) = (&cache, &now);
+            let (cache, now, still) = (&cache, &now, &still);
             scope.spawn(move || {
                 for step in 0..short_or_deep(40_000, 2_000_000) {
                     let key = (step * 7919 + worker * 31) % 700;
                     // Read before the look-up: the clock is at least there, and what is older was too old.
                     let least = now.load(order);
-                    let written = cache.get_or_insert_with(key, || now.load(order));
-                    assert!(
-                        written + 10_000_000 > least,
-                        "written at {written}, returned at {least} or later"
-                    );
+                    match cache.get(key) {
+                        Some(written) => assert!(
+                            written + 10_000_000 > least,
+                            "written at {written}, returned at {least} or later"
+                        ),
+                        None => {
+                            let _still = still.read().unwrap();
+                            cache.insert(key, now.load(order));
+                        }
+                    }
                 }
             });
         }
         scope.spawn(|| {
             for _ in 0..short_or_deep(2_000, 100_000) {
-                clock.advance(Duration::from_micros(100));
-                now.fetch_add(100_000, order);
+                {
+                    let _moving = still.write().unwrap();
+                    clock.advance(Duration::from_micros(100));
+                    now.fetch_add(100_000, order);
+                }
                 domain.tick();
             }
         });
