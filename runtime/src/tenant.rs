@@ -119,6 +119,15 @@ pub(crate) struct Claim {
     pub(crate) need: Need,
 }
 
+/// What a tenant gave.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Given {
+    /// Bytes that left the reservation; 0 where entries only left holes in a page so far.
+    pub(crate) bytes: u64,
+    /// Entries or objects that left.
+    pub(crate) entries: u64,
+}
+
 /// A cache or a pool under a budget.
 ///
 /// Implementors never call back into the coordinator from here, take one shard's lock at a time, and drop
@@ -126,9 +135,9 @@ pub(crate) struct Claim {
 pub(crate) trait Tenant: Send + Sync {
     fn card(&self) -> &Card;
 
-    /// Evicts about `bytes` of what is worth least, at least one entry if there is any; returns the bytes
-    /// that left. 0 means that nothing can go now: all is busy, leased, protected or gone.
-    fn reclaim(&self, claim: Claim) -> u64;
+    /// Evicts about as much as is claimed of what is worth least, at least one entry if there is any. No
+    /// entries mean that nothing can go now: all is busy, leased, protected or gone.
+    fn reclaim(&self, claim: Claim) -> Given;
 
     /// Drops what is expired by `now`, a bounded amount of work; returns the bytes that left.
     fn sweep(&self, now: Nanos) -> u64;

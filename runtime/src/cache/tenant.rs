@@ -15,7 +15,7 @@ use crate::policy::Policy;
 use crate::stats::{Count, TenantStats};
 use crate::store::{Moment, Wanted};
 use crate::sync::{AtomicU64, Ordering, RwLock};
-use crate::tenant::{Card, Claim, Mode, Need, Tenant};
+use crate::tenant::{Card, Claim, Given, Mode, Need, Tenant};
 use crate::time::Nanos;
 
 /// After so many attempts that freed nothing, a value goes back to its caller unstored.
@@ -329,12 +329,12 @@ impl Tenant for CacheTenant {
         &self.card
     }
 
-    fn reclaim(&self, claim: Claim) -> u64 {
+    fn reclaim(&self, claim: Claim) -> Given {
         let _publish = Publish(self);
         let own = claim.need == Need::Own;
         // What is expired is worth nothing to its owner, either: no floor protects it.
         if let Some(expired) = self.expire_some(own) {
-            return expired.bytes.max(expired.entries);
+            return Given { bytes: expired.bytes, entries: expired.entries };
         }
         let most = if claim.need == Need::Others { self.card.reclaimable() } else { u64::MAX };
         let why = if own { Count::Evictions } else { Count::Reclaims };
@@ -343,7 +343,7 @@ impl Tenant for CacheTenant {
         if evicted.entries > 0 {
             self.core.raise_inflation(self.price(evicted.credit));
         }
-        evicted.bytes.max(evicted.entries)
+        Given { bytes: evicted.bytes, entries: evicted.entries }
     }
 
     fn sweep(&self, now: Nanos) -> u64 {

@@ -102,3 +102,19 @@ fn a_dropped_cache_leaves_the_budget() {
     assert_eq!(domain.budget().used(), 0);
     assert!(domain.stats().tenants.is_empty());
 }
+
+#[test]
+fn a_trim_counts_bytes_and_not_entries() {
+    for less in 0..40 {
+        let (domain, _) = domain(64 << 20);
+        let build = |name| Cache::<u64, u64>::builder(name).build_in(&domain).unwrap();
+        let caches = [build("a"), build("b"), build("c")];
+        for key in 0..300 {
+            caches[key as usize % 3].insert(key, key);
+        }
+        let asked = domain.budget().used() - less * 17;
+        let trimmed = domain.trim(asked);
+        assert!(trimmed.freed >= asked, "{trimmed:?}");
+        caches.iter().for_each(check);
+    }
+}

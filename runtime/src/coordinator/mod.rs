@@ -104,7 +104,7 @@ impl Coordinator {
                 Floors::Kept => Need::Others,
             };
             let given = tenant.reclaim(Claim { bytes: bytes - freed, upto: runner_up, need });
-            if given == 0 {
+            if given.entries == 0 {
                 // One that turned out to be empty says so in its price, and is not asked again.
                 if card.price().is_finite() {
                     passed.push(at);
@@ -112,8 +112,8 @@ impl Coordinator {
                 continue;
             }
             card.reservation.release_credit();
-            freed += given;
-            gave(card, given);
+            freed += given.bytes;
+            gave(card, given.bytes);
         }
         freed
     }

@@ -22,7 +22,7 @@ use crate::policy::{self, Facts};
 use crate::pressure::Level;
 use crate::stats::{Count, TenantStats};
 use crate::sync::{AtomicU8, AtomicU64, Mutex, Ordering};
-use crate::tenant::{Card, Claim, Mode, Tenant};
+use crate::tenant::{Card, Claim, Given, Mode, Tenant};
 use crate::time::Nanos;
 use crate::weight::Weigher;
 use crate::weight::weigh::allocation;
@@ -483,13 +483,13 @@ impl<T: Send + 'static> Tenant for PoolCore<T> {
         &self.card
     }
 
-    fn reclaim(&self, claim: Claim) -> u64 {
+    fn reclaim(&self, claim: Claim) -> Given {
         let dropped = self.drop_coldest(claim.bytes, claim.upto);
         self.card.tally.add(Count::Reclaims, dropped.count);
         if let Some(price) = dropped.price {
             self.domain.raise_inflation(price);
         }
-        dropped.bytes.max(dropped.count)
+        Given { bytes: dropped.bytes, entries: dropped.count }
     }
 
     fn sweep(&self, _now: Nanos) -> u64 {
