@@ -6,6 +6,7 @@
 //! - [`Cache::builder`] for a cache that is made at run time
 //! - [`budget`], [`stats`], [`trim`], [`declared`]: the process as a whole
 //! - [`Domain`]: a budget of its own, with a clock and a pressure source to choose; for tests
+//! - [`testing::isolated`], [`testing::bypassed`]: a test apart from the caches of the others
 //! - [`testing::audit`]: whether the weight of a type is what it really takes
 //!
 //! # Features

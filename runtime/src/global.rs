@@ -90,7 +90,7 @@ pub fn budget() -> &'static Budget {
 /// All numbers of the process at this moment; every annotated item is listed, called or not.
 #[must_use]
 pub fn stats() -> Snapshot {
-    let mut snapshot = registry::snapshot(&domain().core);
+    let mut snapshot = registry::snapshot(&domain().core.here());
     snapshot.warnings.extend(global().ignored.iter().map(|error| format!("ignored: {error}")));
     snapshot
 }
@@ -135,7 +135,7 @@ pub fn flush(_timeout: Duration) -> Result<(), TimedOut> {
 /// When that takes longer than `timeout`; the thread still ends when its work at hand is done.
 pub fn shutdown(timeout: Duration) -> Result<(), TimedOut> {
     flush(timeout)?;
-    if domain().core.relief().stop(timeout) { Ok(()) } else { Err(TimedOut { timeout }) }
+    if domain().core.here().relief().stop(timeout) { Ok(()) } else { Err(TimedOut { timeout }) }
 }
 
 /// Background work did not end in the time it was given.

@@ -151,35 +151,31 @@ impl Site {
             heap: Box::new(move |key, of| keys.heap_bytes(key) + value.heap_bytes(of)),
             cost: None,
             ttl: None,
+            instance: |core| {
+                let instance: Arc<dyn Instance> = core;
+                // SAFETY: this only adds `Send + Sync` to the trait object's type, and `keys` and `value`, which
+                // the instance was made with, are proofs of them: there is no way to a `KeyShape` or a
+                // `ValueProof` but through functions that ask for `Send + Sync` of each part of the key and of
+                // the value. Bounds here would say the same, but would turn one missing bound in a user's type
+                // into several errors.
+                unsafe { std::mem::transmute::<Arc<dyn Instance>, Arc<dyn Instance + Send + Sync>>(instance) }
+            },
         };
-        let core = Arc::new(Core::new(Arc::clone(tenant), options.shards(), ops));
-        let instance: Arc<dyn Instance> = core.clone();
-        // SAFETY: this only adds `Send + Sync` to the trait object's type, and `keys` and `value` are proofs
-        // of them: there is no way to a `KeyShape` or a `ValueProof` but through functions that ask for
-        // `Send + Sync` of each part of the key and of the value. Bounds here would say the same, but would
-        // turn one missing bound in a user's type into several errors.
-        let instance: Arc<dyn Instance + Send + Sync> = unsafe { std::mem::transmute(instance) };
-        tenant.adopt(&instance);
-        Cache::from_core(core)
+        Cache::from_core(Core::new(tenant, options.shards(), Arc::new(ops)))
     }
 
     fn new_pool<T: 'static>(&'static self, proof: PoolProof<T>, recipe: Recipe<T>) -> Pool<T> {
         let descriptor = self.descriptor;
         let domain = &global::domain().core;
-        let card = domain.enroll(Terms {
+        let terms = Terms {
             name: descriptor.name.to_owned(),
             kind: descriptor.kind,
             descriptor: Some(descriptor),
             priority: descriptor.priority,
             floor: descriptor.min_bytes,
             ceiling: descriptor.max_bytes.unwrap_or(u64::MAX),
-        });
-        let core =
-            Arc::new(PoolCore::new(domain, Arc::clone(&card), descriptor.max_entries, recipe, proof.weigher));
-        let tenant = (proof.tenant)(Arc::clone(&core));
-        tenant.set_mode(domain.mode());
-        domain.admit(card, Arc::downgrade(&tenant));
-        Pool::from_core(core)
+        };
+        Pool::from_core(PoolCore::new(domain, terms, descriptor.max_entries, recipe, proof))
     }
 }
 

@@ -8,17 +8,74 @@ use std::sync::Arc;
 use crate::budget::{Ledger, Reservation};
 use crate::descriptor::{Descriptor, Kind};
 use crate::stats::{Tally, TenantStats};
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crate::time::Nanos;
 
-/// Whether a tenant's data is used at all: the word beside the data that every look-up reads.
+/// A scope of a test: the address of its state. Unique while any twin of the scope is kept, because the end of a
+/// scope removes them.
+pub(crate) type ScopeId = usize;
+
+/// How calls of a tenant are to be taken: the word beside the data that every look-up reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Mode {
-    /// As documented.
-    Normal = 0,
+pub(crate) struct Mode(u8);
+
+impl Mode {
+    const BYPASS: u8 = 1;
+    const SCOPED: u8 = 2;
+
+    pub(crate) fn new(bypass: bool, scoped: bool) -> Self {
+        let bypass = if bypass { Self::BYPASS } else { 0 };
+        let scoped = if scoped { Self::SCOPED } else { 0 };
+        Self(bypass | scoped)
+    }
+
+    /// As documented, on whatever thread.
+    #[inline]
+    pub(crate) fn is_normal(self) -> bool {
+        self.0 == 0
+    }
+
     /// As if the tenant were not there: look-ups find nothing, nothing is stored, every body runs.
-    Bypass = 1,
+    #[inline]
+    pub(crate) fn is_bypass(self) -> bool {
+        self.0 & Self::BYPASS != 0
+    }
+
+    /// A scope of a test lives somewhere: what is meant may be a twin.
+    #[inline]
+    pub(crate) fn is_scoped(self) -> bool {
+        self.0 & Self::SCOPED != 0
+    }
+}
+
+/// The mode of one tenant's data. A hint between threads: who changes a mode and calls the tenant itself sees
+/// the change, others soon do.
+#[derive(Debug)]
+pub(crate) struct ModeWord(AtomicU8);
+
+impl ModeWord {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU8::new(0))
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> Mode {
+        Mode(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Takes over what `wanted` says. Several may do so at once, and what is wanted may change meanwhile: each
+    /// looks again after it wrote, so the last to write wrote what is wanted.
+    pub(crate) fn follow(&self, wanted: impl Fn() -> Mode) {
+        let mut mode = wanted();
+        loop {
+            self.0.store(mode.0, Ordering::SeqCst);
+            let now = wanted();
+            if now == mode {
+                return;
+            }
+            mode = now;
+        }
+    }
 }
 
 /// What a tenant publishes for everybody to read, and its part of the budget.
@@ -28,12 +85,12 @@ pub(crate) struct Card {
     pub(crate) kind: Kind,
     /// The annotated item it belongs to, if any.
     pub(crate) descriptor: Option<&'static Descriptor>,
-    /// What the user said; from 0, exclusive.
-    pub(crate) priority: f64,
+    /// Bits of what the user said; from 0, exclusive.
+    priority: AtomicU64,
     /// Others may not reclaim below this many bytes.
     pub(crate) floor: u64,
     /// The tenant's own bound, `u64::MAX` without one.
-    pub(crate) ceiling: u64,
+    ceiling: AtomicU64,
     pub(crate) reservation: Reservation,
     pub(crate) tally: Tally,
     /// Some weights are lower bounds.
@@ -49,9 +106,9 @@ impl Card {
             name: terms.name,
             kind: terms.kind,
             descriptor: terms.descriptor,
-            priority: terms.priority,
+            priority: AtomicU64::new(terms.priority.to_bits()),
             floor: terms.floor,
-            ceiling: terms.ceiling,
+            ceiling: AtomicU64::new(terms.ceiling),
             reservation: Reservation::new(Arc::clone(ledger)),
             tally: Tally::new(),
             estimated: AtomicBool::new(false),
@@ -62,7 +119,38 @@ impl Card {
     /// What prices are multiplied with: the priority, kept to what floats can still tell apart. Beyond, one
     /// tenant would be worth infinitely more than all, or nothing.
     pub(crate) fn scale(&self) -> f64 {
-        self.priority.clamp(1e-6, 1e6)
+        self.priority().clamp(1e-6, 1e6)
+    }
+
+    pub(crate) fn priority(&self) -> f64 {
+        f64::from_bits(self.priority.load(Ordering::Relaxed))
+    }
+
+    /// The tenant publishes its price anew after this.
+    pub(crate) fn set_priority(&self, priority: f64) {
+        self.priority.store(priority.to_bits(), Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn ceiling(&self) -> u64 {
+        self.ceiling.load(Ordering::Relaxed)
+    }
+
+    /// The tenant evicts what is above after this.
+    pub(crate) fn set_ceiling(&self, bytes: u64) {
+        self.ceiling.store(bytes, Ordering::Relaxed);
+    }
+
+    /// What was agreed, as it is now: a twin gets the same.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            name: self.name.clone(),
+            kind: self.kind,
+            descriptor: self.descriptor,
+            priority: self.priority(),
+            floor: self.floor,
+            ceiling: self.ceiling(),
+        }
     }
 
     pub(crate) fn price(&self) -> f64 {
@@ -86,7 +174,7 @@ impl Card {
     }
 }
 
-/// What a tenant was agreed with the domain.
+/// What was agreed between a tenant and its domain.
 #[derive(Debug, Clone)]
 pub(crate) struct Terms {
     pub(crate) name: String,
@@ -148,7 +236,11 @@ pub(crate) trait Tenant: Send + Sync {
     /// Drops everything that is not leased.
     fn clear(&self);
 
-    fn set_mode(&self, mode: Mode);
+    /// The mode of the domain, or of the process, changed.
+    fn follow_mode(&self);
+
+    /// Drops the tenant's twin of this scope, if it has one, and what is stored there.
+    fn leave(&self, scope: ScopeId);
 
     /// What each byte of the next victim saves, in nanoseconds of compute, times priority; 0 without a victim.
     fn marginal(&self) -> f64;

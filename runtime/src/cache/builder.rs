@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::instance::{Core, Ops};
-use super::{Cache, CacheTenant, CostOf, Instance, TtlOf, WeightOf};
+use super::{Cache, CacheTenant, CostOf, TtlOf, WeightOf};
 use crate::descriptor::{Descriptor, Kind};
 use crate::domain::{Domain, DomainCore};
 use crate::expiry::Lifetime;
@@ -278,11 +278,15 @@ where
             None => heap_from_types(),
         };
         tenant.card.estimated.store(!exact, Ordering::Relaxed);
-        let ops = Ops { eq: Box::new(|a: &K, b: &K| a == b), clone: V::clone, heap, cost, ttl: ttl_by };
-        let core = Arc::new(Core::new(Arc::clone(&tenant), options.shards(), ops));
-        let instance: Arc<dyn Instance + Send + Sync> = core.clone();
-        tenant.adopt(&instance);
-        Ok(Cache::from_core(core))
+        let ops = Ops {
+            eq: Box::new(|a: &K, b: &K| a == b),
+            clone: V::clone,
+            heap,
+            cost,
+            ttl: ttl_by,
+            instance: |core| core,
+        };
+        Ok(Cache::from_core(Core::new(&tenant, options.shards(), Arc::new(ops))))
     }
 }
 

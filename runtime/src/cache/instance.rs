@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use super::tenant::{Evicted, Grant};
 use super::{CacheTenant, CostOf, EqOf, Instance, TtlOf, WeightOf};
+use crate::domain::scope::{self, State};
 use crate::expiry::{Expires, Lifetime};
 use crate::flight::Flights;
 use crate::stats::Count;
 use crate::store::{Entry, Freshness, Linked, NotLinked, Origin, Removed, Store, Wanted};
-use crate::sync::{AtomicU8, Ordering};
-use crate::tenant::Mode;
+use crate::sync::RwLock;
+use crate::tenant::{ModeWord, ScopeId};
 use crate::time::{NEVER, Nanos};
 
 /// What an instance needs to know of its types, away from the hot path.
@@ -25,16 +26,25 @@ pub(crate) struct Ops<K, V> {
     pub(crate) cost: Option<CostOf<K, V>>,
     /// Says how long an entry lives at the most, beside the tenant's own rules.
     pub(crate) ttl: Option<TtlOf<K, V>>,
+    /// Shows the instance to its tenant; only who knows the types can.
+    pub(crate) instance: InstanceOf<K, V>,
 }
+
+/// Forgets the types of an instance.
+pub(crate) type InstanceOf<K, V> = fn(Arc<Core<K, V>>) -> Arc<dyn Instance + Send + Sync>;
 
 /// The data behind a [`Cache`](super::Cache) handle.
 pub(crate) struct Core<K, V> {
-    /// A [`Mode`], read by every look-up.
-    mode: AtomicU8,
+    /// Read by every look-up.
+    pub(super) mode: ModeWord,
     pub(crate) store: Store<K, V>,
     pub(crate) flights: Flights<K, V>,
     pub(crate) tenant: Arc<CacheTenant>,
-    pub(crate) ops: Ops<K, V>,
+    pub(crate) ops: Arc<Ops<K, V>>,
+    /// How many the store was made with.
+    shards: usize,
+    /// What stands for this instance in scopes of tests.
+    twins: RwLock<Vec<(ScopeId, Arc<Self>)>>,
 }
 
 /// An entry that was not stored.
@@ -43,20 +53,48 @@ pub(crate) struct Unstored<K> {
 }
 
 impl<K, V> Core<K, V> {
-    pub(crate) fn new(tenant: Arc<CacheTenant>, shards: usize, ops: Ops<K, V>) -> Self {
+    /// A new instance of this tenant.
+    pub(crate) fn new(tenant: &Arc<CacheTenant>, shards: usize, ops: Arc<Ops<K, V>>) -> Arc<Self> {
         let expires = tenant.lifetime.as_ref().map_or(Expires::Never, Lifetime::expires);
-        Self {
-            mode: AtomicU8::new(Mode::Normal as u8),
+        let core = Arc::new(Self {
+            mode: ModeWord::new(),
             store: Store::new(shards, tenant.policy, expires),
             flights: Flights::new(),
-            tenant,
+            tenant: Arc::clone(tenant),
             ops,
-        }
+            shards,
+            twins: RwLock::new(Vec::new()),
+        });
+        tenant.adopt(&(core.ops.instance)(Arc::clone(&core)));
+        core
     }
 
     #[inline]
     pub(crate) fn is_bypassed(&self) -> bool {
-        self.mode.load(Ordering::Relaxed) != Mode::Normal as u8
+        self.mode.get().is_bypass()
+    }
+
+    /// What stands for this instance in the scope that the thread is in, if it is in one.
+    pub(super) fn twin(&self) -> Option<Arc<Self>> {
+        if self.mode.get().is_scoped() { self.twin_in(&*scope::current()?) } else { None }
+    }
+
+    #[cold]
+    fn twin_in(&self, scope: &State) -> Option<Arc<Self>> {
+        let find = |twins: &[(ScopeId, Arc<Self>)]| {
+            twins.iter().find(|(of, _)| *of == scope.id()).map(|(_, twin)| Arc::clone(twin))
+        };
+        let found = find(&self.twins.read());
+        found.or_else(|| {
+            let mut twins = self.twins.write();
+            // Another thread of the scope may have come first.
+            find(&twins).or_else(|| {
+                let tenant = self.tenant.twin(scope);
+                let twin = Self::new(&tenant, self.shards, Arc::clone(&self.ops));
+                twins.push((scope.id(), Arc::clone(&twin)));
+                Some(twin)
+            })
+        })
     }
 
     /// Weighs, reserves, makes way, and links. `entry` says whether a place of its own is needed. What would be
@@ -114,7 +152,7 @@ impl<K, V> Core<K, V> {
                 None => Origin::Overwrite,
             };
             let writing = freshness.is_none().then(|| self.store.writing(hash));
-            let linked = self.store.link(entry, origin, eq, moment, reservation, tenant.card.ceiling);
+            let linked = self.store.link(entry, origin, eq, moment, reservation, tenant.card.ceiling());
             if writing.is_some() && matches!(linked, Linked::Done { .. }) {
                 // A load in flight must not put an older value over this one. The key is in the store; its hash
                 // says enough.
@@ -204,8 +242,16 @@ impl<K, V> Instance for Core<K, V> {
         tenant.publish();
     }
 
-    fn set_mode(&self, mode: Mode) {
-        self.mode.store(mode as u8, Ordering::Relaxed);
+    fn follow_mode(&self) {
+        self.mode.follow(|| self.tenant.core.mode());
+    }
+
+    fn leave(&self, scope: ScopeId) {
+        let mut twins = self.twins.write();
+        let twin = twins.iter().position(|(of, _)| *of == scope).map(|at| twins.swap_remove(at));
+        drop(twins);
+        // The user's values are dropped here, with no lock held.
+        drop(twin);
     }
 }
 

@@ -258,7 +258,7 @@ pub fn probe<K, V, Q: Query<Key = K>>(
 /// Computes and stores a missing value. For generated code.
 #[doc(hidden)]
 pub fn load<K, V>(cache: &Cache<K, V>, miss: Miss<K>, body: impl FnOnce() -> V) -> V {
-    cache.core.load(miss.hash, miss.key, body)
+    cache.here().load(miss.hash, miss.key, body)
 }
 
 /// Computes a missing value that may fail, and stores it if it is good. For generated code.
@@ -267,7 +267,7 @@ pub fn try_load<R, K>(cache: &Cache<K, R::Value>, miss: Miss<K>, body: impl FnOn
 where
     R: Fallible,
 {
-    match cache.core.try_load(miss.hash, miss.key, || body().split()) {
+    match cache.here().try_load(miss.hash, miss.key, || body().split()) {
         Ok(value) => R::from_value(value),
         Err(rest) => rest,
     }
@@ -277,7 +277,7 @@ where
 #[doc(hidden)]
 pub async fn load_async<K, V>(cache: &Cache<K, V>, miss: Miss<K>, body: impl Future<Output = V>) -> V {
     let never = async { Ok::<V, Never>(body.await) };
-    match cache.core.try_load_async(miss.hash, miss.key, never).await {
+    match cache.here().try_load_async(miss.hash, miss.key, never).await {
         Ok(value) => value,
         Err(never) => match never {},
     }
@@ -294,7 +294,7 @@ where
     R: Fallible,
 {
     let split = async { body.await.split() };
-    match cache.core.try_load_async(miss.hash, miss.key, split).await {
+    match cache.here().try_load_async(miss.hash, miss.key, split).await {
         Ok(value) => R::from_value(value),
         Err(rest) => rest,
     }

@@ -56,17 +56,24 @@ impl<K, V> Cache<K, V> {
         Self { core }
     }
 
+    /// What calls of this thread are meant for: the cache, or its twin in the scope of a test.
+    #[inline]
+    pub(super) fn here(&self) -> Here<'_, K, V> {
+        Here { core: &self.core, twin: self.core.twin() }
+    }
+
     /// Removes every entry. Loads that are running do not store what they compute, and a call that starts
     /// after this returns sees nothing from before.
     pub fn clear(&self) {
-        self.core.clear(&self.core.tenant);
-        self.core.tenant.card.reservation.release_credit();
+        let core = self.here();
+        core.clear(&core.tenant);
+        core.tenant.card.reservation.release_credit();
     }
 
     /// How many entries there are; some may be expired and not swept yet.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.core.store.len()
+        self.here().store.len()
     }
 
     /// Whether there are no entries.
@@ -79,14 +86,41 @@ impl<K, V> Cache<K, V> {
     /// function, of all its instances together.
     #[must_use]
     pub fn weight(&self) -> u64 {
-        self.core.tenant.card.reservation.spent()
+        self.here().tenant.card.reservation.spent()
     }
 
     /// The counters and figures of this cache; for a generic annotated function, of all its instances
     /// together.
     #[must_use]
     pub fn stats(&self) -> TenantStats {
-        self.core.tenant.core.stats_of(&*self.core.tenant)
+        let core = self.here();
+        core.tenant.core.stats_of(&*core.tenant)
+    }
+
+    /// Bounds the cache to so many bytes from now on, everything included; what is above is evicted before this
+    /// returns, but for what others insert meanwhile. A bound of 0 stores nothing; [`u64::MAX`] is none. For a
+    /// generic annotated function, all its instances together.
+    pub fn set_max_bytes(&self, bytes: u64) {
+        self.here().tenant.set_max_bytes(bytes);
+    }
+
+    /// Bounds the cache to so many entries from now on; like [`set_max_bytes`](Self::set_max_bytes).
+    pub fn set_max_entries(&self, entries: u64) {
+        self.here().tenant.set_max_entries(entries);
+    }
+
+    /// Multiplies what this cache's bytes are worth against other tenants' from now on, as
+    /// [`Builder::priority`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Priority`] unless it is a finite number above 0.
+    pub fn set_priority(&self, priority: f64) -> Result<(), BuildError> {
+        if !(priority.is_finite() && priority > 0.0) {
+            return Err(BuildError::Priority(priority));
+        }
+        self.here().tenant.set_priority(priority);
+        Ok(())
     }
 
     /// The name it was given, made unique.
@@ -118,7 +152,7 @@ where
     #[must_use]
     pub fn peek(&self, key: impl Lookup<K>) -> Option<V> {
         let hash = hash_of(|state| key.hash(state));
-        self.core.peek(hash, |stored| key.eq(stored), V::clone)
+        self.here().peek(hash, |stored| key.eq(stored), V::clone)
     }
 
     /// Stores a value, over an older one with an equal key.
@@ -128,7 +162,7 @@ where
     /// in any case. A load of the key that is running meanwhile does not overwrite it.
     pub fn insert(&self, key: K, value: V) {
         let hash = hash_of(|state| key.hash(state));
-        self.core.insert(hash, key, value);
+        self.here().insert(hash, key, value);
     }
 
     /// The value of `key`; computed by `load`, and stored, if it is not there.
@@ -143,7 +177,7 @@ where
         let hash = hash_of(|state| key.hash(state));
         match self.core.get(hash, |stored| *stored == key, V::clone) {
             Some(value) => value,
-            None => self.core.load(hash, key, load),
+            None => self.here().load(hash, key, load),
         }
     }
 
@@ -156,7 +190,7 @@ where
         let hash = hash_of(|state| key.hash(state));
         match self.core.get(hash, |stored| stored.borrow() == key, V::clone) {
             Some(value) => value,
-            None => self.core.load(hash, key.to_owned(), || load(key)),
+            None => self.here().load(hash, key.to_owned(), || load(key)),
         }
     }
 
@@ -169,7 +203,7 @@ where
         let hash = hash_of(|state| key.hash(state));
         match self.core.get(hash, |stored| *stored == key, V::clone) {
             Some(value) => Ok(value),
-            None => self.core.try_load(hash, key, load),
+            None => self.here().try_load(hash, key, load),
         }
     }
 
@@ -204,7 +238,7 @@ where
         let hash = hash_of(|state| key.hash(state));
         match self.core.get(hash, |stored| *stored == key, V::clone) {
             Some(value) => Ok(value),
-            None => self.core.try_load_async(hash, key, load).await,
+            None => self.here().try_load_async(hash, key, load).await,
         }
     }
 
@@ -214,14 +248,28 @@ where
     /// returns never sees a value from before.
     pub fn invalidate(&self, key: impl Lookup<K>) -> bool {
         let hash = hash_of(|state| key.hash(state));
-        self.core.invalidate(hash, |stored| key.eq(stored))
+        self.here().invalidate(hash, |stored| key.eq(stored))
     }
 
     /// Whether the key is there and not expired; leaves no trace.
     #[must_use]
     pub fn contains(&self, key: impl Lookup<K>) -> bool {
         let hash = hash_of(|state| key.hash(state));
-        self.core.peek(hash, |stored| key.eq(stored), |_| ()).is_some()
+        self.here().peek(hash, |stored| key.eq(stored), |_| ()).is_some()
+    }
+}
+
+/// A cache, or what stands for it in a scope.
+pub(super) struct Here<'a, K, V> {
+    core: &'a Core<K, V>,
+    twin: Option<Arc<Core<K, V>>>,
+}
+
+impl<K, V> std::ops::Deref for Here<'_, K, V> {
+    type Target = Core<K, V>;
+
+    fn deref(&self) -> &Core<K, V> {
+        self.twin.as_deref().unwrap_or(self.core)
     }
 }
 
@@ -255,9 +303,15 @@ impl<K, V> Core<K, V> {
         mut eq: impl FnMut(&K) -> bool,
         clone: impl FnOnce(&V) -> V,
     ) -> Option<V> {
-        if self.is_bypassed() {
-            return None;
+        if self.mode.get().is_normal() {
+            self.find(hash, &mut eq, clone)
+        } else {
+            self.find_elsewhere(hash, &mut eq, clone)
         }
+    }
+
+    #[inline]
+    fn find(&self, hash: u64, mut eq: impl FnMut(&K) -> bool, clone: impl FnOnce(&V) -> V) -> Option<V> {
         match self.store.get(hash, &mut eq, || self.tenant.core.clock.recent(), clone) {
             Probe::Hit(value, cost) => {
                 self.tenant.card.tally.hit(crate::cost::decode(cost));
@@ -273,6 +327,20 @@ impl<K, V> Core<K, V> {
                 None
             }
         }
+    }
+
+    /// [`get`](Self::get), off the hot path: the cache is turned off, or scopes live.
+    #[cold]
+    #[inline(never)]
+    fn find_elsewhere(
+        &self,
+        hash: u64,
+        eq: impl FnMut(&K) -> bool,
+        clone: impl FnOnce(&V) -> V,
+    ) -> Option<V> {
+        let twin = self.twin();
+        let core = twin.as_deref().unwrap_or(self);
+        if core.is_bypassed() { None } else { core.find(hash, eq, clone) }
     }
 
     pub(crate) fn peek<R>(

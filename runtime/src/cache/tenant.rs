@@ -10,12 +10,13 @@ use smallvec::SmallVec;
 use crate::budget::Refused;
 use crate::cost::Median;
 use crate::domain::DomainCore;
+use crate::domain::scope::State;
 use crate::expiry::Lifetime;
 use crate::policy::Policy;
 use crate::stats::{Count, TenantStats};
 use crate::store::{Moment, Wanted};
-use crate::sync::{AtomicU64, Ordering, RwLock};
-use crate::tenant::{Card, Claim, Given, Mode, Need, Tenant};
+use crate::sync::{AtomicU64, Mutex, Ordering, RwLock};
+use crate::tenant::{Card, Claim, Given, Need, ScopeId, Tenant};
 use crate::time::Nanos;
 
 /// After so many attempts that freed nothing, a value goes back to its caller unstored.
@@ -44,7 +45,11 @@ pub(crate) trait Instance {
     /// Takes everything out.
     fn clear(&self, tenant: &CacheTenant);
 
-    fn set_mode(&self, mode: Mode);
+    /// Takes over the mode of the domain.
+    fn follow_mode(&self);
+
+    /// Drops the instance's twin of this scope.
+    fn leave(&self, scope: ScopeId);
 }
 
 /// What an eviction took.
@@ -61,8 +66,9 @@ pub(crate) struct CacheTenant {
     pub(crate) card: Arc<Card>,
     pub(crate) core: Arc<DomainCore>,
     pub(crate) policy: Policy,
-    max_entries: u64,
-    /// Entries linked or about to be; never above `max_entries`.
+    /// The bound on `entries`, `u64::MAX` without one.
+    max_entries: AtomicU64,
+    /// Entries linked or about to be; never rises above `max_entries`.
     entries: AtomicU64,
     /// Bits of how far evictions for the tenant's own bound have aged it beyond the domain's inflation.
     /// Prices are published without it, so that they compare.
@@ -71,6 +77,8 @@ pub(crate) struct CacheTenant {
     /// How long entries live; `None` when nothing expires.
     pub(crate) lifetime: Option<Lifetime>,
     instances: RwLock<Vec<Weak<dyn Instance + Send + Sync>>>,
+    /// What stands for this tenant in scopes of tests.
+    twins: Mutex<Vec<(ScopeId, Arc<Self>)>>,
 }
 
 impl CacheTenant {
@@ -85,12 +93,13 @@ impl CacheTenant {
             card: Arc::clone(&card),
             core: Arc::clone(core),
             policy,
-            max_entries: max_entries.unwrap_or(u64::MAX),
+            max_entries: AtomicU64::new(max_entries.unwrap_or(u64::MAX)),
             entries: AtomicU64::new(0),
             lead: AtomicU64::new(0.0_f64.to_bits()),
             costs: Median::default(),
             lifetime,
             instances: RwLock::new(Vec::new()),
+            twins: Mutex::new(Vec::new()),
         });
         let weak: Weak<Self> = Arc::downgrade(&tenant);
         core.admit(card, weak);
@@ -103,7 +112,21 @@ impl CacheTenant {
         instances.retain(|instance| instance.strong_count() > 0);
         instances.push(Arc::downgrade(instance));
         drop(instances);
-        instance.set_mode(self.core.mode());
+        instance.follow_mode();
+    }
+
+    /// What stands for this tenant in a scope of a test: made on first use there, for all instances.
+    pub(super) fn twin(&self, scope: &State) -> Arc<Self> {
+        let mut twins = self.twins.lock();
+        if let Some((_, twin)) = twins.iter().find(|(of, _)| *of == scope.id()) {
+            return Arc::clone(twin);
+        }
+        let core = scope.twin_of(&self.core);
+        let card = core.enroll(self.card.terms());
+        card.estimated.store(self.card.estimated.load(Ordering::Relaxed), Ordering::Relaxed);
+        let twin = Self::new(&core, card, self.policy, Some(self.max_entries()), self.lifetime);
+        twins.push((scope.id(), Arc::clone(&twin)));
+        twin
     }
 
     /// The time, where entries expire; where they do not, no clock is read.
@@ -115,13 +138,42 @@ impl CacheTenant {
         self.entries.load(Ordering::Relaxed)
     }
 
+    fn max_entries(&self) -> u64 {
+        self.max_entries.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn is_full(&self) -> bool {
-        self.entries() >= self.max_entries
+        self.entries() >= self.max_entries()
+    }
+
+    /// Sets the bound on bytes, and evicts what is above.
+    pub(super) fn set_max_bytes(&self, bytes: u64) {
+        self.card.set_ceiling(bytes);
+        while let over @ 1.. = self.card.reservation.spent().saturating_sub(self.card.ceiling()) {
+            let evicted = self.evict_own(over);
+            if evicted.entries == 0 && evicted.bytes == 0 {
+                break;
+            }
+        }
+        self.card.reservation.release_credit();
+    }
+
+    /// Sets the bound on entries, and evicts what is above.
+    pub(super) fn set_max_entries(&self, entries: u64) {
+        self.max_entries.store(entries, Ordering::Relaxed);
+        while self.entries() > self.max_entries() && self.evict_own(0).entries > 0 {}
+        self.card.reservation.release_credit();
+    }
+
+    /// Sets what prices are multiplied with.
+    pub(super) fn set_priority(&self, priority: f64) {
+        self.card.set_priority(priority);
+        self.publish();
     }
 
     /// The most bytes one entry could ever take here.
     pub(crate) fn largest(&self) -> u64 {
-        self.card.ceiling.min(self.core.ledger.limit())
+        self.card.ceiling().min(self.core.ledger.limit())
     }
 
     /// What ranks depend on now. The store fills in its own tick, and how exact it is.
@@ -167,7 +219,7 @@ impl CacheTenant {
         if entry {
             grant.take_place(&mut effort)?;
         }
-        while let Err(refused) = self.card.reservation.try_grow(heap, self.card.ceiling) {
+        while let Err(refused) = self.card.reservation.try_grow(heap, self.card.ceiling()) {
             effort.note(self.make_way(refused))?;
         }
         grant.heap = heap;
@@ -188,7 +240,7 @@ impl CacheTenant {
     fn try_count(&self) -> bool {
         self.entries
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |entries| {
-                (entries < self.max_entries).then_some(entries + 1)
+                (entries < self.max_entries()).then_some(entries + 1)
             })
             .is_ok()
     }
@@ -373,10 +425,20 @@ impl Tenant for CacheTenant {
         self.card.reservation.release_credit();
     }
 
-    fn set_mode(&self, mode: Mode) {
+    fn follow_mode(&self) {
         for instance in self.live() {
-            instance.set_mode(mode);
+            instance.follow_mode();
         }
+    }
+
+    fn leave(&self, scope: ScopeId) {
+        for instance in self.live() {
+            instance.leave(scope);
+        }
+        let mut twins = self.twins.lock();
+        let twin = twins.iter().position(|(of, _)| *of == scope).map(|at| twins.swap_remove(at));
+        drop(twins);
+        drop(twin);
     }
 
     fn marginal(&self) -> f64 {
@@ -389,7 +451,7 @@ impl Tenant for CacheTenant {
         let mut stats = TenantStats::empty(self.card.name.clone(), self.card.kind);
         stats.policy = Some(self.policy);
         stats.entries = self.entries();
-        stats.max_entries = (self.max_entries < u64::MAX).then_some(self.max_entries);
+        stats.max_entries = Some(self.max_entries()).filter(|max| *max < u64::MAX);
         stats
     }
 }

@@ -7,9 +7,7 @@ use super::Coordinator;
 use crate::domain::{Domain, DomainCore};
 use crate::monitor::system;
 use crate::pressure::{PressureSource, Watermarks};
-use crate::sync::{AtomicBool, Mutex};
 use crate::time::Clock;
-use crate::worker::Worker;
 
 /// How often a domain's thread looks at memory when nothing presses.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(30);
@@ -20,7 +18,7 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(30);
 pub struct DomainBuilder {
     limit: Option<u64>,
     clock: Clock,
-    source: Option<Box<dyn PressureSource>>,
+    source: Option<Arc<dyn PressureSource>>,
     watermarks: Watermarks,
     interval: Duration,
     manual: bool,
@@ -56,7 +54,7 @@ impl DomainBuilder {
 
     /// Who says how full memory is.
     pub fn pressure(mut self, source: impl PressureSource + 'static) -> Self {
-        self.source = Some(Box::new(source));
+        self.source = Some(Arc::new(source));
         self
     }
 
@@ -82,16 +80,7 @@ impl DomainBuilder {
     #[must_use]
     pub fn build(self) -> Domain {
         let limit = self.limit.unwrap_or_else(system::default_budget);
-        let coordinator = Coordinator {
-            source: self.source,
-            watermarks: self.watermarks,
-            interval: self.interval,
-            manual: self.manual,
-            last: Mutex::new(None),
-            acting: AtomicBool::new(false),
-            unfit: AtomicBool::new(false),
-            worker: Worker::default(),
-        };
+        let coordinator = Coordinator::new(self.source, self.watermarks, self.interval, self.manual);
         let core: Arc<DomainCore> = DomainCore::new(limit, self.clock, Box::new(coordinator));
         Domain::from_core(core)
     }

@@ -22,6 +22,7 @@ use crate::pressure::{Level, MemorySample, PressureSource, Watermarks};
 use crate::stats::{PressureStats, Snapshot, TenantStats};
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::tenant::{Card, Claim, Need};
+use crate::time::Clock;
 use crate::worker::Worker;
 
 use plan::{Candidate, Pick, Situation};
@@ -40,7 +41,7 @@ enum Floors {
 
 /// Decides and acts for one domain.
 pub(crate) struct Coordinator {
-    source: Option<Box<dyn PressureSource>>,
+    source: Option<Arc<dyn PressureSource>>,
     watermarks: Watermarks,
     /// How often the background thread looks, while there is no pressure.
     interval: Duration,
@@ -56,6 +57,24 @@ pub(crate) struct Coordinator {
 }
 
 impl Coordinator {
+    fn new(
+        source: Option<Arc<dyn PressureSource>>,
+        watermarks: Watermarks,
+        interval: Duration,
+        manual: bool,
+    ) -> Self {
+        Self {
+            source,
+            watermarks,
+            interval,
+            manual,
+            last: Mutex::new(None),
+            acting: AtomicBool::new(false),
+            unfit: AtomicBool::new(false),
+            worker: Worker::default(),
+        }
+    }
+
     /// Whose next victim goes.
     fn cheapest(core: &DomainCore, asker: Option<&Card>, floors: Floors, passed: &[usize]) -> Option<Pick> {
         core.with_cards(|cards| {
@@ -302,5 +321,10 @@ impl Relief for Coordinator {
 
     fn stop(&self, timeout: Duration) -> bool {
         self.worker.stop(timeout)
+    }
+
+    fn twin(&self, core: &DomainCore, clock: Clock) -> Arc<DomainCore> {
+        let twin = Self::new(self.source.clone(), self.watermarks, self.interval, true);
+        DomainCore::new_twin(core.ledger.limit(), clock, Box::new(twin))
     }
 }

@@ -18,13 +18,13 @@ use std::sync::Arc;
 use crate::budget::Refused;
 use crate::cost::{self, Median};
 use crate::domain::DomainCore;
+use crate::domain::scope::{self, State};
 use crate::policy::{self, Facts};
 use crate::pressure::Level;
 use crate::stats::{Count, TenantStats};
-use crate::sync::{AtomicU8, AtomicU64, Mutex, Ordering};
-use crate::tenant::{Card, Claim, Given, Mode, Tenant};
+use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::tenant::{Card, Claim, Given, ModeWord, ScopeId, Tenant, Terms};
 use crate::time::Nanos;
-use crate::weight::Weigher;
 use crate::weight::weigh::allocation;
 
 /// A pool of objects of one type; `#[pooled]` makes one for a struct.
@@ -38,8 +38,8 @@ pub struct Pool<T> {
 }
 
 pub(crate) struct PoolCore<T> {
-    /// A [`Mode`], read by every acquire.
-    mode: AtomicU8,
+    /// Read by every acquire.
+    mode: ModeWord,
     idle: Mutex<IdleList<T>>,
     /// Objects of the pool, idle and leased; never above `max`.
     objects: AtomicU64,
@@ -49,10 +49,12 @@ pub(crate) struct PoolCore<T> {
     uncharged: AtomicU64,
     max: u64,
     recipe: Recipe<T>,
-    weigher: Weigher<T>,
+    proof: PoolProof<T>,
     costs: Median,
     card: Arc<Card>,
     domain: Arc<DomainCore>,
+    /// What stands for this pool in scopes of tests.
+    twins: Mutex<Vec<(ScopeId, Arc<Self>)>>,
 }
 
 struct IdleList<T> {
@@ -84,31 +86,57 @@ const fn inline<T>() -> u64 {
 }
 
 impl<T> PoolCore<T> {
+    /// A new pool of this domain.
     pub(crate) fn new(
         domain: &Arc<DomainCore>,
-        card: Arc<Card>,
+        terms: Terms,
         max: Option<u64>,
         recipe: Recipe<T>,
-        weigher: Weigher<T>,
-    ) -> Self {
-        card.estimated.store(!weigher.exact, Ordering::Relaxed);
-        Self {
-            mode: AtomicU8::new(Mode::Normal as u8),
+        proof: PoolProof<T>,
+    ) -> Arc<Self> {
+        let card = domain.enroll(terms);
+        card.estimated.store(!proof.weigher.exact, Ordering::Relaxed);
+        let core = Arc::new(Self {
+            mode: ModeWord::new(),
             idle: Mutex::new(IdleList { objects: VecDeque::new(), charged: 0 }),
             objects: AtomicU64::new(0),
             leased: AtomicU64::new(0),
             uncharged: AtomicU64::new(0),
             max: max.unwrap_or(u64::MAX),
             recipe,
-            weigher,
+            proof,
             costs: Median::default(),
-            card,
+            card: Arc::clone(&card),
             domain: Arc::clone(domain),
-        }
+            twins: Mutex::new(Vec::new()),
+        });
+        let tenant = (proof.tenant)(Arc::clone(&core));
+        domain.admit(card, Arc::downgrade(&tenant));
+        // Once it is on the list: a change of mode either finds it there, or is seen here.
+        tenant.follow_mode();
+        core
     }
 
     fn is_bypassed(&self) -> bool {
-        self.mode.load(Ordering::Relaxed) != Mode::Normal as u8
+        self.mode.get().is_bypass()
+    }
+
+    /// What stands for this pool in the scope that the thread is in, if it is in one.
+    fn twin(&self) -> Option<Arc<Self>> {
+        if self.mode.get().is_scoped() { Some(self.twin_in(&*scope::current()?)) } else { None }
+    }
+
+    #[cold]
+    fn twin_in(&self, scope: &State) -> Arc<Self> {
+        let mut twins = self.twins.lock();
+        if let Some((_, twin)) = twins.iter().find(|(of, _)| *of == scope.id()) {
+            return Arc::clone(twin);
+        }
+        let domain = scope.twin_of(&self.domain);
+        let max = Some(self.max).filter(|max| *max < u64::MAX);
+        let twin = Self::new(&domain, self.card.terms(), max, self.recipe, self.proof);
+        twins.push((scope.id(), Arc::clone(&twin)));
+        twin
     }
 
     /// The object that came back last, with its heap bytes.
@@ -129,7 +157,7 @@ impl<T> PoolCore<T> {
     fn charge(&self, bytes: u64) -> u64 {
         let mut futile = 0;
         while futile < 8 {
-            match self.card.reservation.try_grow(bytes, self.card.ceiling) {
+            match self.card.reservation.try_grow(bytes, self.card.ceiling()) {
                 Ok(()) => return bytes,
                 Err(Refused::Ceiling { .. }) => break,
                 Err(Refused::Budget { short }) => {
@@ -180,7 +208,7 @@ impl<T> PoolCore<T> {
         let credit = policy::credit(self.domain.inflation() / self.card.scale(), &facts);
         // What the lease was charged becomes the idle object's heap; only a grown object needs more.
         let more = heap.saturating_sub(was_charged);
-        if self.card.reservation.try_grow(more, self.card.ceiling).is_err() {
+        if self.card.reservation.try_grow(more, self.card.ceiling()).is_err() {
             return Err(object);
         }
         let mut idle = self.idle.lock();
@@ -242,7 +270,7 @@ impl<T> IdleList<T> {
         }
         let capacity = (self.objects.capacity() * 2).max(4);
         let more = Self::bytes(capacity).saturating_sub(self.charged);
-        if card.reservation.try_grow(more, card.ceiling).is_err() {
+        if card.reservation.try_grow(more, card.ceiling()).is_err() {
             return false;
         }
         self.charged += more;
@@ -282,7 +310,13 @@ impl<T> Pool<T> {
     /// When the constructor does; the pool stays as it was.
     #[must_use = "a lease ends when it is dropped"]
     pub fn acquire(&self) -> Pooled<T> {
-        let core = &self.core;
+        match self.core.twin() {
+            Some(twin) => Self::acquire_from(&twin),
+            None => Self::acquire_from(&self.core),
+        }
+    }
+
+    fn acquire_from(core: &Arc<PoolCore<T>>) -> Pooled<T> {
         if core.is_bypassed() {
             return Pooled::outside(core, core.make());
         }
@@ -294,7 +328,7 @@ impl<T> Pool<T> {
         }
         core.card.tally.miss();
         let object = core.make();
-        let heap = (core.weigher.heap)(&object);
+        let heap = (core.proof.weigher.heap)(&object);
         let counted = core.objects.fetch_update(Ordering::AcqRel, Ordering::Acquire, |objects| {
             (objects < core.max).then_some(objects + 1)
         });
@@ -303,27 +337,32 @@ impl<T> Pool<T> {
         Pooled::lease(core, object, heap, charged, counted.is_ok())
     }
 
+    /// The pool, or its twin in the scope of a test.
+    fn here(&self) -> Arc<PoolCore<T>> {
+        self.core.twin().unwrap_or_else(|| Arc::clone(&self.core))
+    }
+
     /// Drops every idle object.
     pub fn clear(&self) {
-        self.core.clear_idle();
+        self.here().clear_idle();
     }
 
     /// Objects that wait to be lent.
     #[must_use]
     pub fn idle(&self) -> usize {
-        self.core.idle.lock().objects.len()
+        self.here().idle.lock().objects.len()
     }
 
     /// Objects out on lease.
     #[must_use]
     pub fn leased(&self) -> u64 {
-        self.core.leased.load(Ordering::Relaxed)
+        self.here().leased.load(Ordering::Relaxed)
     }
 
     /// Bytes charged to the budget: idle and leased objects, and the list of idle ones.
     #[must_use]
     pub fn weight(&self) -> u64 {
-        self.core.card.reservation.spent()
+        self.here().card.reservation.spent()
     }
 
     /// The counters and figures of this pool.
@@ -332,7 +371,8 @@ impl<T> Pool<T> {
     where
         T: Send + 'static,
     {
-        self.core.domain.stats_of(&*self.core)
+        let core = self.here();
+        core.domain.stats_of(&*core)
     }
 }
 
@@ -442,7 +482,7 @@ impl Parting {
         if !keeps || !(pool.recipe.reset)(&mut object) {
             return;
         }
-        let heap = (pool.weigher.heap)(&object);
+        let heap = (pool.proof.weigher.heap)(&object);
         if pool.put(object, heap, self.charged).is_ok() {
             discard.1 = None;
             pool.uncharged.fetch_sub(self.heap + inline::<T>() - self.charged, Ordering::Relaxed);
@@ -506,8 +546,16 @@ impl<T: Send + 'static> Tenant for PoolCore<T> {
         self.clear_idle();
     }
 
-    fn set_mode(&self, mode: Mode) {
-        self.mode.store(mode as u8, Ordering::Relaxed);
+    fn follow_mode(&self) {
+        self.mode.follow(|| self.domain.mode());
+    }
+
+    fn leave(&self, scope: ScopeId) {
+        let mut twins = self.twins.lock();
+        let twin = twins.iter().position(|(of, _)| *of == scope).map(|at| twins.swap_remove(at));
+        drop(twins);
+        // The user's objects are dropped here, with no lock held.
+        drop(twin);
     }
 
     fn marginal(&self) -> f64 {

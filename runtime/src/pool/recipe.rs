@@ -110,6 +110,23 @@ pub struct Recipe<T> {
     pub reset: fn(&mut T) -> bool,
 }
 
+// By hand, because a derive would ask the same of `T`.
+impl<T> Clone for PoolProof<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for PoolProof<T> {}
+
+impl<T> Clone for Recipe<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Recipe<T> {}
+
 impl<T> fmt::Debug for PoolProof<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PoolProof")

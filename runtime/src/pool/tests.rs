@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use super::{Pool, PoolCore, Recipe, poolable};
 use crate::descriptor::Kind;
 use crate::tenant::Terms;
@@ -16,11 +14,7 @@ fn pool(domain: &Domain, max: Option<u64>, recipe: Recipe<Vec<u8>>) -> Pool<Vec<
         ceiling: u64::MAX,
     };
     let proof = poolable::<Vec<u8>>().weighed(Weigher::deep());
-    let card = domain.core.enroll(terms);
-    let core = Arc::new(PoolCore::new(&domain.core, Arc::clone(&card), max, recipe, proof.weigher));
-    let tenant = (proof.tenant)(Arc::clone(&core));
-    domain.core.admit(card, Arc::downgrade(&tenant));
-    Pool::from_core(core)
+    Pool::from_core(PoolCore::new(&domain.core, terms, max, recipe, proof))
 }
 
 const CLEARED: Recipe<Vec<u8>> = Recipe {

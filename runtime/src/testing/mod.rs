@@ -1,10 +1,12 @@
 //! What tests need that programs do not.
 //!
+//! [`isolated`] and [`bypassed`] set a test apart from what other tests left in the caches of the process.
 //! [`audit`] checks that the weight of a type is what it really takes, under a [`CountingAllocator`].
 
 mod audit;
 mod counting;
 
+pub use crate::domain::scope::{Around, Entered, Scope, bypassed, isolated, isolated_at};
 pub use audit::{Audit, audit, audit_by};
 pub use counting::{CountingAllocator, held_by};
 #[cfg(all(test, not(larder_shuttle)))]

@@ -4,6 +4,8 @@
 //! injected as `dyn Relief` when the domain is built; tenants call it on miss paths only, with no lock
 //! held. Building a domain is not here, because the builder knows the coordinator.
 
+pub(crate) mod scope;
+
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -11,7 +13,7 @@ use std::time::Duration;
 use crate::budget::Ledger;
 use crate::pressure::Level;
 use crate::stats::{BudgetStats, Snapshot, TenantStats};
-use crate::sync::{AtomicU8, AtomicU64, Mutex, Ordering, RwLock};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Ordering, RwLock};
 use crate::tenant::{Card, Mode, Tenant, Terms};
 use crate::time::{Clock, Nanos};
 
@@ -39,6 +41,9 @@ pub(crate) trait Relief: Send + Sync {
 
     /// Stops background work; `false` when it did not stop in time.
     fn stop(&self, timeout: Duration) -> bool;
+
+    /// A domain like `core`, without tenants and without a thread, by this clock: for a scope of a test.
+    fn twin(&self, core: &DomainCore, clock: Clock) -> Arc<DomainCore>;
 }
 
 /// What tenants know of their domain.
@@ -46,7 +51,10 @@ pub(crate) struct DomainCore {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) clock: Clock,
     level: AtomicU8,
-    mode: AtomicU8,
+    /// Every cache and pool is turned off.
+    bypass: AtomicBool,
+    /// Stands for another domain in a scope of a test; scopes do not reach it.
+    twin: bool,
     /// Bits of the level that eviction has reached: credits start here, so that what was useful long ago
     /// ages. Only rises.
     inflation: AtomicU64,
@@ -65,11 +73,23 @@ pub(crate) struct Member {
 
 impl DomainCore {
     pub(crate) fn new(limit: u64, clock: Clock, relief: Box<dyn Relief>) -> Arc<Self> {
+        let core = Self::build(limit, clock, relief, false);
+        scope::register(&core);
+        core
+    }
+
+    /// A domain that stands for another in a scope of a test.
+    pub(crate) fn new_twin(limit: u64, clock: Clock, relief: Box<dyn Relief>) -> Arc<Self> {
+        Self::build(limit, clock, relief, true)
+    }
+
+    fn build(limit: u64, clock: Clock, relief: Box<dyn Relief>, twin: bool) -> Arc<Self> {
         let core = Self {
             ledger: Arc::new(Ledger::new(limit)),
             clock,
             level: AtomicU8::new(Level::Normal as u8),
-            mode: AtomicU8::new(Mode::Normal as u8),
+            bypass: AtomicBool::new(false),
+            twin,
             inflation: AtomicU64::new(0.0_f64.to_bits()),
             tenants: RwLock::new(Vec::new()),
             names: Mutex::default(),
@@ -158,22 +178,32 @@ impl DomainCore {
         stats.reserved = card.reservation.held();
         stats.share = if limit == 0 { 0.0 } else { stats.reserved as f64 / limit as f64 };
         stats.min_bytes = card.floor;
-        stats.max_bytes = (card.ceiling < u64::MAX).then_some(card.ceiling);
-        stats.priority = card.priority;
+        stats.max_bytes = (card.ceiling() < u64::MAX).then_some(card.ceiling());
+        stats.priority = card.priority();
         stats.price = tenant.marginal();
         stats.estimated = card.estimated.load(Ordering::Relaxed);
         card.tally.fill(&mut stats);
         stats
     }
 
+    /// What the mode word of each tenant is to say.
     pub(crate) fn mode(&self) -> Mode {
-        if self.mode.load(Ordering::Acquire) == Mode::Bypass as u8 { Mode::Bypass } else { Mode::Normal }
+        let scoped = !self.twin && scope::any();
+        Mode::new(self.bypass.load(Ordering::SeqCst), scoped)
     }
 
-    fn set_mode(&self, mode: Mode) {
-        self.mode.store(mode as u8, Ordering::Release);
+    fn set_bypass(&self, bypass: bool) {
+        self.bypass.store(bypass, Ordering::SeqCst);
         for tenant in self.live() {
-            tenant.set_mode(mode);
+            tenant.follow_mode();
+        }
+    }
+
+    /// The domain that calls of this thread are meant for: this one, or its twin in the scope of a test.
+    pub(crate) fn here(self: &Arc<Self>) -> Arc<Self> {
+        match scope::current() {
+            Some(scope) if !self.twin => scope.twin_of(self),
+            _ => Arc::clone(self),
         }
     }
 }
@@ -224,24 +254,27 @@ impl Domain {
     /// All numbers at this moment. Live tenants only: declared items belong to the global domain.
     #[must_use]
     pub fn stats(&self) -> Snapshot {
-        self.core.relief().snapshot(&self.core)
+        let core = self.core.here();
+        core.relief().snapshot(&core)
     }
 
     /// Does what the background thread would do: drops what is expired, samples the pressure source, and
     /// shrinks or grows accordingly. Needed in a domain built with `manual()`, harmless elsewhere.
     pub fn tick(&self) {
-        self.core.relief().tick(&self.core);
+        let core = self.core.here();
+        core.relief().tick(&core);
     }
 
     /// Evicts about `bytes`, cheapest first over all tenants, never below their floors.
     #[must_use = "it says how much was freed, and whose"]
     pub fn trim(&self, bytes: u64) -> Trimmed {
-        self.core.relief().trim(&self.core, bytes)
+        let core = self.core.here();
+        core.relief().trim(&core, bytes)
     }
 
     /// Empties every cache and drops every idle pooled object.
     pub fn clear_all(&self) {
-        for tenant in self.core.live() {
+        for tenant in self.core.here().live() {
             tenant.clear();
         }
     }
@@ -250,13 +283,13 @@ impl Domain {
     /// nothing is stored, bodies run each time; what is stored stays, and counts in the budget. An insert
     /// meanwhile removes what it would have replaced, which would be an older value afterwards.
     pub fn set_bypass(&self, bypass: bool) {
-        self.core.set_mode(if bypass { Mode::Bypass } else { Mode::Normal });
+        self.core.here().set_bypass(bypass);
     }
 
     /// The pressure level in force.
     #[must_use]
     pub fn pressure(&self) -> Level {
-        self.core.level()
+        self.core.here().level()
     }
 }
 
@@ -270,14 +303,14 @@ impl Budget {
     /// The limit that was set, in bytes.
     #[must_use]
     pub fn limit(&self) -> u64 {
-        self.core.ledger.limit()
+        self.core.here().ledger.limit()
     }
 
     /// Bytes that tenants hold, unspent credit included. Never above [`limit`](Self::limit), except for the
     /// moment after the limit was lowered.
     #[must_use]
     pub fn used(&self) -> u64 {
-        self.core.ledger.used()
+        self.core.here().ledger.used()
     }
 
     /// Sets the limit, in bytes. When it is below what is used, this call evicts until it is not, cheapest
@@ -287,9 +320,10 @@ impl Budget {
     ///
     /// A limit of 0 stores nothing: every value goes back to its caller.
     pub fn set_limit(&self, bytes: u64) {
-        self.core.ledger.set_limit(bytes);
-        self.core.ledger.divide(self.core.with_cards(|cards| cards.count()));
-        self.core.relief().fit(&self.core);
+        let core = self.core.here();
+        core.ledger.set_limit(bytes);
+        core.ledger.divide(core.with_cards(|cards| cards.count()));
+        core.relief().fit(&core);
     }
 
     /// Sets the limit in megabytes of 1,048,576 bytes; see [`set_limit`](Self::set_limit).
