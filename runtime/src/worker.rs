@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::sync::fork;
+
 /// A thread that calls a job again and again.
 #[derive(Debug, Default)]
 pub(crate) struct Worker {
@@ -60,6 +62,10 @@ impl Worker {
     /// Asks the thread to end and waits for it; `false` when it did not end in time. A job that stops its
     /// own worker does not wait for itself.
     pub(crate) fn stop(&self, timeout: Duration) -> bool {
+        if fork::forked() {
+            // The thread stayed in the parent.
+            return true;
+        }
         let deadline = Instant::now().checked_add(timeout);
         let mut state = self.shared.state.lock();
         *state = match std::mem::replace(&mut *state, State::Stopped) {

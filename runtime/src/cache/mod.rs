@@ -36,6 +36,11 @@ use crate::store::Probe;
 /// Under it run the key's `Hash` and `Eq` and the value's `Clone`: these must not use the same cache.
 /// Loaders, weighers and the drop of evicted values run outside all locks, and may.
 ///
+/// In the child of a `fork`, look-ups and [`tick`](crate::tick) wait for no lock: what another thread of the parent
+/// was writing counts as missing. Whatever stores or removes (a miss of an annotated function, too) may wait for ever
+/// for such a thread; it does not if no other thread was in a call to larder, as in a process that forks before it
+/// starts threads. There is no background thread in the child.
+///
 /// # Examples
 ///
 /// ```
@@ -168,7 +173,13 @@ where
     /// The value of `key`; computed by `load`, and stored, if it is not there.
     ///
     /// Concurrent callers of one missing key wait for one computation. What a load that calls this cache
-    /// for its own key would wait for is itself: it runs again instead.
+    /// for its own key would wait for is itself: it runs again instead. So it is with any circle of loads that wait
+    /// for each other, over all caches, whatever lies on a thread's stack between them.
+    ///
+    /// A wait for another thread that `load` itself makes (a channel, a join, a piece of work in a thread pool)
+    /// cannot be seen. If that thread blocks on a key that depends on this load, both wait for ever. In a pool that
+    /// steals work while it waits, as rayon's does, it may come to that by itself: where pieces of a load call
+    /// caches or wait in the pool in turn.
     ///
     /// # Panics
     ///
@@ -300,13 +311,13 @@ impl<K, V> Core<K, V> {
     pub(crate) fn get(
         &self,
         hash: u64,
-        mut eq: impl FnMut(&K) -> bool,
+        eq: impl FnMut(&K) -> bool,
         clone: impl FnOnce(&V) -> V,
     ) -> Option<V> {
         if self.mode.get().is_normal() {
-            self.find(hash, &mut eq, clone)
+            self.find(hash, eq, clone)
         } else {
-            self.find_elsewhere(hash, &mut eq, clone)
+            self.find_elsewhere(hash, eq, clone)
         }
     }
 

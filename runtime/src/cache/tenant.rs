@@ -15,7 +15,7 @@ use crate::expiry::Lifetime;
 use crate::policy::Policy;
 use crate::stats::{Count, TenantStats};
 use crate::store::{Moment, Wanted};
-use crate::sync::{AtomicU64, Mutex, Ordering, RwLock};
+use crate::sync::{AtomicU64, Mutex, Ordering, RwLock, fork};
 use crate::tenant::{Card, Claim, Given, Need, ScopeId, Tenant};
 use crate::time::Nanos;
 
@@ -208,7 +208,8 @@ impl CacheTenant {
     /// Handles, because what they evict is dropped before they return, and a user's `Drop` may call a new
     /// instance into being. Nearly always there is one.
     fn live(&self) -> SmallVec<[Arc<dyn Instance + Send + Sync>; 1]> {
-        self.instances.read().iter().filter_map(Weak::upgrade).collect()
+        let instances = fork::read(&self.instances);
+        instances.iter().flat_map(|instances| instances.iter().filter_map(Weak::upgrade)).collect()
     }
 
     /// Reserves `heap` bytes and, with `entry`, a place among the entries, evicting what is worth least.

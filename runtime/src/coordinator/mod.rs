@@ -185,7 +185,10 @@ impl Coordinator {
     /// Reads the source, moves between levels, and sets what may be used.
     fn respond(&self, core: &DomainCore) {
         let Some(sample) = self.source.as_ref().and_then(|source| source.sample()) else { return };
-        *self.last.lock() = Some(sample);
+        // Whoever else is at it writes the same; in the child of a fork it may stay locked for ever.
+        if let Some(mut last) = self.last.try_lock() {
+            *last = Some(sample);
+        }
         let fullness = sample.fullness();
         let before = core.level();
         let level = self.watermarks.next(before, fullness);
@@ -236,6 +239,9 @@ impl Relief for Coordinator {
     }
 
     fn tick(&self, core: &DomainCore) {
+        if !core.is_readable() {
+            return;
+        }
         let _ = self.alone(core, || {
             let now = core.now();
             for tenant in core.live() {

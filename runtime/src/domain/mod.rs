@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::budget::Ledger;
 use crate::pressure::Level;
 use crate::stats::{BudgetStats, Snapshot, TenantStats};
-use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Ordering, RwLock};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Ordering, RwLock, fork};
 use crate::tenant::{Card, Mode, Tenant, Terms};
 use crate::time::{Clock, Nanos};
 
@@ -73,6 +73,7 @@ pub(crate) struct Member {
 
 impl DomainCore {
     pub(crate) fn new(limit: u64, clock: Clock, relief: Box<dyn Relief>) -> Arc<Self> {
+        fork::watch();
         let core = Self::build(limit, clock, relief, false);
         scope::register(&core);
         core
@@ -161,6 +162,11 @@ impl DomainCore {
     /// The tenant at this place in the order of [`with_cards`](Self::with_cards), if it still lives.
     pub(crate) fn tenant_at(&self, at: usize) -> Option<Arc<dyn Tenant>> {
         self.tenants.read().get(at).and_then(|member| member.tenant.upgrade())
+    }
+
+    /// Whether the list of tenants can be read; not always in the child of a fork.
+    pub(crate) fn is_readable(&self) -> bool {
+        fork::read(&self.tenants).is_some()
     }
 
     /// All living tenants.
@@ -260,6 +266,9 @@ impl Domain {
 
     /// Does what the background thread would do: drops what is expired, samples the pressure source, and
     /// shrinks or grows accordingly. Needed in a domain built with `manual()`, harmless elsewhere.
+    ///
+    /// In the child of a `fork`, which has no background thread, it passes over what another thread of the parent
+    /// held locked, and does nothing if that thread was in a tick or a trim.
     pub fn tick(&self) {
         let core = self.core.here();
         core.relief().tick(&core);

@@ -14,6 +14,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::TenantStats;
+use crate::sync::fork;
 
 /// What is counted seldom enough for a shared counter.
 #[derive(Clone, Copy, Debug)]
@@ -189,7 +190,9 @@ impl Tally {
             blocks[self.index] = Some(Arc::clone(&block));
             Some(block)
         });
-        let mut own = self.blocks.lock();
+        let own = if fork::forked() { self.blocks.try_lock() } else { Some(self.blocks.lock()) };
+        // The child of a fork rather does not count than wait for a thread that is not there.
+        let Some(mut own) = own else { return };
         match made {
             Ok(Some(block)) => {
                 count(&block);

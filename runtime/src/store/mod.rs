@@ -17,7 +17,7 @@ use shard::{Over, Shard};
 use crate::budget::Reservation;
 use crate::expiry::Expires;
 use crate::policy::Policy;
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, Padded, RwLock, RwLockWriteGuard};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, Padded, RwLock, RwLockWriteGuard, fork};
 use crate::time::{NEVER, Nanos};
 
 /// Stripes of keys that are invalidated together, as far as loads in flight are concerned.
@@ -216,7 +216,7 @@ impl<K, V> Store<K, V> {
         now: impl FnOnce() -> Nanos,
         take: impl FnOnce(&V) -> R,
     ) -> Probe<R> {
-        let shard = self.at(hash).shard.read();
+        let Some(shard) = fork::read(&self.at(hash).shard) else { return Probe::Absent };
         let Some((index, slot)) = shard.find(hash, eq) else { return Probe::Absent };
         if matches!(shard.expires, Expires::ByUse(_)) {
             let now = now();
@@ -239,7 +239,7 @@ impl<K, V> Store<K, V> {
         now: impl FnOnce() -> Nanos,
         take: impl FnOnce(&V) -> R,
     ) -> Option<R> {
-        let shard = self.at(hash).shard.read();
+        let shard = fork::read(&self.at(hash).shard)?;
         let (index, slot) = shard.find(hash, eq)?;
         let deadline = shard.deadline(index, slot);
         let fresh = deadline == NEVER || deadline > now();
@@ -332,7 +332,7 @@ impl<K, V> Store<K, V> {
         reservation: &Reservation,
     ) -> Option<Removed<K, V>> {
         let locked = self.at(hash);
-        let mut shard = locked.shard.write();
+        let mut shard = fork::write(&locked.shard)?;
         let (index, slot) = shard.find(hash, &mut eq)?;
         if shard.deadline(index, slot) > now {
             return None;
@@ -436,7 +436,7 @@ impl<K, V> Store<K, V> {
             while !done && locked.due.load(Ordering::Relaxed) <= now {
                 let mut expired = Vec::new();
                 {
-                    let mut shard = locked.shard.write();
+                    let Some(mut shard) = fork::write(&locked.shard) else { break };
                     done = shard.expire(now, SWEPT, reservation, &mut expired);
                     locked.publish(&shard);
                 }
