@@ -18,7 +18,7 @@ pub(crate) enum Rivals {
 const DEEP: &str = "LARDER_DEEP";
 
 /// Schedules of each concurrency model.
-const SCHEDULES: &str = "50000";
+const SCHEDULES: &str = "10000";
 
 pub(crate) fn run(rivals: Rivals) -> Result<(), Failure> {
     let mut steps = Steps::new("cargo xtask deep");
@@ -54,8 +54,10 @@ pub(crate) fn run(rivals: Rivals) -> Result<(), Failure> {
 /// The runtime's concurrency models, each under so many random schedules.
 pub(crate) fn models(schedules: &str) -> Result<(), Failure> {
     // Under this configuration locks are the model checker's, and other tests do not run outside a model. A folder of
-    // its own keeps the ordinary build warm.
-    Run::cargo(&["test", "--locked", "--package", "larder-runtime", "--lib", "--", "models"])
+    // its own keeps the ordinary build warm; optimised, with every assertion, because the schedules take far longer
+    // than the compiler.
+    let args = ["test", "--locked", "--profile", "deep", "--package", "larder-runtime", "--lib", "--", "models"];
+    Run::cargo(&args)
         .env("RUSTFLAGS", "--cfg larder_shuttle")
         .env("CARGO_TARGET_DIR", "target/shuttle")
         .env("LARDER_SCHEDULES", schedules)

@@ -10,7 +10,7 @@ const CRATES_OF_A_BUILD: usize = 25;
 const CRATES_OF_THE_EXAMPLE: usize = 40;
 
 /// Schedules of each concurrency model: enough to notice a broken one, short enough for every change.
-const SCHEDULES: &str = "300";
+const SCHEDULES: &str = "1000";
 
 pub(crate) fn run() -> Result<(), Failure> {
     let mut steps = Steps::new("cargo xtask test");

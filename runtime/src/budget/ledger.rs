@@ -47,7 +47,7 @@ impl Ledger {
     }
 
     pub(crate) fn used(&self) -> u64 {
-        self.used.load(Ordering::Acquire)
+        self.used.load(Ordering::SeqCst)
     }
 
     pub(crate) fn peak(&self) -> u64 {
@@ -64,13 +64,13 @@ impl Ledger {
 
     /// Sets the limit and with it the allowance. Whoever lowers it makes the tenants shrink afterwards.
     pub(crate) fn set_limit(&self, bytes: u64) {
-        self.limit.store(bytes, Ordering::Release);
-        self.allowed.store(bytes, Ordering::Release);
+        self.limit.store(bytes, Ordering::SeqCst);
+        self.allowed.store(bytes, Ordering::SeqCst);
     }
 
     /// Lowers or restores what may be used now, within the limit.
     pub(crate) fn set_allowed(&self, bytes: u64) {
-        self.allowed.store(bytes.min(self.limit()), Ordering::Release);
+        self.allowed.store(bytes.min(self.limit()), Ordering::SeqCst);
     }
 
     /// Sizes the credit chunk for this many tenants: all unspent credit together stays below 1/64 of the
@@ -83,10 +83,16 @@ impl Ledger {
     /// Takes exactly `bytes`, or nothing.
     pub(crate) fn try_take(&self, bytes: u64) -> bool {
         let allowed = self.allowed();
-        let taken = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
+        let taken = self.used.fetch_update(Ordering::SeqCst, Ordering::Acquire, |used| {
             used.checked_add(bytes).filter(|&sum| sum <= allowed)
         });
         match taken {
+            // SeqCst, here and where the allowance is lowered: either we see here that it was, or who lowered it
+            // sees what we took, and makes it fit.
+            Ok(before) if before + bytes > self.allowed.load(Ordering::SeqCst) => {
+                self.give(bytes);
+                false
+            }
             Ok(before) => {
                 // `fetch_max` would write each time; nearly always the peak is already higher.
                 if before + bytes > self.peak.load(Ordering::Relaxed) {

@@ -83,3 +83,55 @@ fn a_ceiling_holds_for_threads_of_one_tenant() {
         assert_eq!((grown, tenant.spent()), (2, 80));
     });
 }
+
+#[test]
+fn a_limit_that_moves_is_never_passed_by_who_takes_after_it() {
+    check(|| {
+        let ledger = Arc::new(Ledger::new(1000));
+        let tenants: Vec<_> = (0..2).map(|_| Arc::new(Reservation::new(Arc::clone(&ledger)))).collect();
+        let threads: Vec<_> = tenants
+            .iter()
+            .cloned()
+            .map(|tenant| {
+                let ledger = Arc::clone(&ledger);
+                thread::spawn(move || {
+                    for _ in 0..3 {
+                        if tenant.try_grow(250, u64::MAX).is_ok() {
+                            assert!(ledger.used() <= 1000);
+                            tenant.shrink(250);
+                            tenant.release_credit();
+                        }
+                    }
+                })
+            })
+            .collect();
+        ledger.set_limit(400);
+        ledger.set_allowed(300);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!((ledger.used(), ledger.limit(), ledger.allowed()), (0, 400, 300));
+        assert!(tenants[0].try_grow(301, u64::MAX).is_err() && tenants[0].try_grow(300, u64::MAX).is_ok());
+        tenants[0].shrink(300);
+    });
+}
+
+#[test]
+fn who_takes_while_the_limit_is_lowered_is_seen_or_gives_back() {
+    check(|| {
+        let ledger = Arc::new(Ledger::new(1000));
+        let takers: Vec<_> = (0..2)
+            .map(|_| {
+                let ledger = Arc::clone(&ledger);
+                thread::spawn(move || if ledger.try_take(300) { 300 } else { 0 })
+            })
+            .collect();
+        ledger.set_limit(400);
+        // What a coordinator would evict then.
+        let seen = ledger.used();
+        let taken: u64 = takers.into_iter().map(|taker| taker.join().unwrap()).sum();
+        assert_eq!(ledger.used(), taken);
+        assert!(taken <= 400 || seen >= taken, "{taken} bytes are out, and only {seen} were seen");
+        ledger.give(taken);
+    });
+}

@@ -36,7 +36,7 @@ pub(crate) type InstanceOf<K, V> = fn(Arc<Core<K, V>>) -> Arc<dyn Instance + Sen
 /// The data behind a [`Cache`](super::Cache) handle.
 pub(crate) struct Core<K, V> {
     /// Read by every look-up.
-    pub(super) mode: ModeWord,
+    pub(crate) mode: ModeWord,
     pub(crate) store: Store<K, V>,
     pub(crate) flights: Flights<K, V>,
     pub(crate) tenant: Arc<CacheTenant>,

@@ -53,7 +53,7 @@ use crate::store::Probe;
 /// # Ok::<(), larder_runtime::BuildError>(())
 /// ```
 pub struct Cache<K, V> {
-    core: Arc<Core<K, V>>,
+    pub(crate) core: Arc<Core<K, V>>,
 }
 
 impl<K, V> Cache<K, V> {

@@ -61,6 +61,35 @@ pub(crate) struct Evicted {
     pub(crate) credit: f64,
 }
 
+/// Credits of one tenant and prices of its domain: two scales, of which the second is `scale` times as fine, with one
+/// point in common.
+///
+/// That point is where both begin, until the priority changes. Then it is the level that eviction has reached:
+/// stored credits count from there on, and a change of scale at the origin would make all of them jump.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    credit: f64,
+    price: f64,
+    scale: f64,
+}
+
+impl Rate {
+    /// The credit that is worth as much.
+    fn credit(self, price: f64) -> f64 {
+        self.credit + (price - self.price) / self.scale
+    }
+
+    /// What a credit is worth.
+    fn price(self, credit: f64) -> f64 {
+        (self.price + (credit - self.credit) * self.scale).max(0.0)
+    }
+
+    /// The inflation as a credit. It only rises, so this is never below the common point.
+    fn level(self, inflation: f64) -> f64 {
+        self.credit(inflation).max(0.0)
+    }
+}
+
 /// The bounds and books that the instances of one cache share.
 pub(crate) struct CacheTenant {
     pub(crate) card: Arc<Card>,
@@ -73,6 +102,8 @@ pub(crate) struct CacheTenant {
     /// Bits of how far evictions for the tenant's own bound have aged it beyond the domain's inflation.
     /// Prices are published without it, so that they compare.
     lead: AtomicU64,
+    /// Between credits and prices.
+    rate: RwLock<Rate>,
     pub(crate) costs: Median,
     /// How long entries live; `None` when nothing expires.
     pub(crate) lifetime: Option<Lifetime>,
@@ -96,6 +127,7 @@ impl CacheTenant {
             max_entries: AtomicU64::new(max_entries.unwrap_or(u64::MAX)),
             entries: AtomicU64::new(0),
             lead: AtomicU64::new(0.0_f64.to_bits()),
+            rate: RwLock::new(Rate { credit: 0.0, price: 0.0, scale: card.scale() }),
             costs: Median::default(),
             lifetime,
             instances: RwLock::new(Vec::new()),
@@ -165,9 +197,14 @@ impl CacheTenant {
         self.card.reservation.release_credit();
     }
 
-    /// Sets what prices are multiplied with.
+    /// Sets what prices are multiplied with, from the level that eviction has reached on: what is there keeps its
+    /// distance to that level, on the new scale.
     pub(super) fn set_priority(&self, priority: f64) {
+        let mut rate = self.rate.write();
         self.card.set_priority(priority);
+        let inflation = self.core.inflation();
+        *rate = Rate { credit: rate.level(inflation), price: inflation, scale: self.card.scale() };
+        drop(rate);
         self.publish();
     }
 
@@ -183,7 +220,7 @@ impl CacheTenant {
 
     /// The domain's inflation on this tenant's scale.
     fn level(&self) -> f64 {
-        self.core.inflation() / self.card.scale()
+        self.rate.read().level(self.core.inflation())
     }
 
     fn lead(&self) -> f64 {
@@ -192,7 +229,7 @@ impl CacheTenant {
 
     /// What a credit of ours is worth on the domain's scale.
     fn price(&self, credit: f64) -> f64 {
-        if credit == f64::INFINITY { credit } else { (credit - self.lead()).max(0.0) * self.card.scale() }
+        if credit == f64::INFINITY { credit } else { self.rate.read().price(credit - self.lead()) }
     }
 
     /// A new entry may be the cheapest now.
@@ -391,7 +428,7 @@ impl Tenant for CacheTenant {
         }
         let most = if claim.need == Need::Others { self.card.reclaimable() } else { u64::MAX };
         let why = if own { Count::Evictions } else { Count::Reclaims };
-        let upto = claim.upto / self.card.scale() + self.lead();
+        let upto = self.rate.read().credit(claim.upto) + self.lead();
         let evicted = self.evict(Wanted { bytes: claim.bytes.min(most), most, upto, patient: own }, why);
         if evicted.entries > 0 {
             self.core.raise_inflation(self.price(evicted.credit));

@@ -180,6 +180,13 @@ impl Coordinator {
         fit(Floors::Kept, Ledger::allowed);
         // Floors hold against tenants and short memory, and give way where the limit leaves no room for them.
         fit(Floors::Broken, Ledger::limit);
+        if core.ledger.used() > core.ledger.limit() {
+            // A pool without idle objects has no victim and no price, but it may keep an empty list of them.
+            for tenant in core.live() {
+                tenant.drop_idle();
+                tenant.card().reservation.release_credit();
+            }
+        }
     }
 
     /// Reads the source, moves between levels, and sets what may be used.
@@ -334,3 +341,8 @@ impl Relief for Coordinator {
         DomainCore::new_twin(core.ledger.limit(), clock, Box::new(twin))
     }
 }
+
+#[cfg(all(test, not(larder_shuttle)))]
+mod machine;
+#[cfg(all(test, larder_shuttle))]
+mod models;

@@ -34,7 +34,7 @@ use crate::weight::weigh::allocation;
 /// One lock around the list of idle objects, held for a push or a pop. Constructors, resets and drops run
 /// outside it.
 pub struct Pool<T> {
-    core: Arc<PoolCore<T>>,
+    pub(crate) core: Arc<PoolCore<T>>,
 }
 
 pub(crate) struct PoolCore<T> {
@@ -222,6 +222,13 @@ impl<T> PoolCore<T> {
         drop(idle);
         self.card.reservation.shrink((was_charged + more).saturating_sub(heap));
         Ok(())
+    }
+
+    /// Bytes of what waits idle, counted anew.
+    #[cfg(all(test, not(larder_shuttle)))]
+    pub(crate) fn idle_bytes(&self) -> u64 {
+        let idle = self.idle.lock();
+        idle.charged + idle.objects.iter().map(|idle| idle.heap).sum::<u64>()
     }
 
     fn clear_idle(&self) {
@@ -421,6 +428,12 @@ impl<T> Pooled<T> {
     fn outside(pool: &Arc<PoolCore<T>>, object: T) -> Self {
         let kind = Lease::Outside;
         Self { object: ManuallyDrop::new(object), pool: Arc::clone(pool), heap: 0, charged: 0, kind }
+    }
+
+    /// Bytes that the budget was charged for this lease.
+    #[cfg(all(test, not(larder_shuttle)))]
+    pub(crate) fn charged(&self) -> u64 {
+        self.charged
     }
 
     /// Keeps the object for good: it leaves the pool and the budget.
