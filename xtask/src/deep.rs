@@ -56,7 +56,8 @@ pub(crate) fn models(schedules: &str) -> Result<(), Failure> {
     // Under this configuration locks are the model checker's, and other tests do not run outside a model. A folder of
     // its own keeps the ordinary build warm; optimised, with every assertion, because the schedules take far longer
     // than the compiler.
-    let args = ["test", "--locked", "--profile", "deep", "--package", "larder-runtime", "--lib", "--", "models"];
+    let args =
+        ["test", "--locked", "--profile", "deep", "--package", "larder-runtime", "--lib", "--", "models"];
     Run::cargo(&args)
         .env("RUSTFLAGS", "--cfg larder_shuttle")
         .env("CARGO_TARGET_DIR", "target/shuttle")

@@ -191,7 +191,7 @@ impl Coordinator {
 
     /// Reads the source, moves between levels, and sets what may be used.
     fn respond(&self, core: &DomainCore) {
-        let Some(sample) = self.source.as_ref().and_then(|source| source.sample()) else { return };
+        let Some(sample) = self.source.as_deref().and_then(PressureSource::sample) else { return };
         // Whoever else is at it writes the same; in the child of a fork it may stay locked for ever.
         if let Some(mut last) = self.last.try_lock() {
             *last = Some(sample);

@@ -315,8 +315,9 @@ impl Budget {
         self.core.here().ledger.limit()
     }
 
-    /// Bytes that tenants hold, unspent credit included. Never above [`limit`](Self::limit), except for the
-    /// moment after the limit was lowered.
+    /// Bytes that tenants hold, unspent credit included. Never above [`limit`](Self::limit), except after the limit
+    /// was lowered: for a moment, and by leased objects until they come back. A lease that finds no room is never
+    /// refused; it goes out uncharged, and the stats show it.
     #[must_use]
     pub fn used(&self) -> u64 {
         self.core.here().ledger.used()

@@ -134,7 +134,7 @@ impl Scope {
     /// the one that counts.
     #[must_use = "the thread leaves the scope when this is dropped"]
     pub fn enter(&self) -> Entered {
-        let _ = with_entered(|entered| Some(entered.push(Arc::clone(&self.state))));
+        with_entered(|entered| entered.push(Arc::clone(&self.state)));
         Entered { scope: self.clone(), _thread: PhantomData }
     }
 
@@ -191,8 +191,8 @@ impl Drop for Entered {
         let state = &self.scope.state;
         // The handle is dropped after the list is released: it may be the last.
         let _left = with_entered(|entered| {
-            let at = entered.iter().rposition(|other| Arc::ptr_eq(other, state))?;
-            Some(entered.remove(at))
+            let at = entered.iter().rposition(|other| Arc::ptr_eq(other, state));
+            at.map(|at| entered.remove(at))
         });
     }
 }
@@ -264,7 +264,7 @@ impl Drop for State {
 
 /// The scope that the current thread is in; none on a thread whose thread-locals are gone.
 pub(crate) fn current() -> Option<Arc<State>> {
-    with_entered(|entered| entered.last().cloned())
+    with_entered(|entered| entered.last().cloned()).flatten()
 }
 
 /// Whether any scope lives, on whatever thread.
@@ -324,7 +324,7 @@ shuttle::thread_local! {
     static ENTERED: RefCell<Vec<Arc<State>>> = RefCell::new(Vec::new());
 }
 
-/// The scopes that the current thread is in, the innermost last.
-fn with_entered<R>(visit: impl FnOnce(&mut Vec<Arc<State>>) -> Option<R>) -> Option<R> {
-    ENTERED.try_with(|entered| visit(&mut entered.borrow_mut())).ok().flatten()
+/// The scopes that the current thread is in, the innermost last; nothing is done where thread-locals are gone.
+fn with_entered<R>(visit: impl FnOnce(&mut Vec<Arc<State>>) -> R) -> Option<R> {
+    ENTERED.try_with(|entered| visit(&mut entered.borrow_mut())).ok()
 }

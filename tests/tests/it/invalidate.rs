@@ -149,7 +149,21 @@ fn an_insert_wins_over_a_load_even_if_its_entry_is_evicted_meanwhile() {
     );
 }
 
-/// A truth that changes, and a cache of it. Each key's version only rises.
+/// A truth that changes, and a cache of it: a register for each key, which threads read through the cache and write by
+/// changing the truth and telling the cache.
+///
+/// Writes of a key come one after another, and each writes a higher version than the one before. For such a register a
+/// history is linearizable exactly if each read returns a version
+///
+/// 1. whose write had begun when the read ended,
+/// 2. not below any whose write had ended when the read began, and
+/// 3. not below any that another read had returned when this one began: new, then old, would be an inversion.
+///
+/// Then the reads can be put in the order of their versions, each after the write of its own and before the next, and
+/// no two calls of which one ended before the other began change places. So there is no history to record and no search:
+/// each read takes a floor when it begins (2 and 3) and a ceiling when it ends (1), and is checked on the spot, on any
+/// number of operations. The floor is read before the call and raised after it, so that the time of a call as seen here
+/// covers the true one: what is found is always real. A miss says nothing and is no read.
 struct Truth {
     cache: Cache<u64, u64>,
     domain: Domain,
@@ -160,8 +174,8 @@ struct Truth {
 struct Key {
     /// What a load would read now.
     version: AtomicU64,
-    /// The highest version that a write or an invalidation had announced when it returned.
-    announced: AtomicU64,
+    /// The highest version whose write has ended, or that a read has returned.
+    floor: AtomicU64,
     /// One writer at a time: otherwise an older version may rightly be inserted last.
     writing: Mutex<()>,
 }
@@ -177,12 +191,14 @@ impl Truth {
         Self { cache, domain, keys: (0..keys).map(|_| Key::default()).collect() }
     }
 
-    fn check(&self, at: u64, announced: u64, read: Option<u64>, how: &str) {
-        let now = self.keys[at as usize].version.load(Ordering::SeqCst);
-        if let Some(read) = read {
-            assert!(read >= announced, "{how} of key {at} found {read} after {announced} was announced");
-            assert!(read <= now, "{how} of key {at} found {read}, which is not written before {now}");
-        }
+    /// Judges what a read that began at this floor has found.
+    fn check(&self, at: u64, floor: u64, read: Option<u64>, how: &str) {
+        let Some(read) = read else { return };
+        let key = &self.keys[at as usize];
+        let now = key.version.load(Ordering::SeqCst);
+        assert!(read >= floor, "{how} of key {at} found {read}, but {floor} was written or read before");
+        assert!(read <= now, "{how} of key {at} found {read}, which is not written before {now}");
+        key.floor.fetch_max(read, Ordering::SeqCst);
     }
 
     fn step(&self, random: &mut Random) {
@@ -200,19 +216,19 @@ impl Truth {
             let writing = key.writing.lock().unwrap();
             let version = key.version.fetch_add(1, Ordering::SeqCst) + 1;
             tell(version);
-            key.announced.fetch_max(version, Ordering::SeqCst);
+            key.floor.fetch_max(version, Ordering::SeqCst);
             drop(writing);
         };
-        let announced = key.announced.load(Ordering::SeqCst);
+        let floor = key.floor.load(Ordering::SeqCst);
         match random.below(100) {
-            0..=49 => self.check(at, announced, Some(self.cache.get_or_insert_with(at, load)), "a load"),
-            50..=69 => self.check(at, announced, self.cache.get(at), "a get"),
-            70..=74 => self.check(at, announced, self.cache.peek(at), "a peek"),
+            0..=49 => self.check(at, floor, Some(self.cache.get_or_insert_with(at, load)), "a load"),
+            50..=69 => self.check(at, floor, self.cache.get(at), "a get"),
+            70..=74 => self.check(at, floor, self.cache.peek(at), "a peek"),
             75..=79 => {
                 let read = self
                     .cache
                     .try_get_or_insert_with(at, || if at.is_multiple_of(2) { Ok(load()) } else { Err(()) });
-                self.check(at, announced, read.ok(), "a load that may fail");
+                self.check(at, floor, read.ok(), "a load that may fail");
             }
             80..=89 => change(&|_| _ = self.cache.invalidate(at)),
             90..=98 => change(&|version| self.cache.insert(at, version)),
