@@ -41,8 +41,8 @@ pub mod __private;
 pub use larder_macros::{Weigh, cached, pooled};
 pub use larder_runtime::{
     Bits32, Bits64, Budget, BudgetStats, BuildError, Builder, Cache, CacheKey, CacheValue, Clock, Descriptor,
-    Domain, DomainBuilder, FixedPressure, Kind, Level, Lookup, ManualClock, MemorySample, Policy, Pool,
-    Pooled, PressureSource, PressureStats, SettingError, SettingsError, Snapshot, TenantStats, TimedOut,
-    Trimmed, UnknownPolicy, Watermarks, WatermarksError, Weigh, budget, clear_all, declared, flush, init,
-    set_bypass, shutdown, stats, testing, tick, trim, weigh,
+    Domain, DomainBuilder, Kind, Level, Lookup, MemorySample, Policy, Pool, Pooled, PressureSource,
+    PressureStats, SettingError, SettingsError, Snapshot, TenantStats, TimedOut, Trimmed, UnknownPolicy,
+    Watermarks, WatermarksError, Weigh, budget, clear_all, declared, flush, init, set_bypass, shutdown,
+    stats, testing, tick, trim, weigh,
 };

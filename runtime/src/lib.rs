@@ -70,11 +70,11 @@ pub use global::{TimedOut, budget, clear_all, flush, init, set_bypass, shutdown,
 pub use key::{Bits32, Bits64, CacheKey, CacheValue, Lookup};
 pub use policy::{Policy, UnknownPolicy};
 pub use pool::{Pool, Pooled};
-pub use pressure::{FixedPressure, Level, MemorySample, PressureSource, Watermarks, WatermarksError};
+pub use pressure::{Level, MemorySample, PressureSource, Watermarks, WatermarksError};
 pub use registry::declared;
 pub use settings::{SettingError, SettingsError};
 pub use stats::{BudgetStats, PressureStats, Snapshot, TenantStats};
-pub use time::{Clock, ManualClock};
+pub use time::Clock;
 pub use weight::{Weigh, weigh};
 
 /// What generated code may name. No promises: it changes with any release.

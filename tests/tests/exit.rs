@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::time::{Duration, Instant};
 
-use larder::{Cache, Domain, ManualClock, Pooled, cached, pooled};
+use larder::{Cache, Domain, Pooled, cached, pooled, testing::ManualClock};
 use larder_tests::patience;
 
 #[cached]

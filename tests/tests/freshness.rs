@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use larder::{BuildError, Builder, Cache, Domain, ManualClock};
+use larder::{BuildError, Builder, Cache, Domain, testing::ManualClock};
 use larder_tests::{patience, short_or_deep};
 
 const SECOND: Duration = Duration::from_secs(1);

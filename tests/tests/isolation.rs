@@ -9,7 +9,10 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use larder::{Cache, Domain, ManualClock, cached, pooled, testing};
+use larder::{
+    Cache, Domain, cached, pooled,
+    testing::{self, ManualClock},
+};
 
 thread_local! {
     /// What the functions below return, beside their argument: a value that tells the threads apart.

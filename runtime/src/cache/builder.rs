@@ -193,7 +193,7 @@ impl<K, V> Builder<K, V> {
     /// How long a value lives after it was written, however much it is used.
     ///
     /// With [`ttl_by`](Self::ttl_by) or [`tti`](Self::tti) beside it the earliest deadline wins. An expired value
-    /// is never returned: to the nanosecond with a [`ManualClock`](crate::ManualClock), with the real
+    /// is never returned: to the nanosecond with a [`ManualClock`](crate::testing::ManualClock), with the real
     /// [`Clock`](crate::Clock) up to one tick of the system late. Its bytes go back when it is looked up, when
     /// the cache needs room, a few at each insert, and all at a tick of the domain.
     ///
@@ -226,7 +226,7 @@ impl<K, V> Builder<K, V> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use larder_runtime::{Cache, Domain, ManualClock};
+    /// use larder_runtime::{Cache, Domain, testing::ManualClock};
     ///
     /// let clock = ManualClock::new();
     /// let domain = Domain::builder().limit_bytes(1 << 20).clock(clock.clone()).manual().build();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Builder, Cache};
-use crate::{Domain, ManualClock};
+use crate::{Domain, testing::ManualClock};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -8,7 +8,7 @@ use shuttle::thread;
 
 use super::Cache;
 use crate::models::check;
-use crate::{Domain, ManualClock};
+use crate::{Domain, testing::ManualClock};
 
 fn domain(limit: u64) -> Domain {
     Domain::builder().limit_bytes(limit).clock(ManualClock::new()).manual().build()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Cache;
-use crate::{Domain, ManualClock, Policy};
+use crate::{Domain, Policy, testing::ManualClock};
 
 fn domain(limit: u64) -> (Domain, ManualClock) {
     let clock = ManualClock::new();

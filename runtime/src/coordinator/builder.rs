@@ -46,7 +46,7 @@ impl DomainBuilder {
         self
     }
 
-    /// Where the domain reads the time; a [`ManualClock`](crate::ManualClock) for tests.
+    /// Where the domain reads the time; a [`ManualClock`](crate::testing::ManualClock) for tests.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = clock.into();
         self

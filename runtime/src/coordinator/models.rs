@@ -11,7 +11,10 @@ use crate::models::check;
 use crate::pool::{Pool, PoolCore, Recipe, poolable};
 use crate::tenant::Terms;
 use crate::weight::Weigher;
-use crate::{Cache, Domain, ManualClock, testing};
+use crate::{
+    Cache, Domain,
+    testing::{self, ManualClock},
+};
 
 const MB: u64 = 1 << 20;
 

@@ -226,7 +226,7 @@ impl fmt::Debug for DomainCore {
 /// A budget, the tenants under it, a clock and a pressure source.
 ///
 /// A process has one global domain, which annotated items and [`Cache::builder`](crate::Cache::builder)
-/// use. A test makes its own, with a [`ManualClock`](crate::ManualClock) and no background thread.
+/// use. A test makes its own, with a [`ManualClock`](crate::testing::ManualClock) and no background thread.
 /// Dropping a domain does not drop its caches: they keep working inside the same budget.
 ///
 /// # Examples

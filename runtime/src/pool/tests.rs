@@ -2,7 +2,7 @@ use super::{Pool, PoolCore, Recipe, poolable};
 use crate::descriptor::Kind;
 use crate::tenant::Terms;
 use crate::weight::Weigher;
-use crate::{Domain, FixedPressure};
+use crate::{Domain, testing::FixedPressure};
 
 fn pool(domain: &Domain, max: Option<u64>, recipe: Recipe<Vec<u8>>) -> Pool<Vec<u8>> {
     let terms = Terms {

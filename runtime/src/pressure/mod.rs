@@ -258,7 +258,7 @@ impl<S: PressureSource + ?Sized> PressureSource for Arc<S> {
 /// # Examples
 ///
 /// ```
-/// use larder_runtime::{Domain, FixedPressure, Level};
+/// use larder_runtime::{Domain, Level, testing::FixedPressure};
 ///
 /// let memory = FixedPressure::new(10, 100);
 /// let domain = Domain::builder().limit_bytes(1 << 20).pressure(memory.clone()).manual().build();

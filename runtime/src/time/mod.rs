@@ -98,7 +98,7 @@ impl fmt::Debug for Clock {
 ///
 /// ```
 /// use std::time::Duration;
-/// use larder_runtime::{Domain, ManualClock};
+/// use larder_runtime::{Domain, testing::ManualClock};
 ///
 /// let clock = ManualClock::new();
 /// let domain = Domain::builder().limit_bytes(1 << 20).clock(clock.clone()).manual().build();

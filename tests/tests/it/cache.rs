@@ -601,3 +601,55 @@ fn debug_says_which_cache_it_is() {
     let text = format!("{:?}", Cache::<u64, u64>::builder("shown").max_entries(3));
     assert!(text.contains("shown") && text.contains("max_entries: Some(3)"), "{text}");
 }
+
+#[test]
+fn bounds_of_a_cache_in_use() {
+    let domain = domain(MB);
+    let cache = Cache::<u64, Vec<u8>>::builder("resized").build_in(&domain).unwrap();
+    (0..100).for_each(|key| cache.insert(key, vec![1; 1000]));
+    cache.set_max_entries(10);
+    assert_eq!((cache.len(), cache.stats().max_entries, cache.stats().evictions), (10, Some(10), 90));
+    cache.insert(200, vec![1; 1000]);
+    assert_eq!((cache.len(), cache.get(200).is_some()), (10, true));
+    cache.set_max_bytes(6000);
+    assert!(cache.weight() <= 6000 && !cache.is_empty(), "{cache:?}");
+    cache.insert(300, vec![1; 7000]);
+    assert_eq!(cache.get(300), None, "larger than the cache");
+    cache.set_max_entries(u64::MAX);
+    cache.set_max_bytes(u64::MAX);
+    (0..100).for_each(|key| cache.insert(key, vec![1; 1000]));
+    assert!((0..100).all(|key| cache.contains(key)));
+    let stats = cache.stats();
+    assert_eq!((stats.max_entries, stats.max_bytes), (None, None));
+    cache.set_max_entries(0);
+    cache.insert(1, Vec::new());
+    assert!(cache.is_empty());
+    check(&domain);
+    check_emptied(&cache);
+}
+
+#[test]
+fn a_priority_that_changes_decides_from_then_on() {
+    let domain = domain(MB);
+    let build =
+        |name| Cache::<u64, Vec<u8>>::builder(name).cost(|_, _| Duration::from_micros(100)).build_in(&domain);
+    let (a, b) = (build("a").unwrap(), build("b").unwrap());
+    assert!([0.0, -1.0, f64::NAN, f64::INFINITY].iter().all(|priority| a.set_priority(*priority).is_err()));
+    let fill = || {
+        for key in 0..2000 {
+            a.insert(key, vec![1; 1000]);
+            b.insert(key, vec![1; 1000]);
+        }
+    };
+    fill();
+    let even = (a.len(), b.len());
+    assert!(even.0.abs_diff(even.1) * 5 < even.0 + even.1, "{even:?}");
+    for (high, low) in [(&a, &b), (&b, &a)] {
+        high.set_priority(4.0).unwrap();
+        low.set_priority(0.25).unwrap();
+        assert_eq!(high.stats().priority, 4.0);
+        fill();
+        assert!(high.len() > 3 * low.len(), "{high:?} {low:?}");
+    }
+    check(&domain);
+}

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use larder::{Cache, Domain, ManualClock};
+use larder::{Cache, Domain, testing::ManualClock};
 
 use crate::support::{Colliding, MB, Random, blob, check, check_emptied, clocked};
 

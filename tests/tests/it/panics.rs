@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use larder::{Cache, Domain, ManualClock};
+use larder::{Cache, Domain, testing::ManualClock};
 use larder_tests::patience;
 
 use crate::support::{

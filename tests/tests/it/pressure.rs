@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larder::{Builder, Cache, Domain, FixedPressure, Level, Watermarks};
+use larder::{Builder, Cache, Domain, Level, Watermarks, testing::FixedPressure};
 
 use crate::support::{MB, check, domain};
 

@@ -1,9 +1,15 @@
 //! Random histories over many caches against a model: after each step the budget is kept, and nothing is made up.
+//!
+//! A failing history shrinks to its shortest form here. Pools, leases and millions of steps, with every book recounted,
+//! are in the runtime's own state machine, which sees inside.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use larder::{Cache, Domain, FixedPressure, ManualClock, Policy};
+use larder::{
+    Cache, Domain, Policy,
+    testing::{FixedPressure, ManualClock},
+};
 use larder_tests::short_or_deep;
 use proptest::prelude::*;
 
@@ -56,6 +62,18 @@ enum Step {
     Bypass {
         on: bool,
     },
+    MaxBytes {
+        cache: usize,
+        bytes: u64,
+    },
+    MaxEntries {
+        cache: usize,
+        entries: u64,
+    },
+    Priority {
+        cache: usize,
+        hundredths: u64,
+    },
     /// The cache goes, and one with the same options takes its place.
     Renew {
         cache: usize,
@@ -81,6 +99,9 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         2 => (0_u64..2 * MB).prop_map(|bytes| Step::SetLimit { bytes }),
         2 => (0_u64..120).prop_map(|percent| Step::Pressure { percent }),
         1 => any::<bool>().prop_map(|on| Step::Bypass { on }),
+        1 => (cache.clone(), 0_u64..60_000).prop_map(|(cache, bytes)| Step::MaxBytes { cache, bytes }),
+        1 => (cache.clone(), 0_u64..120).prop_map(|(cache, entries)| Step::MaxEntries { cache, entries }),
+        1 => (cache.clone(), 1_u64..1000).prop_map(|(cache, hundredths)| Step::Priority { cache, hundredths }),
         1 => cache.prop_map(|cache| Step::Renew { cache }),
     ];
     proptest::collection::vec(step, 1..most)
@@ -228,6 +249,17 @@ impl Machine {
             Step::Bypass { on } => {
                 self.domain.set_bypass(on);
                 self.bypassed = on;
+            }
+            Step::MaxBytes { cache, bytes } => {
+                self.caches[cache].set_max_bytes(bytes);
+                assert!(self.caches[cache].weight() <= bytes);
+            }
+            Step::MaxEntries { cache, entries } => {
+                self.caches[cache].set_max_entries(entries);
+                assert!(self.caches[cache].len() as u64 <= entries);
+            }
+            Step::Priority { cache, hundredths } => {
+                self.caches[cache].set_priority(hundredths as f64 / 100.0).unwrap();
             }
             Step::Renew { cache } => {
                 let renewed = build(&self.domain, cache);

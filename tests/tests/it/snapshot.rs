@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use larder::{Cache, Domain, FixedPressure, ManualClock, Policy};
+use larder::{
+    Cache, Domain, Policy,
+    testing::{FixedPressure, ManualClock},
+};
 
 use crate::support::{MB, check};
 

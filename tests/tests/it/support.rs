@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use larder::{Cache, Domain, ManualClock};
+use larder::{Cache, Domain, testing::ManualClock};
 use larder_tests::patience;
 
 /// A megabyte, as larder counts.

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use larder::{Cache, Domain, FixedPressure, ManualClock, Policy};
+use larder::{
+    Cache, Domain, Policy,
+    testing::{FixedPressure, ManualClock},
+};
 use larder_tests::short_or_deep;
 
 use crate::support::{MB, Random, Sampler, all_at_once, blob, bytes, check, check_emptied, domain};
