@@ -314,11 +314,16 @@ impl<K, V> Core<K, V> {
         eq: impl FnMut(&K) -> bool,
         clone: impl FnOnce(&V) -> V,
     ) -> Option<V> {
-        if self.mode.get().is_normal() {
-            self.find(hash, eq, clone)
+        // The closures stay here: handed to a function that is not inlined, they would cost each hit the registers
+        // that the query is in.
+        let twin;
+        let core = if self.mode.get().is_normal() {
+            self
         } else {
-            self.find_elsewhere(hash, eq, clone)
-        }
+            twin = self.elsewhere()?;
+            twin.as_deref().unwrap_or(self)
+        };
+        core.find(hash, eq, clone)
     }
 
     #[inline]
@@ -340,18 +345,13 @@ impl<K, V> Core<K, V> {
         }
     }
 
-    /// [`get`](Self::get), off the hot path: the cache is turned off, or scopes live.
+    /// Where to look when the mode is not normal: in a twin, or here; `None` when that is turned off.
     #[cold]
     #[inline(never)]
-    fn find_elsewhere(
-        &self,
-        hash: u64,
-        eq: impl FnMut(&K) -> bool,
-        clone: impl FnOnce(&V) -> V,
-    ) -> Option<V> {
+    fn elsewhere(&self) -> Option<Option<Arc<Self>>> {
         let twin = self.twin();
-        let core = twin.as_deref().unwrap_or(self);
-        if core.is_bypassed() { None } else { core.find(hash, eq, clone) }
+        let bypassed = twin.as_deref().unwrap_or(self).is_bypassed();
+        (!bypassed).then_some(twin)
     }
 
     pub(crate) fn peek<R>(
