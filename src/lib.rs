@@ -5,6 +5,7 @@
 //! - [`macro@cached`] on a function, [`macro@pooled`] on a struct, [`derive@Weigh`] for the bytes of your types
 //! - [`Cache::builder`] for a cache that is made at run time
 //! - [`budget`], [`stats`], [`trim`], [`declared`]: the process as a whole
+//! - [`set_executor`]: who runs the bodies of functions with the option `detach`
 //! - [`Domain`]: a budget of its own, with a clock and a pressure source to choose; for tests
 //! - [`testing::isolated`], [`testing::bypassed`]: a test apart from the caches of the others
 //! - [`testing::audit`]: whether the weight of a type is what it really takes
@@ -42,7 +43,7 @@ pub use larder_macros::{Weigh, cached, pooled};
 pub use larder_runtime::{
     Bits32, Bits64, Budget, BudgetStats, BuildError, Builder, Cache, CacheKey, CacheValue, Clock, Descriptor,
     Domain, DomainBuilder, Kind, Level, Lookup, MemorySample, Policy, Pool, Pooled, PressureSource,
-    PressureStats, SettingError, SettingsError, Snapshot, TenantStats, TimedOut, Trimmed, UnknownPolicy,
-    Watermarks, WatermarksError, Weigh, budget, clear_all, declared, flush, init, set_bypass, shutdown,
-    stats, testing, tick, trim, weigh,
+    PressureStats, SettingError, SettingsError, Snapshot, Task, TenantStats, TimedOut, Trimmed,
+    UnknownPolicy, Watermarks, WatermarksError, Weigh, budget, clear_all, declared, flush, init, set_bypass,
+    set_executor, shutdown, stats, testing, tick, trim, weigh,
 };

@@ -44,10 +44,8 @@ fn __larder_free_functions_only__describe_0_0() -> &'static ::larder::Cache<
         ::larder::__private::CachedOptions {
             policy: ::larder::__private::Policy::Lru,
             max_bytes: ::core::option::Option::Some(52428800),
-            max_entries: ::core::option::Option::None,
-            min_bytes: 0,
-            priority: 1.0,
             ttl: ::core::option::Option::Some(::core::time::Duration::new(600, 0)),
+            ..::larder::__private::CachedOptions::DEFAULT
         },
     );
     static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(

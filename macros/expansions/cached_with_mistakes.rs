@@ -29,14 +29,7 @@ fn __larder_free_functions_only__answer_0_0() -> &'static ::larder::Cache<(), u3
         ::core::concat!(::core::module_path!(), "::", "answer"),
         ::core::file!(),
         ::core::line!(),
-        ::larder::__private::CachedOptions {
-            policy: ::larder::__private::Policy::Hybrid,
-            max_bytes: ::core::option::Option::None,
-            max_entries: ::core::option::Option::None,
-            min_bytes: 0,
-            priority: 1.0,
-            ttl: ::core::option::Option::None,
-        },
+        ::larder::__private::CachedOptions::DEFAULT,
     );
     static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
         &__DESCRIPTOR,

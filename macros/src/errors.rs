@@ -61,7 +61,7 @@ catalogue! {
     /// `"5 parsecs"`.
     NotADuration { text } "`{text}` is not a duration: write a number and a unit (ms, s, m, h, d), as in \"5m\""
     /// Centuries.
-    TooLong { text } "`{text}` is longer than the clock counts: leave `ttl` out, and values don't expire"
+    TooLong { text, instead } "`{text}` is longer than the clock counts: {instead}"
     /// `"64 lots"`.
     NotASize { text } "`{text}` is not a size: write a number and a unit (B, KiB, MiB, GiB), as in \"64MiB\""
     /// No policy of this name.
@@ -72,6 +72,14 @@ catalogue! {
     TwoCeilings {} "`max_mb` and `max_bytes` set the same bound: keep one"
     /// `min_mb` above `max_mb`.
     FloorAboveCeiling { ceiling } "`min_mb` keeps more than `{ceiling}` lets in: lower it, or raise `{ceiling}`"
+    /// `jitter = 1.5`.
+    NotAPart { option, found } "`{option}` is the part of a time that is spread, and `{found}` is no part: write a number up to 1, as in 0.1, or a percentage, as in 10%"
+    /// `jitter` without `ttl` and `ttl_by`.
+    JitterWithoutTtl {} "`jitter` spreads the ends of `ttl` or `ttl_by`, and neither is here: set one, or leave `jitter` out"
+    /// `wait_at_most` beside `single_flight = false`.
+    WaitWithoutFlight {} "`wait_at_most` bounds the wait for another's computation, and with `single_flight = false` nobody waits: keep one"
+    /// `detach` beside `single_flight = false`.
+    DetachWithoutFlight {} "`detach` keeps a computation for those who wait for it, and with `single_flight = false` nobody waits: keep one"
     /// `name = ""`.
     EmptyName {} "`name` is empty, and nobody could find that in a table: leave it out to get the item's path"
     /// `reset = "not a path"`.
@@ -115,6 +123,13 @@ catalogue! {
     FloatInside { name, ty, bits } "`{name}` has a float inside `{ty}`, and floats have no `Eq`: use `larder::{bits}` there, which compares their bits"
     /// More arguments than tuples have.
     TooManyArguments { name, count } "`{name}` has {count} arguments, and a key has at most 12 parts: put some in a struct that derives `Clone, PartialEq, Eq, Hash`"
+
+    /// `detach` on a function that is not `async`.
+    DetachSync { name } "`detach` hands a future to an executor, and `{name}` is no `async fn`: its body runs on the thread that calls, which can't leave it; make `{name}` an `async fn`, or leave `detach` out"
+    /// `detach` with `x: Option<&str>`, `Cow<'_, str>`, `impl AsRef<str>`.
+    DetachBorrow { name, ty } "`{name}` may borrow in `{ty}`, and a detached body outlives the call: take what owns its parts, such as `String` or `Vec<T>`, or one plain reference (`&str`, `&[T]`, `&T`), which is copied on a miss"
+    /// `detach` with `-> Result<T, &str>`.
+    DetachReturnsBorrow { ty } "`{ty}` borrows, and what a detached body returns outlives the call: return an error that owns its parts"
 
     // What `#[pooled]` stands on.
 

@@ -56,6 +56,12 @@ use proc_macro::TokenStream;
 /// | `min_mb = 2` | 0 | megabytes that other tenants can't take |
 /// | `priority = 2.0` | 1.0 | how much dearer its bytes are than those of other tenants |
 /// | `ttl = "5m"` | none | how long a value lives after it was stored: `ms`, `s`, `m`, `h`, `d` |
+/// | `tti = "1m"` | none | how long a value lives after it was last used |
+/// | `ttl_by = path` | none | a function `fn(&K, &V) -> Duration`: how long each value lives after it was stored; the shortest of the three holds |
+/// | `jitter = 10%` | none | `ttl` and `ttl_by` end up to this part sooner, differently for each key; also `0.1` |
+/// | `single_flight = false` | `true` | every caller that misses runs its own body; the first value is stored |
+/// | `wait_at_most = "2s"` | as long as it takes | a caller that has waited so long for another's body runs its own |
+/// | `detach` | no | `async fn`: an executor runs the body, which goes on while anybody waits for it |
 /// | `weigh = path` | [`Weigh`](macro@Weigh) | a function `fn(&V) -> u64` for all bytes of a value, its own size included |
 /// | `name = ".."` | the function's path | what tables and reports call it |
 ///
@@ -95,11 +101,32 @@ use proc_macro::TokenStream;
 /// On free functions in this version, `async` ones too: methods, `const fn`, `unsafe fn` and `extern fn` are errors that
 /// say what to do instead.
 ///
+/// # Freshness
+///
+/// A value that is too old is never returned; its bytes go back when it is looked up, when room is needed, and in the
+/// background. `K` in `ttl_by` is the key's type as the handle has it, `V` the stored value's. What `ttl_by` gives no
+/// time is not stored, and `Duration::MAX` sets no bound. Without these options a hit reads no clock.
+///
+/// # Waiting for others
+///
+/// A body that waits for something that waits for it runs again instead, where larder sees it: bodies that call cached
+/// functions, in threads and tasks. It does not see what a body hands to another thread and blocks on. Functions that
+/// do so take `wait_at_most`, or `single_flight = false`.
+///
+/// A waiting thread stops on time. A waiting task is woken by larder's background thread; where that is forbidden
+/// (`LARDER_THREADS=0`), by the next `larder::tick()`.
+///
 /// # Cancel safety
 ///
 /// The body of an `async fn` is polled in the future of the caller that computes. Dropping that future drops the body;
 /// one of the callers that wait for the same value runs its own then. No executor is needed, no lock is held over an
 /// `.await`, and the future is `Send` if the body's is.
+///
+/// With `detach` the body is a task of the executor that `larder::set_executor` was given, and is dropped only when the
+/// last caller is gone. Its future has to be `Send`, and it owns what it works on: of arguments that are plain
+/// references (`&str`, `&[T]`, `&T`) a miss takes a copy; arguments that borrow inside are errors. Its panics are those
+/// of the caller that began, and if the executor drops it, that caller goes on with it. Calling without an executor
+/// panics on a miss.
 #[proc_macro_attribute]
 pub fn cached(args: TokenStream, item: TokenStream) -> TokenStream {
     cached::cached(args.into(), item.into()).into()

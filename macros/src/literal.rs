@@ -90,6 +90,19 @@ fn times(number: &str, unit: u64) -> Option<u128> {
     Some((fraction * unit as f64).round() as u128)
 }
 
+/// Reads `"10%"` as 0.1.
+pub(crate) fn percentage(text: &str) -> Option<Number> {
+    let number = text.trim().strip_suffix('%')?.trim_end();
+    let (sign, digits) = match number.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, number),
+    };
+    let plain = digits.starts_with(|c: char| c.is_ascii_digit())
+        && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'_');
+    let percent: f64 = if plain { digits.replace('_', "").parse().ok()? } else { return None };
+    Some(if sign { Number::Negative } else { Number::Fraction(percent / 100.0) })
+}
+
 /// A number as it was written.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Number {
@@ -197,6 +210,17 @@ mod tests {
         }
         assert_eq!(size("9999999TB"), Err(BadSize::TooLarge));
         assert_eq!(size("99999999999999999999999999999999999999999999"), Err(BadSize::TooLarge));
+    }
+
+    #[test]
+    fn percentages() {
+        assert_eq!(percentage("10%"), Some(Number::Fraction(0.1)));
+        assert_eq!(percentage(" 2.5 % "), Some(Number::Fraction(0.025)));
+        assert_eq!(percentage("250%"), Some(Number::Fraction(2.5)));
+        assert_eq!(percentage("-1%"), Some(Number::Negative));
+        for text in ["", "%", "10", "ten%", "1e1%", "1.2.3%", "inf%"] {
+            assert_eq!(percentage(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::ext::IdentExt;
+use syn::parse::discouraged::Speculative;
 use syn::parse::{ParseStream, Parser};
 use syn::{Expr, ExprLit, ExprPath, Lit, LitStr, Token};
 
@@ -20,6 +21,8 @@ pub(crate) struct Vocabulary {
     pub(crate) attribute: &'static str,
     /// What it takes, each with an example.
     pub(crate) options: &'static [(&'static str, &'static str)],
+    /// Those of them that say `true` when they stand alone.
+    pub(crate) flags: &'static [&'static str],
     /// What a later version may take, each with what to do today.
     pub(crate) reserved: &'static [(&'static str, &'static str)],
     /// What other crates call our options.
@@ -110,15 +113,35 @@ fn read_one(input: ParseStream<'_>, words: &Vocabulary, errors: &mut Errors) -> 
         skip_to_comma(input)?;
         return Ok(None);
     };
-    if input.parse::<Option<Token![=]>>()?.is_some()
-        && !input.is_empty()
-        && let Ok(value) = input.parse::<Expr>()
-    {
+    if (input.is_empty() || input.peek(Token![,])) && words.flags.contains(&&*option) {
+        let value = syn::parse_quote_spanned!(name.span()=> true);
         return Ok(Some(Written { name, example, value }));
+    }
+    if input.parse::<Option<Token![=]>>()?.is_some() && !input.is_empty() {
+        let value = match percentage(input) {
+            Some(value) => Ok(value),
+            None => input.parse::<Expr>(),
+        };
+        if let Ok(value) = value {
+            return Ok(Some(Written { name, example, value }));
+        }
     }
     errors.at(name.span(), &Mistake::NoValue { option, example: example.to_owned() });
     skip_to_comma(input)?;
     Ok(None)
+}
+
+/// Reads `10%`, which is no expression, as if it were in quotes.
+fn percentage(input: ParseStream<'_>) -> Option<Expr> {
+    let ahead = input.fork();
+    let number: Lit = ahead.parse().ok()?;
+    ahead.parse::<Token![%]>().ok()?;
+    if !(ahead.is_empty() || ahead.peek(Token![,])) {
+        return None;
+    }
+    input.advance_to(&ahead);
+    let text = LitStr::new(&format!("{}%", show(&number)), number.span());
+    Some(Expr::Lit(ExprLit { attrs: Vec::new(), lit: Lit::Str(text) }))
 }
 
 /// Takes the comma behind an option; if there is none, says so and finds a place to go on.
@@ -219,9 +242,46 @@ impl Written {
                 None
             }
             Err(BadDuration::TooLong) => {
-                errors.over(text, &Mistake::TooLong { text: text.value() });
+                let instead = match self.name.to_string().as_str() {
+                    "wait_at_most" => "leave `wait_at_most` out, and callers wait as long as it takes",
+                    "tti" => "leave `tti` out, and idle values don't expire",
+                    _ => "leave `ttl` out, and values don't expire",
+                };
+                errors.over(text, &Mistake::TooLong { text: text.value(), instead: instead.to_owned() });
                 None
             }
+        }
+    }
+
+    /// A part of a whole: a number up to 1, or a percentage.
+    pub(crate) fn part(&self, errors: &mut Errors) -> Option<f64> {
+        let written = match self.text() {
+            Some(text) => literal::percentage(&text.value()),
+            None => literal::number(&self.value),
+        };
+        let part = match written {
+            None if self.text().is_some() => f64::NAN,
+            None => return self.wrong_kind("a number up to 1 or a percentage", errors),
+            Some(Number::Negative) => return self.not_positive(errors),
+            Some(Number::Whole(whole)) => whole as f64,
+            Some(Number::Fraction(fraction)) => fraction,
+        };
+        if part <= 0.0 {
+            return self.not_positive(errors);
+        }
+        if part <= 1.0 {
+            return Some(part);
+        }
+        let found = self.text().map_or_else(|| show(&self.value), LitStr::value);
+        errors.over(&self.value, &Mistake::NotAPart { option: self.name.to_string(), found });
+        None
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn switch(&self, errors: &mut Errors) -> Option<bool> {
+        match self.bare_value() {
+            Expr::Lit(ExprLit { lit: Lit::Bool(switch), .. }) => Some(switch.value),
+            _ => self.wrong_kind("`true` or `false`", errors),
         }
     }
 
@@ -293,6 +353,9 @@ impl Written {
             "priority" => "a small one, as in `priority = 0.1`, gives way first",
             "min_mb" => "leave it out to keep nothing back from others",
             "ttl" => "leave it out, and values don't expire",
+            "tti" => "leave it out, and idle values don't expire",
+            "jitter" => "leave it out, and nothing is spread",
+            "wait_at_most" => "`single_flight = false` waits for nobody",
             _ => "leave it out for no bound but the budget",
         };
         errors.over(&self.value, &Mistake::NotPositive { option, instead: instead.to_owned() });

@@ -77,6 +77,18 @@ expansion!(
 );
 
 expansion!(
+    cached_detached,
+    crate::cached::cached(
+        quote!(detach, wait_at_most = "2s", ttl = "5m", jitter = 10%, ttl_by = time_of),
+        quote!(
+            async fn fetch(client: &Client, path: String, _fixed: &'static str) -> Result<Page, Failure> {
+                client.get(path).await
+            }
+        ),
+    )
+);
+
+expansion!(
     cached_with_mistakes,
     crate::cached::cached(
         quote!(polcy = "lru"),

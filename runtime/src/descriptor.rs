@@ -62,6 +62,12 @@ pub struct Descriptor {
     pub tti: Option<Duration>,
     /// Which part of `ttl` is spread over the keys, 0 to 1.
     pub jitter: Option<f64>,
+    /// Whether a function of the item's says how long each value lives.
+    pub ttl_by: bool,
+    /// Whether callers of one missing value share its computation.
+    pub single_flight: bool,
+    /// How long a caller waits for another's computation.
+    pub wait_at_most: Option<Duration>,
 }
 
 impl Descriptor {
@@ -80,8 +86,11 @@ impl Descriptor {
             min_bytes: options.min_bytes,
             policy: Some(options.policy),
             ttl: options.ttl,
-            tti: None,
-            jitter: None,
+            tti: options.tti,
+            jitter: options.jitter,
+            ttl_by: options.ttl_by,
+            single_flight: options.single_flight,
+            wait_at_most: options.wait_at_most,
         }
     }
 
@@ -105,6 +114,9 @@ impl Descriptor {
             ttl: None,
             tti: None,
             jitter: None,
+            ttl_by: false,
+            single_flight: false,
+            wait_at_most: None,
         }
     }
 }
@@ -119,6 +131,28 @@ pub struct CachedOptions {
     pub min_bytes: u64,
     pub priority: f64,
     pub ttl: Option<Duration>,
+    pub tti: Option<Duration>,
+    pub jitter: Option<f64>,
+    pub ttl_by: bool,
+    pub single_flight: bool,
+    pub wait_at_most: Option<Duration>,
+}
+
+impl CachedOptions {
+    /// What holds where the attribute says nothing: generated code names only what differs.
+    pub const DEFAULT: Self = Self {
+        policy: Policy::Hybrid,
+        max_bytes: None,
+        max_entries: None,
+        min_bytes: 0,
+        priority: 1.0,
+        ttl: None,
+        tti: None,
+        jitter: None,
+        ttl_by: false,
+        single_flight: true,
+        wait_at_most: None,
+    };
 }
 
 /// What `#[pooled(..)]` said, with the defaults filled in. For generated code.

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::cache::{BuildError, Builder, Cache};
-use crate::domain::{Budget, Domain, Trimmed};
+use crate::domain::{Budget, Domain, Task, Trimmed};
 use crate::monitor::SystemPressure;
 use crate::registry;
 use crate::settings::{SettingError, Settings, SettingsError};
@@ -109,6 +109,21 @@ pub fn clear_all() {
 /// Turns every cache and pool of the process off, or on again; see [`Domain::set_bypass`].
 pub fn set_bypass(bypass: bool) {
     domain().set_bypass(bypass);
+}
+
+/// Says who runs detached loads of the process; see [`Domain::set_executor`].
+///
+/// Functions with the option `detach` need it before their first miss:
+///
+/// ```
+/// # mod tokio { pub fn spawn(task: larder_runtime::Task) { drop(task) } }
+/// # use larder_runtime as larder;
+/// larder::set_executor(|task| {
+///     tokio::spawn(task);
+/// });
+/// ```
+pub fn set_executor(spawn: impl Fn(Task) + Send + Sync + 'static) {
+    domain().set_executor(spawn);
 }
 
 /// Does what the background thread would do; for processes that run without one.

@@ -65,8 +65,10 @@ mod worker;
 pub use cache::{BuildError, Builder, Cache};
 pub use coordinator::DomainBuilder;
 pub use descriptor::{Descriptor, Kind};
-pub use domain::{Budget, Domain, Trimmed};
-pub use global::{TimedOut, budget, clear_all, flush, init, set_bypass, shutdown, stats, tick, trim};
+pub use domain::{Budget, Domain, Task, Trimmed};
+pub use global::{
+    TimedOut, budget, clear_all, flush, init, set_bypass, set_executor, shutdown, stats, tick, trim,
+};
 pub use key::{Bits32, Bits64, CacheKey, CacheValue, Lookup};
 pub use policy::{Policy, UnknownPolicy};
 pub use pool::{Pool, Pooled};
@@ -80,7 +82,9 @@ pub use weight::{Weigh, weigh};
 /// What generated code may name. No promises: it changes with any release.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::cache::{load, load_async, probe, try_load, try_load_async};
+    pub use crate::cache::{
+        load, load_async, load_detached, probe, try_load, try_load_async, try_load_detached,
+    };
     #[cfg(feature = "static-registry")]
     pub use crate::descriptor::Declared;
     pub use crate::descriptor::{CachedOptions, Descriptor, PooledOptions};

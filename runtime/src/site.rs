@@ -10,14 +10,15 @@ use std::any::TypeId;
 use std::fmt;
 use std::ptr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use crate::cache::{Cache, CacheTenant, Core, Instance, Ops, Options};
+use crate::cache::{Cache, CacheTenant, Core, HeapOf, Instance, Ops, Options};
 use crate::descriptor::Descriptor;
 use crate::global;
 use crate::key::{KeyShape, ValueProof};
 use crate::pool::{Pool, PoolCore, PoolProof, Recipe};
 use crate::sync::{AtomicPtr, Mutex, Ordering};
-use crate::tenant::Terms;
+use crate::tenant::{Terms, arc};
 
 /// The static that a macro makes for an annotated item. For generated code.
 #[doc(hidden)]
@@ -29,6 +30,9 @@ pub struct Site {
     making: Mutex<()>,
     tenant: OnceLock<Arc<CacheTenant>>,
 }
+
+/// How long a value lives, by its key and itself.
+type TtlBy<K, V> = fn(&K, &V) -> Duration;
 
 struct Node {
     /// The closure's type: one for each set of generic arguments.
@@ -74,7 +78,27 @@ impl Site {
     {
         match self.find::<F, Cache<P::Key, V>>() {
             Some(cache) => cache,
-            None => self.make::<F, _>(|| self.new_cache(keys, value)),
+            None => self.make::<F, _>(|| self.new_cache(keys, value, None)),
+        }
+    }
+
+    /// [`cache`](Self::cache) where a function says how long each value lives.
+    #[inline]
+    pub fn cache_with_ttl<P, V, F>(
+        &'static self,
+        keys: P,
+        value: ValueProof<V>,
+        ttl_by: TtlBy<P::Key, V>,
+        _instance: F,
+    ) -> &'static Cache<P::Key, V>
+    where
+        P: KeyShape + Send + Sync + 'static,
+        P::Key: 'static,
+        V: 'static,
+    {
+        match self.find::<F, Cache<P::Key, V>>() {
+            Some(cache) => cache,
+            None => self.make::<F, _>(|| self.new_cache(keys, value, Some(ttl_by))),
         }
     }
 
@@ -129,7 +153,12 @@ impl Site {
         target
     }
 
-    fn new_cache<P, V>(&'static self, keys: P, value: ValueProof<V>) -> Cache<P::Key, V>
+    fn new_cache<P, V>(
+        &'static self,
+        keys: P,
+        value: ValueProof<V>,
+        ttl_by: Option<TtlBy<P::Key, V>>,
+    ) -> Cache<P::Key, V>
     where
         P: KeyShape + Send + Sync + 'static,
         P::Key: 'static,
@@ -145,22 +174,21 @@ impl Site {
         }
         let keys = Arc::new(keys);
         let same = Arc::clone(&keys);
-        let ops = Ops {
-            eq: Box::new(move |a, b| same.eq(a, b)),
-            clone: value.clone_fn(),
-            heap: Box::new(move |key, of| keys.heap_bytes(key) + value.heap_bytes(of)),
-            cost: None,
-            ttl: None,
-            instance: |core| {
-                let instance: Arc<dyn Instance> = core;
-                // SAFETY: this only adds `Send + Sync` to the trait object's type, and `keys` and `value`, which
-                // the instance was made with, are proofs of them: there is no way to a `KeyShape` or a
-                // `ValueProof` but through functions that ask for `Send + Sync` of each part of the key and of
-                // the value. Bounds here would say the same, but would turn one missing bound in a user's type
-                // into several errors.
-                unsafe { std::mem::transmute::<Arc<dyn Instance>, Arc<dyn Instance + Send + Sync>>(instance) }
-            },
-        };
+        let clone = value.clone_fn();
+        let heap = Box::new(move |key: &P::Key, of: &V| keys.heap_bytes(key) + value.heap_bytes(of));
+        let ops = Ops::new(Box::new(move |a, b| same.eq(a, b)), clone, HeapOf::Both(heap), |core| {
+            let instance: Arc<dyn Instance> = core;
+            // SAFETY: this only adds `Send + Sync` to the trait object's type, and `keys` and `value`, which
+            // the instance was made with, are proofs of them: there is no way to a `KeyShape` or a
+            // `ValueProof` but through functions that ask for `Send + Sync` of each part of the key and of
+            // the value. Bounds here would say the same, but would turn one missing bound in a user's type
+            // into several errors.
+            unsafe { std::mem::transmute::<Arc<dyn Instance>, Arc<dyn Instance + Send + Sync>>(instance) }
+        });
+        let ops = ops
+            .with(None, ttl_by.map(|ttl_by| Box::new(ttl_by) as _))
+            .sharing(options.sharing)
+            .having(arc::<P>());
         Cache::from_core(Core::new(tenant, options.shards(), Arc::new(ops)))
     }
 

@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
-use crate::budget::{Ledger, Reservation};
+use crate::budget::{Ledger, Refused, Reservation};
 use crate::descriptor::{Descriptor, Kind};
 use crate::stats::{Tally, TenantStats};
-use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Mutex, Ordering};
 use crate::time::Nanos;
+use crate::weight::weigh::allocation;
 
 /// A scope of a test: the address of its state. Unique while any twin of the scope is kept, because the end of a
 /// scope removes them.
@@ -78,10 +79,47 @@ impl ModeWord {
     }
 }
 
+/// What stands for something in scopes of tests.
+#[derive(Debug)]
+pub(crate) struct Twins<T>(Mutex<Option<Box<TwinList<T>>>>);
+
+/// Boxed, because nearly always there are none.
+type TwinList<T> = Vec<(ScopeId, Arc<T>)>;
+
+impl<T> Twins<T> {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    /// The twin in a scope, made on first use there. `make` runs under the list's lock, so that there is one only.
+    pub(crate) fn find_or_make(&self, scope: ScopeId, make: impl FnOnce() -> Arc<T>) -> Arc<T> {
+        let mut twins = self.0.lock();
+        let list = twins.get_or_insert_default();
+        if let Some((_, twin)) = list.iter().find(|(of, _)| *of == scope) {
+            return Arc::clone(twin);
+        }
+        let twin = make();
+        list.push((scope, Arc::clone(&twin)));
+        twin
+    }
+
+    /// Takes the twin of a scope out; it is the caller's to drop.
+    pub(crate) fn leave(&self, scope: ScopeId) -> Option<Arc<T>> {
+        let mut twins = self.0.lock();
+        let list = twins.as_mut()?;
+        let at = list.iter().position(|(of, _)| *of == scope)?;
+        let (_, twin) = list.swap_remove(at);
+        if list.is_empty() {
+            *twins = None;
+        }
+        Some(twin)
+    }
+}
+
 /// What a tenant publishes for everybody to read, and its part of the budget.
 #[derive(Debug)]
 pub(crate) struct Card {
-    pub(crate) name: String,
+    pub(crate) name: Box<str>,
     pub(crate) kind: Kind,
     /// The annotated item it belongs to, if any.
     pub(crate) descriptor: Option<&'static Descriptor>,
@@ -95,6 +133,12 @@ pub(crate) struct Card {
     pub(crate) tally: Tally,
     /// Some weights are lower bounds.
     pub(crate) estimated: AtomicBool,
+    /// Bytes that the tenant takes while it is empty.
+    base: Mutex<u32>,
+    /// How many of them are charged: all, or none where the limit had no room for them. Changed with `base` locked.
+    covered: AtomicU32,
+    /// Bytes that others are about to take: they count as gone for those who come next.
+    claimed: AtomicU64,
     /// Bits of what the next victim is worth, on the domain's scale; infinite with nothing to evict. It may
     /// lag behind by what was touched since; whoever reclaims publishes it anew.
     price: AtomicU64,
@@ -102,8 +146,10 @@ pub(crate) struct Card {
 
 impl Card {
     pub(crate) fn new(terms: Terms, ledger: &Arc<Ledger>) -> Self {
+        let name = terms.name.into_boxed_str();
+        let base = arc::<Self>() + allocation(name.len());
         Self {
-            name: terms.name,
+            name,
             kind: terms.kind,
             descriptor: terms.descriptor,
             priority: AtomicU64::new(terms.priority.to_bits()),
@@ -112,6 +158,9 @@ impl Card {
             reservation: Reservation::new(Arc::clone(ledger)),
             tally: Tally::new(),
             estimated: AtomicBool::new(false),
+            base: Mutex::new(base as u32),
+            covered: AtomicU32::new(0),
+            claimed: AtomicU64::new(0),
             price: AtomicU64::new(f64::INFINITY.to_bits()),
         }
     }
@@ -144,7 +193,7 @@ impl Card {
     /// What was agreed, as it is now: a twin gets the same.
     pub(crate) fn terms(&self) -> Terms {
         Terms {
-            name: self.name.clone(),
+            name: self.name.to_string(),
             kind: self.kind,
             descriptor: self.descriptor,
             priority: self.priority(),
@@ -170,8 +219,99 @@ impl Card {
 
     /// Bytes that others may take.
     pub(crate) fn reclaimable(&self) -> u64 {
-        self.reservation.spent().saturating_sub(self.floor)
+        self.reservation.spent().saturating_sub(self.floor.max(self.base()))
     }
+
+    /// Bytes that can be taken, whatever the floor.
+    pub(crate) fn evictable(&self) -> u64 {
+        self.reservation.held().saturating_sub(self.base())
+    }
+
+    /// Bytes of the empty tenant that are charged.
+    pub(crate) fn base(&self) -> u64 {
+        self.covered.load(Ordering::Acquire).into()
+    }
+
+    /// Bytes of the empty tenant that are not charged, because there was no room for them.
+    pub(crate) fn uncovered(&self) -> u64 {
+        u64::from(*self.base.lock()) - self.base()
+    }
+
+    #[inline]
+    pub(crate) fn is_covered(&self) -> bool {
+        self.base() > 0
+    }
+
+    /// The empty tenant takes so many bytes more; charged with the next [`cover`](Self::cover).
+    pub(crate) fn add_base(&self, bytes: u64) {
+        let mut base = self.base.lock();
+        self.release_base();
+        *base = base.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+
+    /// Charges the bytes of the empty tenant, unless they are.
+    ///
+    /// # Errors
+    ///
+    /// Says what is in the way.
+    pub(crate) fn cover(&self) -> Result<(), Refused> {
+        let base = self.base.lock();
+        if !self.is_covered() {
+            self.reservation.try_grow((*base).into(), self.ceiling())?;
+            self.covered.store(*base, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Takes the bytes of the empty tenant off the books: the limit is too low even for them. Nothing is stored
+    /// until they are charged again.
+    pub(crate) fn uncover(&self) {
+        let _base = self.base.lock();
+        self.release_base();
+    }
+
+    /// Gives everything back: the tenant is gone, and the domain's list keeps the card for a while.
+    pub(crate) fn close(&self) {
+        self.publish(f64::INFINITY);
+        let _base = self.base.lock();
+        self.covered.store(0, Ordering::Release);
+        self.reservation.close();
+    }
+
+    /// With `base` locked.
+    fn release_base(&self) {
+        self.reservation.shrink(self.covered.swap(0, Ordering::AcqRel).into());
+    }
+
+    /// Claims up to `bytes` for somebody else, as far as the floor allows beside what others have claimed.
+    pub(crate) fn claim(&self, bytes: u64) -> Claimed<'_> {
+        let mut taken = 0;
+        let _ = self.claimed.fetch_update(Ordering::AcqRel, Ordering::Acquire, |claimed| {
+            taken = self.reclaimable().saturating_sub(claimed).min(bytes);
+            (taken > 0).then_some(claimed + taken)
+        });
+        Claimed { card: self, bytes: taken }
+    }
+}
+
+/// Bytes above a floor that one reclaim may take, and no other meanwhile.
+#[must_use]
+pub(crate) struct Claimed<'a> {
+    card: &'a Card,
+    pub(crate) bytes: u64,
+}
+
+impl Drop for Claimed<'_> {
+    fn drop(&mut self) {
+        self.card.claimed.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}
+
+/// Bytes of a block that an `Arc` points to.
+pub(crate) fn arc<T>() -> u64 {
+    let counters = std::alloc::Layout::new::<[usize; 2]>();
+    let layout = counters.extend(std::alloc::Layout::new::<T>()).map(|(layout, _)| layout.pad_to_align());
+    layout.map_or(0, crate::weight::block_of)
 }
 
 /// What was agreed between a tenant and its domain.

@@ -4,6 +4,7 @@
 //! `tick()` instead.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ pub(crate) struct Worker {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// The job is to be called before its pause is over.
+    roused: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +60,14 @@ impl Worker {
         if let Ok(handle) = thread {
             *state = State::Running(handle.thread().clone());
         }
+    }
+
+    /// Has the job called soon, although its pause is not over.
+    pub(crate) fn rouse(&self) {
+        // Under the lock: a thread about to pause sees it, one that pauses hears of it.
+        let _state = self.shared.state.lock();
+        self.shared.roused.store(true, Ordering::Relaxed);
+        self.shared.changed.notify_all();
     }
 
     /// Asks the thread to end and waits for it; `false` when it did not end in time. A job that stops its
@@ -102,9 +113,10 @@ impl Shared {
     /// Waits; `true` when it is time to end.
     fn sleep(&self, pause: Duration) -> bool {
         let mut state = self.state.lock();
-        if matches!(*state, State::Running(_)) {
+        if matches!(*state, State::Running(_)) && !self.roused.load(Ordering::Relaxed) {
             self.changed.wait_for(&mut state, pause);
         }
+        self.roused.store(false, Ordering::Relaxed);
         !matches!(*state, State::Running(_))
     }
 }
@@ -131,6 +143,18 @@ mod tests {
         runs.recv().expect("the job runs once before the first pause");
         assert!(worker.stop(Duration::from_secs(60)));
         assert!(runs.recv().is_err(), "the job, and its sender, are gone");
+    }
+
+    #[test]
+    fn a_roused_worker_does_not_end_its_pause() {
+        let worker = Worker::default();
+        let (ran, runs) = mpsc::channel();
+        worker.start("larder-test", move || ran.send(()).ok().map(|()| Duration::from_secs(3600)));
+        for _ in 0..3 {
+            runs.recv().expect("the job runs again");
+            worker.rouse();
+        }
+        assert!(worker.stop(Duration::from_secs(60)));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use larder::{CacheKey, Weigh, cached, pooled};
 
@@ -50,6 +51,42 @@ fn constant() -> u32 {
 fn weighed((a, mut b): (u8, u8), _: bool) -> Vec<u8> {
     b += 1;
     vec![a, b]
+}
+
+/// How long each lives, and who computes it.
+#[cached(ttl = "5m", tti = "1m", ttl_by = |_, value| Duration::from_secs(*value), jitter = 10%, wait_at_most = "2s")]
+#[must_use]
+pub fn aged(name: &str, n: u64) -> u64 {
+    n + name.len() as u64
+}
+
+/// By whoever asks.
+#[cached(single_flight = false)]
+#[must_use]
+pub fn lone(n: u64) -> u64 {
+    n
+}
+
+/// By an executor.
+///
+/// # Errors
+///
+/// When there is nothing.
+#[cached(detach)]
+pub async fn detached<T: CacheKey>(
+    of: &[T],
+    name: &str,
+    owned: String,
+    fixed: &'static str,
+) -> Result<T, String> {
+    std::future::ready(()).await;
+    of.first().cloned().ok_or_else(|| format!("{name}{owned}{fixed}"))
+}
+
+/// By an executor, with nothing to copy.
+#[cached(detach)]
+pub async fn detached_plain(n: u64) -> u64 {
+    std::future::ready(n).await
 }
 
 /// Pooled.
@@ -103,6 +140,7 @@ fn annotated_items_work_under_every_lint() {
     assert_eq!(viewed("a", "b".into()), Some(2));
     assert_eq!(first(&[1, 2], &0), Ok(1));
     assert_eq!(constant(), 7);
+    assert_eq!((aged("a", 1), lone(3)), (2, 3));
     assert_eq!(weighed((1, 1), true), [1, 2]);
     Parser::acquire().tokens.push("a".to_owned());
     assert!(Parser::acquire().tokens.is_empty());

@@ -73,6 +73,202 @@ fn ten_thousand_tasks_on_one_cold_key_run_once() {
     });
 }
 
+/// What befalls the first body of each generation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fate {
+    Fine,
+    Panics,
+    Fails,
+    IsCancelled,
+    AsksForItsOwnKey,
+    AsksForOneThatAsksForIt,
+}
+
+/// How the callers ask.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Ask {
+    Attached,
+    Detached,
+    /// With a bound that nobody reaches.
+    InTime,
+}
+
+/// 10,000 tasks on four workers and one key, an invalidation before each generation. In each, exactly one body brings
+/// a value, everybody gets that one, and of the bodies before it exactly one had a fate.
+fn storm(fate: Fate, ask: Ask) {
+    const TASKS: u64 = 10_000;
+    run(async move {
+        let spawn = |task| drop(tokio::spawn(task));
+        let domain = Domain::builder().limit_bytes(16 << 20).manual().executor(spawn).build();
+        let builder = Cache::<u64, u64>::builder("storm");
+        let builder = if ask == Ask::InTime { builder.wait_at_most(2 * patience()) } else { builder };
+        let (cache, other) = (builder.build_in(&domain).expect("sound"), self::cache(&domain));
+        let generations = short_or_deep(2, 50);
+        for generation in 0..generations {
+            cache.invalidate(1);
+            other.invalidate(1);
+            let (begun, good) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+            let (leads, has_led) = oneshot::channel();
+            let leads = Arc::new(std::sync::Mutex::new(Some(leads)));
+            let tasks: Vec<_> = (0..TASKS)
+                .map(|_| {
+                    let (cache, other) = (cache.clone(), other.clone());
+                    let (begun, good, leads) = (Arc::clone(&begun), Arc::clone(&good), Arc::clone(&leads));
+                    tokio::spawn(async move {
+                        let own = cache.clone();
+                        let load = async move {
+                            let first = begun.fetch_add(1, Ordering::SeqCst) == 0;
+                            tokio::task::yield_now().await;
+                            let fate = if first { fate } else { Fate::Fine };
+                            match fate {
+                                Fate::Fine => {}
+                                Fate::Panics => panic!("a leader that panics, on purpose"),
+                                Fate::Fails => return Err("a leader that fails, on purpose"),
+                                Fate::IsCancelled => {
+                                    let leads = leads.lock().unwrap().take().expect("one leader is first");
+                                    leads.send(tokio::task::try_id()).expect("the test listens");
+                                    std::future::pending::<()>().await;
+                                }
+                                Fate::AsksForItsOwnKey => {
+                                    // It can't wait for itself.
+                                    let own = own.get_or_insert_async(1, async { generation });
+                                    assert_eq!(own.await, generation);
+                                }
+                                Fate::AsksForOneThatAsksForIt => {
+                                    let inner = own.clone();
+                                    let asks = async move {
+                                        inner.get_or_insert_async(1, async { generation }).await
+                                    };
+                                    assert_eq!(other.get_or_insert_async(1, asks).await, generation);
+                                }
+                            }
+                            good.fetch_add(1, Ordering::SeqCst);
+                            Ok(generation)
+                        };
+                        match ask {
+                            Ask::Detached => cache.try_get_or_insert_detached(1, load).await,
+                            Ask::Attached | Ask::InTime => cache.try_get_or_insert_async(1, load).await,
+                        }
+                    })
+                })
+                .collect();
+            if fate == Fate::IsCancelled {
+                let leader = has_led.await.expect("somebody leads");
+                let leader = leader.expect("in a task");
+                tasks.iter().find(|task| task.id() == leader).expect("one of ours").abort();
+            }
+            let (mut values, mut failed, mut lost) = (0, 0, 0);
+            for task in tasks {
+                match task.await {
+                    Ok(Ok(value)) => {
+                        assert_eq!(value, generation, "a value from before the invalidation");
+                        values += 1;
+                    }
+                    Ok(Err(_)) => failed += 1,
+                    Err(_) => lost += 1,
+                }
+            }
+            let expected = match fate {
+                Fate::Fails => (TASKS - 1, 1, 0),
+                Fate::Panics | Fate::IsCancelled => (TASKS - 1, 0, 1),
+                _ => (TASKS, 0, 0),
+            };
+            assert_eq!((values, failed, lost), expected, "generation {generation}");
+            assert_eq!(good.load(Ordering::SeqCst), 1, "exactly one run of generation {generation}");
+            let spoilt = u64::from(matches!(fate, Fate::Panics | Fate::Fails | Fate::IsCancelled));
+            assert_eq!(begun.load(Ordering::SeqCst), 1 + spoilt);
+            assert_eq!(cache.get(1), Some(generation));
+        }
+        // With the runs that could not wait: those of a key that asks for itself.
+        let alone = u64::from(matches!(fate, Fate::AsksForItsOwnKey | Fate::AsksForOneThatAsksForIt));
+        assert_eq!(cache.stats().loads, generations * (1 + alone));
+    });
+}
+
+#[test]
+fn ten_thousand_tasks_run_one_body_in_each_generation() {
+    for ask in [Ask::Attached, Ask::Detached, Ask::InTime] {
+        storm(Fate::Fine, ask);
+    }
+}
+
+#[test]
+fn ten_thousand_tasks_whose_leader_panics() {
+    storm(Fate::Panics, Ask::Attached);
+    storm(Fate::Panics, Ask::Detached);
+}
+
+#[test]
+fn ten_thousand_tasks_whose_leader_fails() {
+    storm(Fate::Fails, Ask::Attached);
+    storm(Fate::Fails, Ask::Detached);
+}
+
+#[test]
+fn ten_thousand_tasks_whose_leader_is_cancelled() {
+    storm(Fate::IsCancelled, Ask::Attached);
+    storm(Fate::IsCancelled, Ask::InTime);
+}
+
+#[test]
+fn ten_thousand_tasks_whose_leader_asks_for_its_own_key() {
+    for ask in [Ask::Attached, Ask::Detached, Ask::InTime] {
+        storm(Fate::AsksForItsOwnKey, ask);
+    }
+}
+
+#[test]
+fn ten_thousand_tasks_whose_leader_asks_for_one_that_asks_for_it() {
+    for ask in [Ask::Attached, Ask::Detached] {
+        storm(Fate::AsksForOneThatAsksForIt, ask);
+    }
+}
+
+#[test]
+fn detached_loads_survive_any_half_of_their_callers() {
+    run(async {
+        let spawn = |task| drop(tokio::spawn(task));
+        let domain = Domain::builder().limit_bytes(16 << 20).manual().executor(spawn).build();
+        let cache = cache(&domain);
+        for round in 0..short_or_deep(5, 200) {
+            let runs = Arc::new(AtomicU64::new(0));
+            let gate = Arc::new(tokio::sync::Semaphore::new(0));
+            let tasks: Vec<_> = (0..2_000)
+                .map(|_| {
+                    let (cache, runs, gate) = (cache.clone(), Arc::clone(&runs), Arc::clone(&gate));
+                    tokio::spawn(async move {
+                        let load = async move {
+                            runs.fetch_add(1, Ordering::SeqCst);
+                            let _ = gate.acquire().await;
+                            round
+                        };
+                        cache.get_or_insert_detached(round, load).await
+                    })
+                })
+                .collect();
+            // All of them wait, for the one body; who began it is among those that leave as likely as not.
+            while cache.stats().waits < (round + 1) * 1_999 {
+                tokio::task::yield_now().await;
+            }
+            for (at, task) in tasks.iter().enumerate() {
+                if at % 2 == round as usize % 2 {
+                    task.abort();
+                }
+            }
+            gate.add_permits(2_000);
+            let mut served = 0;
+            for task in tasks {
+                if let Ok(value) = task.await {
+                    assert_eq!(value, round);
+                    served += 1;
+                }
+            }
+            assert!(served >= 1_000);
+            assert_eq!((runs.load(Ordering::SeqCst), cache.get(round)), (1, Some(round)));
+        }
+    });
+}
+
 #[test]
 fn tasks_and_threads_share_a_flight() {
     run(async {

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use larder::testing::{CountingAllocator, held_by};
 use larder::{Cache, Domain, Policy, Weigh, weigh};
@@ -37,6 +38,22 @@ fn close(what: &str, bound: f64, weight: u64, truth: u64) {
     assert!(error.abs() <= bound, "{what}: weight {weight}, truth {truth}");
 }
 
+/// What a cache without entries may take.
+const EMPTY: u64 = 1024;
+/// What it may take with its first.
+const FIRST: u64 = 4096;
+
+/// The cache that `build` makes, and the bytes that it takes: all are charged.
+#[track_caller]
+fn measured<K, V>(domain: &Domain, build: impl FnOnce() -> Cache<K, V>) -> (Cache<K, V>, u64) {
+    let used = domain.budget().used();
+    let (cache, held) = held_by(build);
+    assert_eq!(domain.budget().used() - used, cache.weight(), "the ledger knows of the empty cache");
+    // Each tenant is charged its place on the domain's list, which grows by four at a time.
+    assert!(cache.weight().abs_diff(held) <= 96, "{} of {held} bytes are charged", cache.weight());
+    (cache, held)
+}
+
 /// Checks the ledger of caches of several sizes, full and emptied. Entry `n` is `entry(n)`.
 #[track_caller]
 fn check<K, V>(bound: f64, entry: impl Fn(u64) -> (K, V))
@@ -47,30 +64,19 @@ where
     let kind = format!("{} -> {}", std::any::type_name::<K>(), std::any::type_name::<V>());
     for count in sizes() {
         let domain = domain();
-        let cache = build(&domain);
-        // What a cache allocates once, on its first use, belongs to the empty cache.
-        warm_up(&cache, &entry);
-        let empty = cache.weight();
+        let (cache, empty) = measured(&domain, || build(&domain));
+        let charged = cache.weight();
+        assert!(empty <= EMPTY && charged <= EMPTY, "{kind}: {empty} bytes, {charged} charged");
         let ((), held) = held_by(|| (0..count).map(&entry).for_each(|(key, value)| cache.insert(key, value)));
         assert_eq!(cache.len() as u64, count, "{kind}: nothing was evicted");
-        close(&format!("{count} of {kind}"), bound, cache.weight() - empty, held);
+        close(&format!("{count} of {kind}"), bound, cache.weight() - charged, held);
 
         // Freed by the same thread, so that the count goes back.
         let ((), freed) = held_by(|| cache.clear());
         let left = held.wrapping_add(freed);
-        assert_eq!((cache.weight(), left), (empty, 0), "{kind}: bytes are left of {count} entries");
+        assert_eq!((cache.weight(), left), (charged, 0), "{kind}: bytes are left of {count} entries");
+        assert_eq!(domain.budget().used(), charged, "{kind}: the ledger is back");
     }
-}
-
-/// Uses a cache once, and empties it.
-fn warm_up<K, V>(cache: &Cache<K, V>, entry: impl Fn(u64) -> (K, V))
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
-    let (key, value) = entry(0);
-    cache.insert(key, value);
-    cache.clear();
 }
 
 fn sizes() -> Vec<u64> {
@@ -125,22 +131,21 @@ fn values_of_values() {
 fn a_cache_that_evicts() {
     for policy in [Policy::Hybrid, Policy::Lru] {
         let domain = domain();
-        let cache = Cache::<u64, String>::builder("evicting")
-            .policy(policy)
-            .max_mb(1)
-            .weigh(weigh::entry)
-            .build_in(&domain)
-            .expect("the options make sense");
-        warm_up(&cache, |index| (index, text(index)));
+        let build = || {
+            let builder = Cache::<u64, String>::builder("evicting").policy(policy).max_mb(1);
+            builder.weigh(weigh::entry).build_in(&domain).expect("the options make sense")
+        };
+        let (cache, empty) = measured(&domain, build);
+        let charged = cache.weight();
         let ((), held) = held_by(|| {
             for index in 0..100_000 {
                 cache.insert(scattered(index) % 50_000, text(index));
             }
         });
         assert!(cache.stats().evictions > 0, "{policy:?}");
-        close(&format!("{policy:?}, evicting"), FLAT, cache.weight(), held);
+        close(&format!("{policy:?}, evicting"), FLAT, cache.weight(), empty + held);
         let ((), freed) = held_by(|| cache.clear());
-        assert_eq!((cache.weight(), held.wrapping_add(freed)), (0, 0), "{policy:?}");
+        assert_eq!((cache.weight(), held.wrapping_add(freed)), (charged, 0), "{policy:?}");
     }
 }
 
@@ -148,7 +153,7 @@ fn a_cache_that_evicts() {
 fn a_cache_that_shrinks() {
     let domain = domain();
     let cache = build::<u64, String>(&domain);
-    warm_up(&cache, |index| (index, text(index)));
+    let empty = cache.weight();
     let ((), mut held) = held_by(|| (0..100_000).for_each(|index| cache.insert(index, text(index))));
     let full = held;
     for keep in [2, 10, 100, 1000] {
@@ -158,19 +163,105 @@ fn a_cache_that_shrinks() {
             }
         });
         held = held.wrapping_add(freed);
-        close(&format!("one in {keep} kept"), NESTED, cache.weight(), held);
+        close(&format!("one in {keep} kept"), NESTED, cache.weight() - empty, held);
         assert!(held < full / keep.min(50) * 2, "one in {keep} kept: {held} of {full} bytes are held");
     }
 }
 
+/// Says what an empty cache takes and what one with an entry, and checks that both are charged.
+#[track_caller]
+fn first(what: &str, build: impl Fn(&str, &Domain) -> Cache<u64, u64>) {
+    let domain = domain();
+    // What is done once for the process is nobody's.
+    let _before = build("before", &domain);
+    // More than the domain has places for at first; and the second of a name gets a longer one.
+    let caches: Vec<_> = (0..40).map(|_| measured(&domain, || build("same", &domain))).collect();
+    let held: u64 = caches.iter().map(|(_, held)| held).sum();
+    let charged: u64 = caches.iter().map(|(cache, _)| cache.weight()).sum();
+    close(&format!("{what}, empty"), FLAT, charged, held);
+    for (cache, _) in &caches {
+        let empty = cache.weight();
+        let ((), held) = held_by(|| cache.insert(1, 2));
+        assert_eq!(cache.get(1), Some(2));
+        assert!(empty <= EMPTY && cache.weight() <= FIRST, "{what}: {empty}, then {}", cache.weight());
+        close(&format!("{what}, first"), FLAT, cache.weight() - empty, held);
+        let ((), freed) = held_by(|| assert!(cache.invalidate(1)));
+        assert_eq!((cache.weight(), held.wrapping_add(freed)), (empty, 0), "{what}: bytes are left of one");
+    }
+}
+
 #[test]
-fn a_first_entry_is_small() {
+fn an_empty_cache_and_a_first_entry_are_small() {
+    first("plain", |name, domain| Cache::builder(name).build_in(domain).expect("nothing is odd here"));
+    first("lru", |name, domain| {
+        Cache::builder(name)
+            .policy(Policy::Lru)
+            .max_entries(10)
+            .build_in(domain)
+            .expect("nothing is odd here")
+    });
+    first("expiring", |name, domain| {
+        Cache::builder(name)
+            .ttl(Duration::from_secs(1))
+            .tti(Duration::from_secs(1))
+            .max_mb(64)
+            .build_in(domain)
+            .expect("nothing is odd here")
+    });
+}
+
+#[test]
+fn a_cache_of_as_many_shards_as_there_can_be() {
+    for count in sizes() {
+        let domain = domain();
+        let build = || Cache::builder("spread").shards(64).build_in(&domain).expect("the options make sense");
+        let (cache, _) = measured(&domain, build);
+        let charged = cache.weight();
+        assert!((EMPTY..FIRST).contains(&charged), "so many places are not free: {charged}");
+        let ((), held) = held_by(|| (0..count).for_each(|index| cache.insert(index, index)));
+        close(&format!("{count} in 64 shards"), FLAT, cache.weight() - charged, held);
+        let ((), freed) = held_by(|| cache.clear());
+        assert_eq!((cache.weight(), held.wrapping_add(freed)), (charged, 0));
+    }
+}
+
+#[test]
+fn what_loads_leave_behind() {
     let domain = domain();
     let cache = build::<u64, u64>(&domain);
-    let ((), held) = held_by(|| cache.insert(1, 2));
-    assert!(held <= 4096, "a first entry takes {held} bytes");
-    // What is done once for the thread and the domain is in it too.
-    assert!(cache.weight() > 0 && cache.weight() <= held, "{} of {held} bytes are charged", cache.weight());
+    let load = |index| cache.get_or_insert_with(index, || index);
+    // The counters of this thread stay with it.
+    load(0);
+    cache.clear();
+    let charged = cache.weight();
+    let ((), held) = held_by(|| (0..10_000).for_each(|index| assert_eq!(load(index), index)));
+    close("loaded", FLAT, cache.weight() - charged, held);
+    let ((), freed) = held_by(|| cache.clear());
+    assert_eq!((cache.weight(), held.wrapping_add(freed)), (charged, 0));
+}
+
+#[test]
+fn a_value_that_grows_and_shrinks_inside() {
+    type Shared = Arc<Mutex<Vec<u8>>>;
+    let heap = |value: &Shared| value.lock().map_or(0, |value| value.heap_bytes());
+    let domain = domain();
+    let cache = Cache::<u64, Shared>::builder("changing")
+        .weigh(move |_, value| weigh::allocation(56) + 16 + heap(value))
+        .build_in(&domain)
+        .expect("the options make sense");
+    let charged = cache.weight();
+    let ((), mut held) = held_by(|| (0..1000).for_each(|key| cache.insert(key, Shared::default())));
+    for bytes in [0, 10, 1000, 5000, 200, 0] {
+        let ((), more) = held_by(|| {
+            for key in 0..1000 {
+                let value = cache.peek(key).expect("it is there");
+                *value.lock().expect("nobody panicked") = Vec::with_capacity(bytes);
+                assert!(cache.reweigh(key).is_some_and(|weight| weight >= bytes as u64));
+            }
+        });
+        held = held.wrapping_add(more);
+        close(&format!("{bytes} bytes inside"), FLAT, cache.weight() - charged, held);
+    }
 }
 
 #[test]

@@ -20,9 +20,16 @@ const WORDS: Vocabulary = Vocabulary {
         ("min_mb", "min_mb = 2"),
         ("priority", "priority = 2.0"),
         ("ttl", "ttl = \"5m\""),
+        ("tti", "tti = \"5m\""),
+        ("ttl_by", "ttl_by = time_of"),
+        ("jitter", "jitter = 10%"),
+        ("single_flight", "single_flight = false"),
+        ("wait_at_most", "wait_at_most = \"2s\""),
+        ("detach", "detach"),
         ("weigh", "weigh = larder::weigh::shallow"),
         ("name", "name = \"thumbnails\""),
     ],
+    flags: &["detach"],
     reserved: &[
         ("skip", TAKE_LESS),
         ("key", TAKE_LESS),
@@ -39,9 +46,6 @@ const WORDS: Vocabulary = Vocabulary {
         ("pinned", "keep entries longer with `min_mb` or a high `priority`"),
         ("cost", MEASURED),
         ("utility", MEASURED),
-        ("tti", "use `ttl`, which counts from the write"),
-        ("ttl_by", ONE_TTL),
-        ("jitter", ONE_TTL),
         ("stale_for", ONE_TTL),
         ("stale_if_error", ONE_TTL),
         ("refresh_after", ONE_TTL),
@@ -51,9 +55,6 @@ const WORDS: Vocabulary = Vocabulary {
         ("cache_none", "return a type of your own instead of `Option` to keep `None` too"),
         ("force_if", "call `invalidate` on the function's `_cache()` handle first"),
         ("on_remove", "give the value's type a `Drop`, which runs when the last clone goes"),
-        ("single_flight", FLIGHT),
-        ("wait_at_most", FLIGHT),
-        ("detach", FLIGHT),
         ("handle", "the handle is the function's name with `_cache` behind it"),
         ("crate", "name the dependency `larder` in Cargo.toml"),
         ("tags", BY_KEY),
@@ -85,6 +86,9 @@ const WORDS: Vocabulary = Vocabulary {
         ("expire", "ttl"),
         ("expires", "ttl"),
         ("time_to_live", "ttl"),
+        ("time_to_idle", "tti"),
+        ("idle", "tti"),
+        ("sync_writes", "single_flight"),
         ("weight", "weigh"),
         ("weigher", "weigh"),
         ("eviction", "policy"),
@@ -97,8 +101,7 @@ const TAKE_LESS: &str = "let a smaller function take exactly what the result dep
 const ONE_FOR_ALL: &str =
     "one cache serves the whole process; for others, keep a `larder::Cache` where they belong";
 const MEASURED: &str = "what a miss costs is measured; `Cache::builder(..).cost(..)` takes a formula";
-const ONE_TTL: &str = "one `ttl` holds for every value, and an expired value is computed again";
+const ONE_TTL: &str = "an expired value is computed again, by the caller that finds it so";
 const NOT_GOOD: &str = "return a `Result` or an `Option`: only `Ok` and `Some` are stored";
-const FLIGHT: &str = "concurrent calls with one key always wait for one computation";
 const BY_KEY: &str = "`invalidate` and `clear` on the function's `_cache()` handle remove what is outdated";
 const IN_MEMORY: &str = "values stay in memory, within the budget";

@@ -4,11 +4,13 @@
 //! the runtime can call it again; the handle beside it; and the accessor that both use. What happens on a hit and
 //! on a miss is the runtime's business.
 
+use std::time::Duration;
+
 use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Attribute, FnArg, Pat, PatIdent, Signature, Token};
 
-use super::model::{Model, Policy, Returns};
+use super::model::{Argument, Model, Options, Policy, Returns};
 use crate::crate_path::{larder, private};
 use crate::signature::{Function, place_of, turbofish, without_idle_lifetimes};
 
@@ -31,19 +33,31 @@ fn wrapper(model: &Model, accessor: &Ident) -> TokenStream {
     let outer_sig = outer_signature(model);
     let (query, value) = (model.query(), proof_of_value(model));
     let instance = turbofish(&sig.generics);
-    let arguments = model.arguments.iter().map(|argument| &argument.ident);
     let hit = match model.returns {
         Returns::Plain { .. } => quote_spanned!(span=> value),
         Returns::Fallible { .. } => quote_spanned!(span=> #p::Fallible::from_value(value)),
     };
+    let arguments = model.arguments.iter().map(|argument| &argument.ident);
     let call = quote_spanned!(span=> __larder_body #instance(#(#arguments),*));
-    let load = match (&model.returns, sig.asyncness) {
-        (Returns::Plain { .. }, None) => quote_spanned!(span=> #p::load(cache, miss, move || #call)),
-        (Returns::Fallible { .. }, None) => quote_spanned!(span=> #p::try_load(cache, miss, move || #call)),
-        // Calling an `async fn` runs nothing yet: the leader's own future polls the body.
-        (Returns::Plain { .. }, Some(_)) => quote_spanned!(span=> #p::load_async(cache, miss, #call).await),
-        (Returns::Fallible { .. }, Some(_)) => {
+    let load = match (&model.returns, sig.asyncness, model.options.detach) {
+        (Returns::Plain { .. }, None, _) => quote_spanned!(span=> #p::load(cache, miss, move || #call)),
+        (Returns::Fallible { .. }, None, _) => {
+            quote_spanned!(span=> #p::try_load(cache, miss, move || #call))
+        }
+        // Calling an `async fn` runs nothing yet: the leader's own future polls the body, or an executor does.
+        (Returns::Plain { .. }, Some(_), None) => {
+            quote_spanned!(span=> #p::load_async(cache, miss, #call).await)
+        }
+        (Returns::Fallible { .. }, Some(_), None) => {
             quote_spanned!(span=> #p::try_load_async(cache, miss, #call).await)
+        }
+        (Returns::Plain { .. }, Some(_), Some(_)) => {
+            let (owned, body) = detached(model, &call);
+            quote_spanned!(span=> #owned #p::load_detached(cache, miss, #body).await)
+        }
+        (Returns::Fallible { .. }, Some(_), Some(_)) => {
+            let (owned, body) = detached(model, &call);
+            quote_spanned!(span=> #owned #p::try_load_detached(cache, miss, #body).await)
         }
     };
     let mut block = Group::new(
@@ -61,6 +75,24 @@ fn wrapper(model: &Model, accessor: &Ident) -> TokenStream {
     // With the user's braces the whole item is the user's: the compiler says when nobody calls it.
     block.set_span(body.span());
     quote!(#(#attrs)* #vis #outer_sig #block)
+}
+
+/// A body that outlives the call: what it borrowed it owns, and what makes it so.
+fn detached(model: &Model, call: &TokenStream) -> (TokenStream, TokenStream) {
+    let span = Span::mixed_site();
+    let references: Vec<_> = model.arguments.iter().filter(|argument| argument.is_reference).collect();
+    if references.is_empty() {
+        return (TokenStream::new(), call.clone());
+    }
+    let instance = turbofish(&model.function.sig.generics);
+    let names = references.iter().map(|argument| &argument.ident);
+    let owned = quote_spanned!(span=> #(let #names = ::std::borrow::ToOwned::to_owned(#names);)*);
+    let arguments = model.arguments.iter().map(|Argument { ident, is_reference, .. }| match is_reference {
+        true => quote_spanned!(span=> &#ident),
+        false => ident.to_token_stream(),
+    });
+    let body = quote_spanned!(span=> async move { __larder_body #instance(#(#arguments),*).await });
+    (owned, body)
 }
 
 /// The signature with plain names in place of patterns. Attributes of arguments stay with the body, which is
@@ -140,6 +172,10 @@ fn accessor(model: &Model, ident: &Ident) -> TokenStream {
             quote_spanned!(span=> #value.weighed(#p::weigher!(#ty)))
         }
     };
+    let made = match &model.options.ttl_by {
+        Some(ttl_by) => quote_spanned!(span=> __SITE.cache_with_ttl(#keys, #value, #ttl_by, || ())),
+        None => quote_spanned!(span=> __SITE.cache(#keys, #value, || ())),
+    };
     quote_spanned! {span=>
         #(#attrs)*
         #[doc(hidden)]
@@ -148,7 +184,7 @@ fn accessor(model: &Model, ident: &Ident) -> TokenStream {
             static __DESCRIPTOR: #p::Descriptor = #descriptor;
             static __SITE: #p::Site = #p::Site::new(&__DESCRIPTOR);
             #p::submit!(__DESCRIPTOR);
-            __SITE.cache(#keys, #value, || ())
+            #made
         }
     }
 }
@@ -177,37 +213,50 @@ fn descriptor(model: &Model) -> TokenStream {
     };
     // At the function's own place, and not at the attribute's.
     let line = quote_spanned!(ident.span()=> ::core::line!());
-    let policy = match options.policy {
-        Policy::Hybrid => quote_spanned!(span=> Hybrid),
-        Policy::Lru => quote_spanned!(span=> Lru),
-    };
-    let max_bytes = option(options.max_bytes.map(Literal::u64_unsuffixed));
-    let max_entries = option(options.max_entries.map(Literal::u64_unsuffixed));
-    let min_bytes = Literal::u64_unsuffixed(options.min_bytes);
-    let priority = Literal::f64_unsuffixed(options.priority.unwrap_or(1.0));
-    let ttl = option(options.ttl.map(|ttl| {
-        let (secs, nanos) =
-            (Literal::u64_unsuffixed(ttl.as_secs()), Literal::u32_unsuffixed(ttl.subsec_nanos()));
-        quote_spanned!(span=> ::core::time::Duration::new(#secs, #nanos))
-    }));
+    let settings = settings(options);
     quote_spanned! {span=>
-        #p::Descriptor::cached(#name, ::core::file!(), #line, #p::CachedOptions {
-            policy: #p::Policy::#policy,
-            max_bytes: #max_bytes,
-            max_entries: #max_entries,
-            min_bytes: #min_bytes,
-            priority: #priority,
-            ttl: #ttl,
-        })
+        #p::Descriptor::cached(#name, ::core::file!(), #line, #settings)
     }
 }
 
-fn option(value: Option<impl ToTokens>) -> TokenStream {
+/// What the attribute says, and nothing of what it leaves at its default: less to read, and less to compile.
+fn settings(options: &Options) -> TokenStream {
     let span = Span::mixed_site();
-    match value {
-        Some(value) => quote_spanned!(span=> ::core::option::Option::Some(#value)),
-        None => quote_spanned!(span=> ::core::option::Option::None),
+    let p = private(span);
+    let mut said = Vec::new();
+    let mut say = |name: &str, value: Option<TokenStream>| {
+        let name = Ident::new(name, span);
+        said.extend(value.map(|value| quote_spanned!(span=> #name: #value)));
+    };
+    let some = |value: TokenStream| quote_spanned!(span=> ::core::option::Option::Some(#value));
+    let count = |count: u64| some(Literal::u64_unsuffixed(count).to_token_stream());
+    let time = |time: Duration| {
+        let (secs, nanos) =
+            (Literal::u64_unsuffixed(time.as_secs()), Literal::u32_unsuffixed(time.subsec_nanos()));
+        some(quote_spanned!(span=> ::core::time::Duration::new(#secs, #nanos)))
+    };
+    let number = |number: f64| Literal::f64_unsuffixed(number).to_token_stream();
+    let policy = match options.policy {
+        Policy::Hybrid => None,
+        Policy::Lru => Some(quote_spanned!(span=> #p::Policy::Lru)),
+    };
+    say("policy", policy);
+    say("max_bytes", options.max_bytes.map(count));
+    say("max_entries", options.max_entries.map(count));
+    let floor = Some(options.min_bytes).filter(|bytes| *bytes > 0);
+    say("min_bytes", floor.map(|bytes| Literal::u64_unsuffixed(bytes).to_token_stream()));
+    say("priority", options.priority.map(number));
+    say("ttl", options.ttl.map(time));
+    say("tti", options.tti.map(time));
+    say("jitter", options.jitter.map(|part| some(number(part))));
+    say("ttl_by", options.ttl_by.as_ref().map(|_| quote_spanned!(span=> true)));
+    say("single_flight", options.each_alone.then(|| quote_spanned!(span=> false)));
+    say("wait_at_most", options.wait_at_most.map(time));
+    if said.is_empty() {
+        return quote_spanned!(span=> #p::CachedOptions::DEFAULT);
     }
+    // `single_flight` and `wait_at_most` exclude each other: something is always left at its default.
+    quote_spanned!(span=> #p::CachedOptions { #(#said,)* ..#p::CachedOptions::DEFAULT })
 }
 
 fn cache_type(model: &Model) -> TokenStream {

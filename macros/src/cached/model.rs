@@ -33,6 +33,18 @@ pub(crate) struct Options {
     pub(crate) priority: Option<f64>,
     /// As written.
     pub(crate) ttl: Option<Duration>,
+    /// As written.
+    pub(crate) tti: Option<Duration>,
+    /// The function that says how long each value lives: a path or a closure.
+    pub(crate) ttl_by: Option<Expr>,
+    /// A part of the time to live.
+    pub(crate) jitter: Option<f64>,
+    /// `single_flight = false`.
+    pub(crate) each_alone: bool,
+    /// As written.
+    pub(crate) wait_at_most: Option<Duration>,
+    /// Where it was written, if an executor runs the body.
+    pub(crate) detach: Option<Span>,
     /// The user's weigher: a path or a closure.
     pub(crate) weigh: Option<Expr>,
     /// Replaces the function's path.
@@ -72,6 +84,14 @@ impl Options {
                 "min_mb" => options.min_bytes = option.megabytes(errors).unwrap_or(0),
                 "priority" => options.priority = option.factor(errors),
                 "ttl" => options.ttl = option.duration(errors),
+                "tti" => options.tti = option.duration(errors),
+                "ttl_by" => options.ttl_by = option.function(errors),
+                "jitter" => options.jitter = option.part(errors),
+                "single_flight" => options.each_alone = option.switch(errors) == Some(false),
+                "wait_at_most" => options.wait_at_most = option.duration(errors),
+                "detach" => {
+                    options.detach = option.switch(errors).filter(|on| *on).map(|_| option.name.span());
+                }
                 "weigh" => options.weigh = option.function(errors),
                 "name" => options.name = option.name(errors),
                 // Nothing else comes out of `args`.
@@ -88,7 +108,29 @@ impl Options {
                 options.min_bytes = 0;
             }
         }
+        options.check_together(written, errors);
         options
+    }
+
+    /// Reports the freshness and flight options that make no sense beside each other.
+    fn check_together(&mut self, written: &[Written], errors: &mut Errors) {
+        let place = |name: &str| written.iter().find(|option| option.name == name).map(|it| it.name.span());
+        if let Some(at) = place("jitter")
+            && place("ttl").or(place("ttl_by")).is_none()
+        {
+            errors.at(at, &Mistake::JitterWithoutTtl {});
+            self.jitter = None;
+        }
+        if !self.each_alone {
+            return;
+        }
+        if let Some(at) = place("wait_at_most") {
+            errors.at(at, &Mistake::WaitWithoutFlight {});
+            self.wait_at_most = None;
+        }
+        if let Some(at) = self.detach.take() {
+            errors.at(at, &Mistake::DetachWithoutFlight {});
+        }
     }
 }
 
@@ -127,6 +169,8 @@ pub(crate) struct Argument {
     pub(crate) label: String,
     /// What it gives to the key.
     pub(crate) part: Part,
+    /// Whether it is one plain reference, other than `&'static`, which a detached body gets an own copy of.
+    pub(crate) is_reference: bool,
 }
 
 /// What is stored of what the function returns.
@@ -159,6 +203,9 @@ impl Model {
         check_shape(&function, errors);
         let arguments = arguments(&function.sig, errors);
         let returns = returns(&function.sig, errors);
+        if let Some(detach) = options.detach {
+            check_detached(&function.sig, detach, errors);
+        }
         if errors.count() > before {
             return None;
         }
@@ -250,10 +297,42 @@ fn arguments(sig: &Signature, errors: &mut Errors) -> Vec<Argument> {
         let argument = part::Argument { name: &name, ty: &typed.ty, generics: &sig.generics };
         let label = if matches!(*typed.pat, Pat::Ident(_)) { name.clone() } else { "_".to_owned() };
         if let Some(part) = Part::of(&typed.ty, &argument, errors) {
-            arguments.push(Argument { ident, label, part });
+            let is_reference = matches!(bare(&typed.ty), Type::Reference(_)) && search(&typed.ty).borrow;
+            arguments.push(Argument { ident, label, part, is_reference });
         }
     }
     arguments
+}
+
+/// What a body that outlives the call must not borrow. A plain reference is copied; what borrows inside is not seen
+/// through.
+fn check_detached(sig: &Signature, detach: Span, errors: &mut Errors) {
+    if sig.asyncness.is_none() {
+        errors.at(detach, &Mistake::DetachSync { name: sig.ident.to_string() });
+        return;
+    }
+    for input in &sig.inputs {
+        let FnArg::Typed(typed) = input else { continue };
+        let ty = match bare(&typed.ty) {
+            // Without `mut`, which is a mistake of its own.
+            Type::Reference(reference) => &*reference.elem,
+            ty => ty,
+        };
+        let found = search(ty);
+        // A `Cow` without a lifetime has one all the same.
+        let elided = named(ty, &["Cow"]).is_some() && !ty.to_token_stream().to_string().contains("'static");
+        if found.borrow || found.impl_trait || elided {
+            let name = crate::errors::show(&typed.pat);
+            errors.over(&typed.ty, &Mistake::DetachBorrow { name, ty: crate::errors::show(&typed.ty) });
+        }
+    }
+    if let ReturnType::Type(_, ty) = &sig.output
+        && let Some((_, args)) = named(ty, &["Result"])
+        && let Some(error) = args.get(1)
+        && search(error).borrow
+    {
+        errors.over(error, &Mistake::DetachReturnsBorrow { ty: crate::errors::show(error) });
+    }
 }
 
 /// A name with an underscore says that nobody reads it, and the key does: two underscores say nothing.

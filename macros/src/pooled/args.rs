@@ -20,6 +20,7 @@ const WORDS: Vocabulary = Vocabulary {
         ("new", "new = Self::new"),
         ("name", "name = \"parsers\""),
     ],
+    flags: &[],
     reserved: &[
         ("acquire", "objects are taken with `acquire()`"),
         ("weigh", "derive `larder::Weigh` for the struct"),

@@ -5,15 +5,21 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::instance::{Core, Ops};
+use super::instance::{Core, HeapOf, Ops};
 use super::{Cache, CacheTenant, CostOf, TtlOf, WeightOf};
 use crate::descriptor::{Descriptor, Kind};
 use crate::domain::{Domain, DomainCore};
 use crate::expiry::Lifetime;
+use crate::flight::Sharing;
 use crate::policy::Policy;
 use crate::sync::Ordering;
 use crate::tenant::Terms;
 use crate::weight::known;
+
+/// Shards of a cache that says nothing of them: their places take a quarter of a kilobyte.
+const SHARDS: usize = 8;
+/// No cache has more.
+const MOST_SHARDS: usize = 64;
 
 /// The bounds and wishes of one cache, whoever wrote them down.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +34,9 @@ pub(crate) struct Options {
     pub(crate) jitter: Option<f64>,
     /// Entries may bring a bound of their own.
     pub(crate) ttl_by: bool,
+    /// How many locks the entries are spread over, if the user said so.
+    pub(crate) shards: Option<usize>,
+    pub(crate) sharing: Sharing,
 }
 
 impl Default for Options {
@@ -42,6 +51,8 @@ impl Default for Options {
             tti: None,
             jitter: None,
             ttl_by: false,
+            shards: None,
+            sharing: Sharing::default(),
         }
     }
 }
@@ -57,7 +68,12 @@ impl From<&Descriptor> for Options {
             ttl: descriptor.ttl,
             tti: descriptor.tti,
             jitter: descriptor.jitter,
-            ttl_by: false,
+            ttl_by: descriptor.ttl_by,
+            shards: None,
+            sharing: Sharing {
+                single_flight: descriptor.single_flight,
+                wait_at_most: descriptor.wait_at_most,
+            },
         }
     }
 }
@@ -87,15 +103,23 @@ impl Options {
                 return Err(BuildError::JitterWithoutTtl);
             }
         }
-        Ok(())
+        match self.sharing {
+            Sharing { wait_at_most: Some(Duration::ZERO), .. } => Err(BuildError::ZeroWait),
+            Sharing { wait_at_most: Some(_), single_flight: false } => Err(BuildError::WaitWithoutFlight),
+            _ => Ok(()),
+        }
     }
 
-    /// Enough shards for every core to write at once, but none so small that it would hold only a handful.
+    /// Enough shards that threads seldom meet at one, but none so small that it would hold only a handful, and not
+    /// more than an empty cache can keep places for.
     pub(crate) fn shards(&self) -> usize {
+        if let Some(shards) = self.shards {
+            return shards.clamp(1, MOST_SHARDS).next_power_of_two();
+        }
         const ENTRIES: u64 = 64;
         const BYTES: u64 = 64 * 1024;
         let cores = std::thread::available_parallelism().map_or(4, std::num::NonZero::get);
-        let wanted = (4 * cores).next_power_of_two().min(64) as u64;
+        let wanted = (4 * cores).next_power_of_two().min(SHARDS) as u64;
         let by_entries = self.max_entries.map_or(wanted, |max| max / ENTRIES);
         let by_bytes = self.max_bytes.map_or(wanted, |max| max / BYTES);
         let shards = wanted.min(by_entries).min(by_bytes).max(1);
@@ -128,6 +152,7 @@ impl Options {
 pub struct Builder<K, V> {
     name: String,
     options: Options,
+    /// Heap bytes of a key and a value.
     weigh: Option<WeightOf<K, V>>,
     cost: Option<CostOf<K, V>>,
     ttl_by: Option<TtlOf<K, V>>,
@@ -174,13 +199,27 @@ impl<K, V> Builder<K, V> {
         self
     }
 
+    /// Spreads the entries over so many locks, rounded up to a power of two, from 1 to 64; unless set, up to 8.
+    ///
+    /// For a large cache that many cores use at once. With one, a [`Policy::Lru`] cache is exact.
+    ///
+    /// # Cost
+    ///
+    /// Each takes 32 bytes, also while the cache is empty, and some 500 with its first entry.
+    pub fn shards(mut self, shards: usize) -> Self {
+        self.options.shards = Some(shards);
+        self
+    }
+
     /// Bytes of a key and a value together, themselves included.
     ///
     /// Without it, common std types are weighed with their heap; other types count their shallow size, and
     /// the cache is marked `estimated` if they may own heap. For types that implement
     /// [`Weigh`](crate::Weigh), pass [`weigh::entry`](crate::weigh::entry).
     pub fn weigh(mut self, weigh: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
-        self.weigh = Some(Box::new(weigh));
+        // The slot already has room for key and value themselves.
+        let inline = const { (size_of::<K>() + size_of::<V>()) as u64 };
+        self.weigh = Some(Box::new(move |key, value| weigh(key, value).saturating_sub(inline)));
         self
     }
 
@@ -253,6 +292,30 @@ impl<K, V> Builder<K, V> {
         self.options.jitter = Some(fraction);
         self
     }
+
+    /// How long a caller waits, in all, for a value that another computes. When that is over it runs its own body;
+    /// of the values then computed the first one is stored. Without it a caller waits as long as the other takes.
+    ///
+    /// For loads that may hang, and for those that wait in ways that cannot be seen from here, such as a body that
+    /// blocks on a thread pool whose threads all wait for that body.
+    ///
+    /// The time is the domain's clock's. A waiting thread wakes by itself. A waiting task is woken by the domain's
+    /// background thread: on time, or as late as what that thread does at the moment takes, an expiry or a trim.
+    /// Where there is no such thread (`LARDER_THREADS=0`, `manual()`, after `shutdown`) the next
+    /// [`tick`](crate::Domain::tick) wakes it. With a [`ManualClock`](crate::testing::ManualClock) both are woken by
+    /// `advance`.
+    pub fn wait_at_most(mut self, most: Duration) -> Self {
+        self.options.sharing.wait_at_most = Some(most);
+        self
+    }
+
+    /// Whether callers that miss the same key at the same time share one computation, as they do unless this says
+    /// `false`. Then each runs its own body and nobody waits; the first value is stored, and what is invalidated or
+    /// written meanwhile wins as ever.
+    pub fn single_flight(mut self, shared: bool) -> Self {
+        self.options.sharing.single_flight = shared;
+        self
+    }
 }
 
 impl<K, V> Builder<K, V>
@@ -274,38 +337,22 @@ where
         }
         let tenant = options.tenant(name, None, &domain.core);
         let (heap, exact) = match weigh {
-            Some(weigh) => (heap_from_total(weigh), true),
+            Some(heap) => (HeapOf::Both(heap), true),
             None => heap_from_types(),
         };
         tenant.card.estimated.store(!exact, Ordering::Relaxed);
-        let ops = Ops {
-            eq: Box::new(|a: &K, b: &K| a == b),
-            clone: V::clone,
-            heap,
-            cost,
-            ttl: ttl_by,
-            instance: |core| core,
-        };
+        let ops = Ops::new(Box::new(|a: &K, b: &K| a == b), V::clone, heap, |core| core)
+            .with(cost, ttl_by)
+            .sharing(options.sharing);
         Ok(Cache::from_core(Core::new(&tenant, options.shards(), Arc::new(ops))))
     }
 }
 
-/// The slot already has room for key and value themselves.
-fn heap_from_total<K: 'static, V: 'static>(weigh: WeightOf<K, V>) -> WeightOf<K, V> {
-    let inline = (size_of::<K>() + size_of::<V>()) as u64;
-    Box::new(move |key, value| weigh(key, value).saturating_sub(inline))
-}
-
 /// Weighs types that are known by identity; the flag says whether nothing is hidden.
-fn heap_from_types<K: 'static, V: 'static>() -> (WeightOf<K, V>, bool) {
+fn heap_from_types<K: 'static, V: 'static>() -> (HeapOf<K, V>, bool) {
     let (key, value) = (known::<K>(), known::<V>());
     let exact = key.is_some() && value.is_some();
-    let heap: WeightOf<K, V> = Box::new(move |k, v| {
-        let of_key = key.as_ref().map_or(0, |weigher| (weigher.heap)(k));
-        let of_value = value.as_ref().map_or(0, |weigher| (weigher.heap)(v));
-        of_key + of_value
-    });
-    (heap, exact)
+    (HeapOf::Types(key.map(|weigher| weigher.heap), value.map(|weigher| weigher.heap)), exact)
 }
 
 impl<K, V> fmt::Debug for Builder<K, V> {
@@ -347,6 +394,10 @@ pub enum BuildError {
     Jitter(f64),
     /// `jitter` has nothing to spread.
     JitterWithoutTtl,
+    /// `wait_at_most` is zero.
+    ZeroWait,
+    /// `wait_at_most` beside `single_flight(false)`.
+    WaitWithoutFlight,
 }
 
 impl fmt::Display for BuildError {
@@ -377,6 +428,12 @@ impl fmt::Display for BuildError {
             ),
             Self::JitterWithoutTtl => f.write_str(
                 "`jitter` spreads the ends of a `ttl`, and there is none: set `ttl` or `ttl_by` too",
+            ),
+            Self::ZeroWait => f.write_str(
+                "a `wait_at_most` of zero waits for nobody: use a longer one, or `single_flight(false)`",
+            ),
+            Self::WaitWithoutFlight => f.write_str(
+                "`wait_at_most` bounds the wait for another's load, and without `single_flight` nobody waits: keep one",
             ),
         }
     }

@@ -4,30 +4,137 @@
 //! over the operations, so that a missing `Hash` is one error at the type and not five in an expansion.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::tenant::{Evicted, Grant};
 use super::{CacheTenant, CostOf, EqOf, Instance, TtlOf, WeightOf};
 use crate::domain::scope::{self, State};
-use crate::expiry::{Expires, Lifetime};
-use crate::flight::Flights;
+use crate::flight::{Flights, Sharing};
 use crate::stats::Count;
-use crate::store::{Entry, Freshness, Linked, NotLinked, Origin, Removed, Store, Wanted};
-use crate::sync::RwLock;
-use crate::tenant::{ModeWord, ScopeId};
+use crate::store::{
+    Charge, Entry, Freshness, Linked, NotLinked, NotReweighed, Origin, Removed, Store, Wanted,
+};
+use crate::tenant::{ModeWord, ScopeId, Twins, arc};
 use crate::time::{NEVER, Nanos};
+use crate::weight::weigh::allocation;
 
-/// What an instance needs to know of its types, away from the hot path.
+/// So many times a loaded value waits for writes that are under way.
+const WAITS: usize = 16;
+
+/// So many times an entry is weighed again while others weigh it too.
+const REWEIGHED: usize = 8;
+
+/// What an instance needs to know of its types and its options, away from the hot path.
 pub(crate) struct Ops<K, V> {
     pub(crate) eq: EqOf<K>,
     pub(crate) clone: fn(&V) -> V,
     /// Heap bytes of key and value.
-    pub(crate) heap: WeightOf<K, V>,
-    /// Replaces the measured cost.
-    pub(crate) cost: Option<CostOf<K, V>>,
-    /// Says how long an entry lives at the most, beside the tenant's own rules.
-    pub(crate) ttl: Option<TtlOf<K, V>>,
+    pub(crate) heap: HeapOf<K, V>,
+    /// Whether the callers of a missing value share its computation.
+    pub(crate) single_flight: bool,
     /// Shows the instance to its tenant; only who knows the types can.
-    pub(crate) instance: InstanceOf<K, V>,
+    instance: InstanceOf<K, V>,
+    /// Bytes of what the closures have in common with others.
+    shared: u32,
+    /// What few caches have.
+    rare: Option<Box<Rare<K, V>>>,
+}
+
+/// How a key and a value are weighed.
+pub(crate) enum HeapOf<K, V> {
+    /// By their types, each by itself; `None` where no heap can be seen.
+    Types(Option<fn(&K) -> u64>, Option<fn(&V) -> u64>),
+    /// Together.
+    Both(WeightOf<K, V>),
+}
+
+/// What a user may say of entries beside their weight, and of waiting for them.
+struct Rare<K, V> {
+    /// Replaces the measured cost.
+    cost: Option<CostOf<K, V>>,
+    /// Says how long an entry lives at the most, beside the tenant's own rules.
+    ttl: Option<TtlOf<K, V>>,
+    /// How long a caller waits for another's computation, in all.
+    wait_at_most: Option<Duration>,
+}
+
+impl<K, V> Default for Rare<K, V> {
+    fn default() -> Self {
+        Self { cost: None, ttl: None, wait_at_most: None }
+    }
+}
+
+impl<K, V> Ops<K, V> {
+    pub(crate) fn new(
+        eq: EqOf<K>,
+        clone: fn(&V) -> V,
+        heap: HeapOf<K, V>,
+        instance: InstanceOf<K, V>,
+    ) -> Self {
+        Self { eq, clone, heap, single_flight: true, instance, shared: 0, rare: None }
+    }
+
+    /// With the way callers share a computation.
+    pub(crate) fn sharing(mut self, sharing: Sharing) -> Self {
+        self.single_flight = sharing.single_flight;
+        if sharing.wait_at_most.is_some() {
+            self.rare.get_or_insert_default().wait_at_most = sharing.wait_at_most;
+        }
+        self
+    }
+
+    /// With so many bytes that the closures have in common with others.
+    pub(crate) fn having(mut self, bytes: u64) -> Self {
+        self.shared = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self
+    }
+
+    /// With what a user says of each entry.
+    pub(crate) fn with(mut self, cost: Option<CostOf<K, V>>, ttl: Option<TtlOf<K, V>>) -> Self {
+        if cost.is_some() || ttl.is_some() {
+            let rare = self.rare.get_or_insert_default();
+            (rare.cost, rare.ttl) = (cost, ttl);
+        }
+        self
+    }
+
+    /// Heap bytes of key and value.
+    pub(crate) fn heap(&self, key: &K, value: &V) -> u64 {
+        match &self.heap {
+            HeapOf::Types(of_key, of_value) => {
+                of_key.map_or(0, |heap| heap(key)) + of_value.map_or(0, |heap| heap(value))
+            }
+            HeapOf::Both(heap) => heap(key, value),
+        }
+    }
+
+    /// What a miss costs, where that is not measured.
+    pub(crate) fn cost(&self) -> Option<&CostOf<K, V>> {
+        self.rare.as_ref().and_then(|rare| rare.cost.as_ref())
+    }
+
+    /// How long a caller waits for another's computation, if that is bounded.
+    pub(crate) fn wait_at_most(&self) -> Option<Duration> {
+        self.rare.as_ref().and_then(|rare| rare.wait_at_most)
+    }
+
+    fn ttl(&self) -> Option<&TtlOf<K, V>> {
+        self.rare.as_ref().and_then(|rare| rare.ttl.as_ref())
+    }
+
+    /// Bytes that it takes beside its own size.
+    fn bytes(&self) -> u64 {
+        let heap = match &self.heap {
+            HeapOf::Types(..) => 0,
+            HeapOf::Both(heap) => allocation(size_of_val(&**heap)),
+        };
+        let rare = self.rare.as_ref().map_or(0, |rare| {
+            allocation(size_of_val(&**rare))
+                + rare.cost.as_ref().map_or(0, |cost| allocation(size_of_val(&**cost)))
+                + rare.ttl.as_ref().map_or(0, |ttl| allocation(size_of_val(&**ttl)))
+        });
+        allocation(size_of_val(&*self.eq)) + heap + rare + u64::from(self.shared)
+    }
 }
 
 /// Forgets the types of an instance.
@@ -38,13 +145,12 @@ pub(crate) struct Core<K, V> {
     /// Read by every look-up.
     pub(crate) mode: ModeWord,
     pub(crate) store: Store<K, V>,
-    pub(crate) flights: Flights<K, V>,
+    /// Shared with its leads, which tasks may hold.
+    pub(crate) flights: Arc<Flights<K, V>>,
     pub(crate) tenant: Arc<CacheTenant>,
     pub(crate) ops: Arc<Ops<K, V>>,
-    /// How many the store was made with.
-    shards: usize,
     /// What stands for this instance in scopes of tests.
-    twins: RwLock<Vec<(ScopeId, Arc<Self>)>>,
+    twins: Twins<Self>,
 }
 
 /// An entry that was not stored.
@@ -55,18 +161,25 @@ pub(crate) struct Unstored<K> {
 impl<K, V> Core<K, V> {
     /// A new instance of this tenant.
     pub(crate) fn new(tenant: &Arc<CacheTenant>, shards: usize, ops: Arc<Ops<K, V>>) -> Arc<Self> {
-        let expires = tenant.lifetime.as_ref().map_or(Expires::Never, Lifetime::expires);
         let core = Arc::new(Self {
             mode: ModeWord::new(),
-            store: Store::new(shards, tenant.policy, expires),
-            flights: Flights::new(),
+            store: Store::new(shards, tenant.policy),
+            flights: Arc::new(Flights::new()),
             tenant: Arc::clone(tenant),
             ops,
-            shards,
-            twins: RwLock::new(Vec::new()),
+            twins: Twins::new(),
         });
-        tenant.adopt(&(core.ops.instance)(Arc::clone(&core)));
+        tenant.adopt(&(core.ops.instance)(Arc::clone(&core)), core.base_bytes());
         core
+    }
+
+    /// Bytes that it takes while it is empty.
+    pub(crate) fn base_bytes(&self) -> u64 {
+        arc::<Self>()
+            + arc::<Flights<K, V>>()
+            + self.store.base_bytes()
+            + arc::<Ops<K, V>>()
+            + self.ops.bytes()
     }
 
     #[inline]
@@ -81,20 +194,10 @@ impl<K, V> Core<K, V> {
 
     #[cold]
     fn twin_in(&self, scope: &State) -> Option<Arc<Self>> {
-        let find = |twins: &[(ScopeId, Arc<Self>)]| {
-            twins.iter().find(|(of, _)| *of == scope.id()).map(|(_, twin)| Arc::clone(twin))
-        };
-        let found = find(&self.twins.read());
-        found.or_else(|| {
-            let mut twins = self.twins.write();
-            // Another thread of the scope may have come first.
-            find(&twins).or_else(|| {
-                let tenant = self.tenant.twin(scope);
-                let twin = Self::new(&tenant, self.shards, Arc::clone(&self.ops));
-                twins.push((scope.id(), Arc::clone(&twin)));
-                Some(twin)
-            })
-        })
+        Some(self.twins.find_or_make(scope.id(), || {
+            let tenant = self.tenant.twin(scope);
+            Self::new(&tenant, self.store.shards(), Arc::clone(&self.ops))
+        }))
     }
 
     /// Weighs, reserves, makes way, and links. `entry` says whether a place of its own is needed. What would be
@@ -113,10 +216,14 @@ impl<K, V> Core<K, V> {
         entry: bool,
     ) -> Result<(), Unstored<K>> {
         let tenant = &*self.tenant;
-        let heap = (self.ops.heap)(&key, &value);
+        if freshness.is_some() && self.is_bypassed() {
+            // Switched off while the value was loading.
+            return Err(Unstored { key });
+        }
+        let heap = self.ops.heap(&key, &value);
         let written = tenant.now();
         let deadline = self.deadline(written, hash, &key, &value);
-        let too_large = heap.saturating_add(Store::<K, V>::SLOT_BYTES) > tenant.largest();
+        let too_large = self.is_too_large(heap);
         let grant = if too_large || deadline <= written { None } else { tenant.reserve(heap, entry) };
         let Some(grant) = grant else {
             tenant.card.tally.add(Count::Rejections, 1);
@@ -142,6 +249,7 @@ impl<K, V> Core<K, V> {
         let tenant = &*self.tenant;
         let reservation = &tenant.card.reservation;
         let mut effort = super::tenant::Effort::default();
+        let mut waits = 0..WAITS;
         let hash = entry.hash;
         loop {
             let moment = tenant.moment();
@@ -152,7 +260,8 @@ impl<K, V> Core<K, V> {
                 None => Origin::Overwrite,
             };
             let writing = freshness.is_none().then(|| self.store.writing(hash));
-            let linked = self.store.link(entry, origin, eq, moment, reservation, tenant.card.ceiling());
+            let charge = Charge { reservation, ceiling: tenant.card.ceiling(), expires: tenant.expires() };
+            let linked = self.store.link(entry, origin, eq, moment, charge);
             if writing.is_some() && matches!(linked, Linked::Done { .. }) {
                 // A load in flight must not put an older value over this one. The key is in the store; its hash
                 // says enough.
@@ -184,17 +293,86 @@ impl<K, V> Core<K, V> {
                     }
                     entry = back;
                 }
-                Linked::Stale(back) | Linked::Not(back, NotLinked::Exhausted | NotLinked::Present) => {
+                // A write is short, and most likely another key's.
+                Linked::Unclear(back) if waits.next().is_some() => {
+                    std::thread::yield_now();
+                    entry = back;
+                }
+                Linked::Unclear(back)
+                | Linked::Stale(back)
+                | Linked::Not(back, NotLinked::Exhausted | NotLinked::Present) => {
                     return Err(back);
                 }
             }
         }
     }
 
+    /// Whether an entry with so much heap finds no room even if it is alone.
+    fn is_too_large(&self, heap: u64) -> bool {
+        let room = self.tenant.room();
+        // Nearly all are far from that.
+        if heap.saturating_add(Store::<K, V>::FIRST_BYTES_MOST) <= room {
+            return false;
+        }
+        heap.saturating_add(Store::<K, V>::first_bytes(self.tenant.expires())) > room
+    }
+
+    /// Weighs the entry of a key again, outside all locks, and charges the difference; see
+    /// [`Cache::reweigh`](super::Cache::reweigh). Returns its heap bytes.
+    pub(crate) fn reweigh(
+        &self,
+        hash: u64,
+        eq: impl Fn(&K) -> bool,
+        clone_key: impl Fn(&K) -> K,
+    ) -> Option<u64> {
+        if self.is_bypassed() {
+            return None;
+        }
+        let tenant = &*self.tenant;
+        let reservation = &tenant.card.reservation;
+        let look = |key: &K, value: &V| (clone_key(key), (self.ops.clone)(value));
+        let ((key, value), sighting) = self.store.sight(hash, eq, || tenant.core.clock.recent(), look)?;
+        let heap = self.ops.heap(&key, &value);
+        let mut charged = sighting.heap;
+        for _ in 0..REWEIGHED {
+            let grant = if self.is_too_large(heap) {
+                None
+            } else {
+                tenant.reserve(heap.saturating_sub(charged), false)
+            };
+            let Some(grant) = grant else {
+                let removed = self.store.remove_sighted(hash, sighting, reservation);
+                leave(tenant, Count::Evictions, removed.as_slice());
+                tenant.publish();
+                return None;
+            };
+            match self.store.reweigh(hash, sighting, heap, grant.heap(), tenant.moment()) {
+                Ok(before) => {
+                    // It was charged `before`, and the grant on top.
+                    let surplus = before + grant.heap() - heap;
+                    grant.keep(false);
+                    reservation.shrink(surplus);
+                    tenant.offer(self.store.credit_beside(hash));
+                    return Some(heap);
+                }
+                Err(NotReweighed::Shrunk { heap }) => charged = heap,
+                Err(NotReweighed::Gone) => return None,
+            }
+        }
+        // Others weigh it too, again and again; theirs is as good as ours.
+        Some(charged)
+    }
+
+    /// Checks the store's structure; returns the bytes that the cache should be charged.
+    #[cfg(test)]
+    pub(crate) fn validate(&self) -> u64 {
+        self.store.validate() + self.tenant.card.base()
+    }
+
     /// When an entry written `now` is too old. The user's function runs with no lock held.
     fn deadline(&self, now: Nanos, hash: u64, key: &K, value: &V) -> Nanos {
         let Some(lifetime) = &self.tenant.lifetime else { return NEVER };
-        let own = self.ops.ttl.as_ref().map(|ttl| ttl(key, value));
+        let own = self.ops.ttl().map(|ttl| ttl(key, value));
         lifetime.deadline(now, hash, own)
     }
 }
@@ -234,7 +412,6 @@ impl<K, V> Instance for Core<K, V> {
     }
 
     fn clear(&self, tenant: &CacheTenant) {
-        self.store.advance_all();
         self.flights.supersede_all();
         self.store.drain(&tenant.card.reservation, |removed| {
             leave(tenant, Count::Invalidations, &removed);
@@ -247,9 +424,7 @@ impl<K, V> Instance for Core<K, V> {
     }
 
     fn leave(&self, scope: ScopeId) {
-        let mut twins = self.twins.write();
-        let twin = twins.iter().position(|(of, _)| *of == scope).map(|at| twins.swap_remove(at));
-        drop(twins);
+        let twin = self.twins.leave(scope);
         // The user's values are dropped here, with no lock held.
         drop(twin);
     }

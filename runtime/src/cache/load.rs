@@ -1,17 +1,20 @@
 //! What happens on a miss: one caller computes, the others wait, and the value is stored if it may be.
 //!
-//! Threads and tasks go the same way; the two loops differ only in how they run a body and how they wait.
-//! The functions at the end are what generated code calls; they ask for no bounds.
+//! Threads and tasks go the same way, step by step: whose turn it is, what follows a wait, how a run ends. Only how a
+//! body runs and how its caller waits differs. Bodies that an executor runs are in `detached`. The functions at the
+//! end are what generated code calls; they ask for no bounds that the types' proofs do not bring.
 
 use std::future::Future;
+use std::ops::Deref;
 use std::pin::pin;
 
 use super::Cache;
 use super::instance::Core;
-use crate::flight::{Joined, Lead, Waited, Waiter, Working};
+use crate::flight::{Alone, Joined, Lead, Patience, Waited, Waiter, Working};
 use crate::key::{Fallible, Miss, Query, ValueProof, hash_of};
 use crate::stats::Count;
-use crate::store::{Freshness, Generation};
+use crate::store::Freshness;
+use crate::sync::AtomicBool;
 use crate::time::Nanos;
 
 impl<K, V> Core<K, V> {
@@ -25,45 +28,26 @@ impl<K, V> Core<K, V> {
 
     /// Computes a missing value, and stores it if the body succeeds.
     #[inline(never)]
-    pub(crate) fn try_load<E>(
-        &self,
-        hash: u64,
-        mut key: K,
-        body: impl FnOnce() -> Result<V, E>,
-    ) -> Result<V, E> {
+    pub(crate) fn try_load<E>(&self, hash: u64, key: K, body: impl FnOnce() -> Result<V, E>) -> Result<V, E> {
         if self.is_bypassed() {
             return body();
         }
+        let mut patience = None;
+        let mut turn = self.turn(hash, key);
         loop {
-            match self.join(hash, key) {
-                Turn::Lead(mut lead) => {
-                    let generation = match self.take_off(hash, &mut lead) {
-                        Ok(generation) => generation,
-                        Err(value) => return self.hand_over(lead, value),
+            match turn {
+                Turn::Found(value) => return Ok(value),
+                Turn::Run(run) => {
+                    let load = Load::start(&*self.tenant);
+                    let value = {
+                        let _working = run.working();
+                        body()?
                     };
-                    let load = Load::start(&self.tenant);
-                    let result = {
-                        let _working = Working::on(lead.id());
-                        body()
-                    };
-                    let value = result?;
-                    let nanos = load.succeed();
-                    self.land(hash, &mut lead, generation, &value, nanos);
-                    return self.hand_over(lead, value);
+                    return Ok(self.finish(hash, run, value, load.succeed()));
                 }
-                Turn::Wait(waiter, own) => {
-                    key = own;
-                    match self.waited(hash, &key, waiter.wait(self.ops.clone)) {
-                        Next::Value(value) => return Ok(value),
-                        Next::Join => {}
-                        Next::Alone => {
-                            let generation = self.store.generation(hash);
-                            let load = Load::start(&self.tenant);
-                            let value = body()?;
-                            self.store_alone(hash, key, generation, &value, load.succeed());
-                            return Ok(value);
-                        }
-                    }
+                Turn::Wait(waiter, key) => {
+                    let waited = waiter.wait(self.patience(&mut patience), self.ops.clone);
+                    turn = self.after(hash, key, waited);
                 }
             }
         }
@@ -73,53 +57,42 @@ impl<K, V> Core<K, V> {
     pub(crate) async fn try_load_async<E>(
         &self,
         hash: u64,
-        mut key: K,
+        key: K,
         body: impl Future<Output = Result<V, E>>,
     ) -> Result<V, E> {
         if self.is_bypassed() {
             return body.await;
         }
         let mut body = pin!(body);
+        let mut patience = None;
+        let mut turn = self.turn(hash, key);
         loop {
-            match self.join(hash, key) {
-                Turn::Lead(mut lead) => {
-                    let generation = match self.take_off(hash, &mut lead) {
-                        Ok(generation) => generation,
-                        Err(value) => return self.hand_over(lead, value),
-                    };
-                    let load = Load::start(&self.tenant);
-                    let flight = lead.id();
+            match turn {
+                Turn::Found(value) => return Ok(value),
+                Turn::Run(run) => {
+                    let load = Load::start(&*self.tenant);
                     let poll = std::future::poll_fn(|context| {
-                        let _working = Working::on(flight);
+                        let _working = run.working();
                         body.as_mut().poll(context)
                     });
                     let value = poll.await?;
-                    let nanos = load.succeed();
-                    self.land(hash, &mut lead, generation, &value, nanos);
-                    return self.hand_over(lead, value);
+                    return Ok(self.finish(hash, run, value, load.succeed()));
                 }
-                Turn::Wait(waiter, own) => {
-                    key = own;
-                    let waited = waiter.wait_async(self.ops.clone).await;
-                    match self.waited(hash, &key, waited) {
-                        Next::Value(value) => return Ok(value),
-                        Next::Join => {}
-                        Next::Alone => {
-                            let generation = self.store.generation(hash);
-                            let load = Load::start(&self.tenant);
-                            let value = body.await?;
-                            self.store_alone(hash, key, generation, &value, load.succeed());
-                            return Ok(value);
-                        }
-                    }
+                Turn::Wait(waiter, key) => {
+                    let waited = waiter.wait_async(self.patience(&mut patience), self.ops.clone).await;
+                    turn = self.after(hash, key, waited);
                 }
             }
         }
     }
 
-    fn join(&self, hash: u64, key: K) -> Turn<'_, K, V> {
+    /// Whose turn it is to compute a value that is missing.
+    pub(super) fn turn(&self, hash: u64, key: K) -> Turn<K, V> {
+        if !self.ops.single_flight {
+            return self.alone(hash, key);
+        }
         match self.flights.join(hash, key, |a, b| (self.ops.eq)(a, b)) {
-            Joined::Leader(lead) => Turn::Lead(lead),
+            Joined::Leader(lead) => self.take_off(hash, lead),
             Joined::Waiter(waiter, key) => {
                 self.tenant.card.tally.add(Count::Waits, 1);
                 Turn::Wait(waiter, key)
@@ -127,65 +100,78 @@ impl<K, V> Core<K, V> {
         }
     }
 
-    /// What a leader does before it runs the body: notes how fresh its value will be, and looks once more.
-    ///
-    /// # Errors
-    ///
-    /// The value, if it came meanwhile.
-    fn take_off(&self, hash: u64, lead: &mut Lead<'_, K, V>) -> Result<Generation, V> {
-        // Taken before the second look: whoever invalidates after it makes our value stale.
-        let generation = self.store.generation(hash);
+    /// What follows a wait.
+    pub(super) fn after(&self, hash: u64, key: K, waited: Waited<V>) -> Turn<K, V> {
+        match waited {
+            Waited::Value(value) => Turn::Found(value),
+            Waited::Cycle => self.alone(hash, key),
+            Waited::Retry | Waited::Overdue => {
+                // The leader may have stored a value that it could not hand to us.
+                match self.peek(hash, |stored| (self.ops.eq)(stored, &key), self.ops.clone) {
+                    Some(value) => Turn::Found(value),
+                    None if matches!(waited, Waited::Overdue) => self.alone(hash, key),
+                    None => self.turn(hash, key),
+                }
+            }
+        }
+    }
+
+    /// How long one call waits for others, from its first wait on. Only a cache that bounds it reads the clock.
+    pub(super) fn patience<'a>(&'a self, known: &mut Option<Patience<'a>>) -> Option<Patience<'a>> {
+        let most = self.ops.wait_at_most()?;
+        Some(*known.get_or_insert_with(|| Patience::starting_now(&self.tenant.core, most)))
+    }
+
+    /// What a leader does before it runs the body: looks once more.
+    fn take_off(&self, hash: u64, mut lead: Lead<K, V>) -> Turn<K, V> {
         // Between our miss and our lead another leader may have landed.
         let same = |key: &K| self.peek(hash, |stored| (self.ops.eq)(stored, key), self.ops.clone);
         match lead.look(same) {
-            Some(value) => Err(value),
+            Some(value) => {
+                lead.land(|| (self.ops.clone)(&value));
+                Turn::Found(value)
+            }
             None => {
                 lead.begin();
-                Ok(generation)
+                Turn::Run(Run::Lead(lead))
             }
         }
     }
 
-    /// Stores what a leader computed. An unstored value still goes to its callers.
-    fn land(&self, hash: u64, lead: &mut Lead<'_, K, V>, generation: Generation, value: &V, nanos: Nanos) {
-        let Some(key) = lead.take_key() else {
-            self.tenant.card.tally.add(Count::Rejections, 1);
-            return;
-        };
-        let cost = self.cost_of(&key, value, nanos);
-        let superseded = Some(lead.superseded());
-        let freshness = Freshness { generation, superseded, now: self.tenant.now() };
-        let _ = self.store_new(hash, key, (self.ops.clone)(value), cost, Some(freshness), true);
+    /// What a caller does that computes for itself: nobody shares flights here, or waiting would not end in time.
+    fn alone(&self, hash: u64, key: K) -> Turn<K, V> {
+        Turn::Run(Run::Alone(self.flights.alone(hash), key))
     }
 
-    /// Ends the flight: waiters get clones, the leader gets the value.
-    fn hand_over<E>(&self, lead: Lead<'_, K, V>, value: V) -> Result<V, E> {
-        lead.land(|| (self.ops.clone)(&value));
-        Ok(value)
-    }
-
-    fn waited(&self, hash: u64, key: &K, waited: Waited<V>) -> Next<V> {
-        match waited {
-            Waited::Value(value) => Next::Value(value),
-            Waited::Cycle => Next::Alone,
-            Waited::Retry => {
-                // The leader may have stored a value that it could not hand to us.
-                let found = self.peek(hash, |stored| (self.ops.eq)(stored, key), self.ops.clone);
-                found.map_or(Next::Join, Next::Value)
+    /// Stores what a body computed, if it may be, and hands it to whoever waits. An unstored value still goes to its
+    /// callers.
+    pub(super) fn finish(&self, hash: u64, run: Run<K, V>, value: V, nanos: Nanos) -> V {
+        match run {
+            Run::Lead(mut lead) => {
+                self.keep_led(hash, &mut lead, &value, nanos);
+                lead.land(|| (self.ops.clone)(&value));
             }
+            Run::Alone(alone, key) => self.keep(hash, key, &value, nanos, alone.superseded()),
+        }
+        value
+    }
+
+    /// Stores what a leader computed, if it may be; the flight goes on.
+    pub(super) fn keep_led(&self, hash: u64, lead: &mut Lead<K, V>, value: &V, nanos: Nanos) {
+        match lead.take_key() {
+            Some(key) => self.keep(hash, key, value, nanos, lead.superseded()),
+            None => self.tenant.card.tally.add(Count::Rejections, 1),
         }
     }
 
-    /// Stores what a caller computed outside any flight, because waiting would never have ended.
-    #[cold]
-    fn store_alone(&self, hash: u64, key: K, generation: Generation, value: &V, nanos: Nanos) {
+    fn keep(&self, hash: u64, key: K, value: &V, nanos: Nanos, superseded: &AtomicBool) {
         let cost = self.cost_of(&key, value, nanos);
-        let freshness = Freshness { generation, superseded: None, now: self.tenant.now() };
+        let freshness = Freshness { superseded, now: self.tenant.now() };
         let _ = self.store_new(hash, key, (self.ops.clone)(value), cost, Some(freshness), true);
     }
 
     fn cost_of(&self, key: &K, value: &V, measured: Nanos) -> u8 {
-        let nanos = match &self.ops.cost {
+        let nanos = match self.ops.cost() {
             Some(cost) => crate::time::nanos(cost(key, value)),
             None => measured,
         };
@@ -194,47 +180,71 @@ impl<K, V> Core<K, V> {
 }
 
 /// Whose turn it is to compute.
-enum Turn<'a, K, V> {
-    Lead(Lead<'a, K, V>),
+pub(super) enum Turn<K, V> {
+    /// The caller's own.
+    Run(Run<K, V>),
+    /// Another's, who may hand over a value.
     Wait(Waiter<V>, K),
+    /// Nobody's: the value is here.
+    Found(V),
 }
 
-/// What follows a wait.
-enum Next<V> {
-    Value(V),
-    Join,
-    Alone,
+/// A caller that computes.
+pub(super) enum Run<K, V> {
+    /// For all who wait.
+    Lead(Lead<K, V>),
+    /// For itself.
+    Alone(Alone<K, V>, K),
+}
+
+impl<K, V> Run<K, V> {
+    /// To be held while the body runs or is polled. Nobody waits for who computes alone, so no circle goes through it.
+    fn working(&self) -> Option<Working> {
+        match self {
+            Self::Lead(lead) => Some(Working::on(lead.id())),
+            Self::Alone(..) => None,
+        }
+    }
 }
 
 /// A body at work. Dropped before it succeeded (an error, a panic, a cancelled task), it counts as a failure.
-struct Load<'a> {
-    tenant: &'a super::CacheTenant,
+pub(super) struct Load<T: Deref<Target = super::CacheTenant>> {
+    tenant: T,
     start: Nanos,
+    failed: bool,
 }
 
-impl<'a> Load<'a> {
-    fn start(tenant: &'a super::CacheTenant) -> Self {
-        Self { tenant, start: tenant.core.now() }
+impl<T: Deref<Target = super::CacheTenant>> Load<T> {
+    pub(super) fn start(tenant: T) -> Self {
+        let start = tenant.core.now();
+        Self { tenant, start, failed: true }
     }
 
     /// Counts the load; returns how long it took.
-    fn succeed(self) -> Nanos {
+    pub(super) fn succeed(mut self) -> Nanos {
         let nanos = self.tenant.core.now().saturating_sub(self.start);
         let tally = &self.tenant.card.tally;
         tally.add(Count::Loads, 1);
         tally.add(Count::LoadNanos, nanos);
-        std::mem::forget(self);
+        self.failed = false;
         nanos
     }
-}
 
-impl Drop for Load<'_> {
-    fn drop(&mut self) {
-        self.tenant.card.tally.add(Count::LoadFailures, 1);
+    /// The body goes on elsewhere, and is counted there.
+    pub(super) fn move_on(mut self) {
+        self.failed = false;
     }
 }
 
-enum Never {}
+impl<T: Deref<Target = super::CacheTenant>> Drop for Load<T> {
+    fn drop(&mut self) {
+        if self.failed {
+            self.tenant.card.tally.add(Count::LoadFailures, 1);
+        }
+    }
+}
+
+pub(super) enum Never {}
 
 /// The hit path of generated code: the value, or what a load needs.
 ///
@@ -295,6 +305,37 @@ where
 {
     let split = async { body.await.split() };
     match cache.here().try_load_async(miss.hash, miss.key, split).await {
+        Ok(value) => R::from_value(value),
+        Err(rest) => rest,
+    }
+}
+
+/// [`load_async`] for a body that an executor runs. For generated code.
+#[doc(hidden)]
+pub async fn load_detached<K, V, F>(cache: &Cache<K, V>, miss: Miss<K>, body: F) -> V
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    F: Future<Output = V> + Send + 'static,
+{
+    let never = async { Ok::<V, Never>(body.await) };
+    match cache.core.try_load_detached(miss.hash, miss.key, never).await {
+        Ok(value) => value,
+        Err(never) => match never {},
+    }
+}
+
+/// [`try_load_async`] for a body that an executor runs. For generated code.
+#[doc(hidden)]
+pub async fn try_load_detached<R, K, F>(cache: &Cache<K, R::Value>, miss: Miss<K>, body: F) -> R
+where
+    R: Fallible + Send + 'static,
+    K: Send + Sync + 'static,
+    R::Value: Send + Sync + 'static,
+    F: Future<Output = R> + Send + 'static,
+{
+    let split = async { body.await.split() };
+    match cache.core.try_load_detached(miss.hash, miss.key, split).await {
         Ok(value) => R::from_value(value),
         Err(rest) => rest,
     }

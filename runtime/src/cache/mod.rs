@@ -3,15 +3,16 @@
 //! Not here: how entries lie (store), whom to evict (policy), who pays (tenant), who computes (flight).
 
 mod builder;
+mod detached;
 mod instance;
 mod load;
 mod tenant;
 
 pub use builder::{BuildError, Builder};
-pub use load::{load, load_async, probe, try_load, try_load_async};
+pub use load::{load, load_async, load_detached, probe, try_load, try_load_async, try_load_detached};
 
 pub(crate) use builder::Options;
-pub(crate) use instance::{Core, Ops};
+pub(crate) use instance::{Core, HeapOf, Ops};
 pub(crate) use tenant::{CacheTenant, Instance};
 
 use std::borrow::Borrow;
@@ -253,6 +254,75 @@ where
         }
     }
 
+    /// [`get_or_insert_async`](Self::get_or_insert_async) with a load that outlives its caller: it runs as a task of
+    /// an executor's, and goes on while any caller waits for it, whoever began it. When the last one is gone, it is
+    /// dropped.
+    ///
+    /// The executor is the domain's: [`Domain::set_executor`](crate::Domain::set_executor), or
+    /// [`set_executor`](crate::set_executor) for the process. If it drops the task, because it shuts down say, the
+    /// caller that began goes on with the load in its own future. In a cache without
+    /// [`single_flight`](Builder::single_flight) no load has a second caller, and none is detached.
+    ///
+    /// # Panics
+    ///
+    /// When no executor is set and the value is missing. When `load` does: nothing is stored, one of the waiting
+    /// callers runs its own, and the executor goes on.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future of the caller that began takes nothing from the others.
+    ///
+    /// # Cost
+    ///
+    /// Two allocations a load, for the task and for what is left of it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use larder_runtime::{Cache, Domain};
+    /// # fn block_on<T>(future: impl Future<Output = T>) -> T {
+    /// #     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    /// #     match std::pin::pin!(future).poll(&mut context) {
+    /// #         std::task::Poll::Ready(value) => value,
+    /// #         std::task::Poll::Pending => unreachable!(),
+    /// #     }
+    /// # }
+    /// # let spawn = |task: larder_runtime::Task| block_on(task);
+    /// let domain = Domain::builder().limit_bytes(1 << 20).executor(spawn).manual().build();
+    /// let pages = Cache::<String, u64>::builder("pages").build_in(&domain)?;
+    /// let fetch = async { 7 };
+    /// # let seven = block_on(async {
+    /// let seven = pages.get_or_insert_detached("seven".to_owned(), fetch).await;
+    /// # seven });
+    /// assert_eq!(seven, 7);
+    /// # Ok::<(), larder_runtime::BuildError>(())
+    /// ```
+    pub async fn get_or_insert_detached(&self, key: K, load: impl Future<Output = V> + Send + 'static) -> V {
+        let load = async { Ok::<V, std::convert::Infallible>(load.await) };
+        match self.try_get_or_insert_detached(key, load).await {
+            Ok(value) => value,
+            Err(never) => match never {},
+        }
+    }
+
+    /// [`get_or_insert_detached`](Self::get_or_insert_detached) for a load that can fail.
+    ///
+    /// # Errors
+    ///
+    /// What `load` returned, to the caller that began it. An error is not stored, and not shared: each waiting caller
+    /// begins its own load.
+    pub async fn try_get_or_insert_detached<E: Send + 'static>(
+        &self,
+        key: K,
+        load: impl Future<Output = Result<V, E>> + Send + 'static,
+    ) -> Result<V, E> {
+        let hash = hash_of(|state| key.hash(state));
+        match self.core.get(hash, |stored| *stored == key, V::clone) {
+            Some(value) => Ok(value),
+            None => self.core.try_load_detached(hash, key, load).await,
+        }
+    }
+
     /// Removes the entry of this key; `true` if there was one.
     ///
     /// A load of the key that is running does not store what it computes, and a call that starts after this
@@ -260,6 +330,53 @@ where
     pub fn invalidate(&self, key: impl Lookup<K>) -> bool {
         let hash = hash_of(|state| key.hash(state));
         self.here().invalidate(hash, |stored| key.eq(stored))
+    }
+
+    /// Weighs the entry of this key again, after its value has grown or shrunk inside, and charges the difference.
+    /// Returns what it weighs now, in bytes: key and value, themselves included, as
+    /// [`Builder::weigh`](Builder::weigh) counts.
+    ///
+    /// Weights are taken when a value is stored. One that changes later, behind an `Arc` and a lock, weighs what it
+    /// did until somebody says so here. A value that has grown makes its way as a new one does: from this cache if
+    /// its own bound is in the way, else from whoever's next victim is worth least. Where nothing can make way, and
+    /// where the value is now too large for the cache or the budget, it is removed and counted as an eviction.
+    ///
+    /// `None` when there is no such entry, when it was replaced or removed meanwhile (the new one was weighed when
+    /// it came), or when it was removed for want of room. Counts as no use.
+    ///
+    /// # Panics
+    ///
+    /// When the weigher does; the entry stays as it was, and so does its weight.
+    ///
+    /// # Locking
+    ///
+    /// Key and value are cloned under the shard's lock, shared. The clones are weighed and dropped outside all
+    /// locks. What only the original has, such as spare capacity that a clone does not copy, is not weighed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use larder_runtime::{Cache, Domain};
+    ///
+    /// type Log = Arc<Mutex<Vec<u8>>>;
+    /// let domain = Domain::builder().limit_bytes(1 << 20).manual().build();
+    /// let logs = Cache::<u32, Log>::builder("logs")
+    ///     .weigh(|_, log| 100 + log.lock().map_or(0, |log| log.capacity() as u64))
+    ///     .build_in(&domain)?;
+    /// let log = logs.get_or_insert_with(7, Log::default);
+    /// log.lock().unwrap().extend([0; 1000]);
+    /// assert_eq!(logs.reweigh(7), Some(1100));
+    /// assert!(logs.weight() >= 1000);
+    /// # Ok::<(), larder_runtime::BuildError>(())
+    /// ```
+    pub fn reweigh(&self, key: impl Lookup<K>) -> Option<u64>
+    where
+        K: Clone,
+    {
+        let hash = hash_of(|state| key.hash(state));
+        let inline = const { (size_of::<K>() + size_of::<V>()) as u64 };
+        self.core.reweigh(hash, |stored| key.eq(stored), K::clone).map(|heap| heap + inline)
     }
 
     /// Whether the key is there and not expired; leaves no trace.
@@ -382,7 +499,7 @@ impl<K, V> Core<K, V> {
             self.invalidate_quietly(hash, |stored| (self.ops.eq)(stored, &key));
             return;
         }
-        let cost = match &self.ops.cost {
+        let cost = match self.ops.cost() {
             Some(cost) => crate::cost::encode(crate::time::nanos(cost(&key, &value))),
             None => self.tenant.costs.current(),
         };
@@ -402,10 +519,9 @@ impl<K, V> Core<K, V> {
         removed
     }
 
-    /// The order matters. First the generation, so that what was computed before is not linked after; then
-    /// the flight, so that nobody joins it any more; then the entry.
+    /// The order matters. First the loads, so that what they compute is not linked any more and nobody joins them;
+    /// then the entry.
     fn invalidate_quietly(&self, hash: u64, eq: impl Fn(&K) -> bool) -> bool {
-        self.store.advance(hash);
         self.flights.supersede(hash, &eq);
         match self.store.remove(hash, &eq, &self.tenant.card.reservation) {
             Some(removed) => {

@@ -11,16 +11,19 @@ use crate::budget::Refused;
 use crate::cost::Median;
 use crate::domain::DomainCore;
 use crate::domain::scope::State;
-use crate::expiry::Lifetime;
+use crate::expiry::{Expires, Lifetime};
 use crate::policy::Policy;
 use crate::stats::{Count, TenantStats};
 use crate::store::{Moment, Wanted};
-use crate::sync::{AtomicU64, Mutex, Ordering, RwLock, fork};
-use crate::tenant::{Card, Claim, Given, Need, ScopeId, Tenant};
+use crate::sync::{AtomicU64, Ordering, RwLock, fork};
+use crate::tenant::{Card, Claim, Given, Need, ScopeId, Tenant, Twins, arc};
 use crate::time::Nanos;
+use crate::weight::weigh::allocation;
 
 /// After so many attempts that freed nothing, a value goes back to its caller unstored.
 const FUTILE: u32 = 8;
+/// So many bytes above a floor are claimed at once, at least, so that several can reclaim there at a time.
+const CLAIM: u64 = 64 * 1024;
 /// Attempts in all: others may take each time what we freed.
 const ATTEMPTS: u32 = 256;
 
@@ -102,14 +105,14 @@ pub(crate) struct CacheTenant {
     /// Bits of how far evictions for the tenant's own bound have aged it beyond the domain's inflation.
     /// Prices are published without it, so that they compare.
     lead: AtomicU64,
-    /// Between credits and prices.
-    rate: RwLock<Rate>,
+    /// Between credits and prices; `None` until the priority changes.
+    rate: RwLock<Option<Box<Rate>>>,
     pub(crate) costs: Median,
-    /// How long entries live; `None` when nothing expires.
-    pub(crate) lifetime: Option<Lifetime>,
-    instances: RwLock<Vec<Weak<dyn Instance + Send + Sync>>>,
+    /// How long entries live; `None` when nothing expires. Boxed, because most caches have none.
+    pub(crate) lifetime: Option<Box<Lifetime>>,
+    instances: RwLock<SmallVec<[Weak<dyn Instance + Send + Sync>; 1]>>,
     /// What stands for this tenant in scopes of tests.
-    twins: Mutex<Vec<(ScopeId, Arc<Self>)>>,
+    twins: Twins<Self>,
 }
 
 impl CacheTenant {
@@ -127,38 +130,51 @@ impl CacheTenant {
             max_entries: AtomicU64::new(max_entries.unwrap_or(u64::MAX)),
             entries: AtomicU64::new(0),
             lead: AtomicU64::new(0.0_f64.to_bits()),
-            rate: RwLock::new(Rate { credit: 0.0, price: 0.0, scale: card.scale() }),
+            rate: RwLock::new(None),
             costs: Median::default(),
-            lifetime,
-            instances: RwLock::new(Vec::new()),
-            twins: Mutex::new(Vec::new()),
+            lifetime: lifetime.map(Box::new),
+            instances: RwLock::new(SmallVec::new()),
+            twins: Twins::new(),
         });
+        let lifetime = tenant.lifetime.as_ref().map_or(0, |_| allocation(size_of::<Lifetime>()));
+        card.add_base(arc::<Self>() + lifetime);
         let weak: Weak<Self> = Arc::downgrade(&tenant);
-        core.admit(card, weak);
+        core.admit(&card, weak);
         tenant
     }
 
-    /// Adds an instance; it hears of mode changes from now on.
-    pub(crate) fn adopt(&self, instance: &Arc<dyn Instance + Send + Sync>) {
+    /// Adds an instance that takes `base` bytes while it is empty, and charges them if anybody can make way; if
+    /// not, the first entry tries again. The instance hears of mode changes from now on.
+    pub(crate) fn adopt(&self, instance: &Arc<dyn Instance + Send + Sync>, base: u64) {
         let mut instances = self.instances.write();
         instances.retain(|instance| instance.strong_count() > 0);
         instances.push(Arc::downgrade(instance));
         drop(instances);
         instance.follow_mode();
+        self.card.add_base(base);
+        self.core.cover(&self.card);
     }
 
     /// What stands for this tenant in a scope of a test: made on first use there, for all instances.
     pub(super) fn twin(&self, scope: &State) -> Arc<Self> {
-        let mut twins = self.twins.lock();
-        if let Some((_, twin)) = twins.iter().find(|(of, _)| *of == scope.id()) {
-            return Arc::clone(twin);
-        }
-        let core = scope.twin_of(&self.core);
-        let card = core.enroll(self.card.terms());
-        card.estimated.store(self.card.estimated.load(Ordering::Relaxed), Ordering::Relaxed);
-        let twin = Self::new(&core, card, self.policy, Some(self.max_entries()), self.lifetime);
-        twins.push((scope.id(), Arc::clone(&twin)));
-        twin
+        self.twins.find_or_make(scope.id(), || {
+            let core = scope.twin_of(&self.core);
+            let card = core.enroll(self.card.terms());
+            card.estimated.store(self.card.estimated.load(Ordering::Relaxed), Ordering::Relaxed);
+            let lifetime = self.lifetime.as_deref().copied();
+            Self::new(&core, card, self.policy, Some(self.max_entries()), lifetime)
+        })
+    }
+
+    /// Bytes that everything but one entry can give at the most: an entry that takes more with all it needs is
+    /// never stored.
+    pub(crate) fn room(&self) -> u64 {
+        self.card.ceiling().min(self.core.ledger.limit()).saturating_sub(self.card.base())
+    }
+
+    /// How entries expire.
+    pub(crate) fn expires(&self) -> Expires {
+        self.lifetime.as_deref().map_or(Expires::Never, Lifetime::expires)
     }
 
     /// The time, where entries expire; where they do not, no clock is read.
@@ -184,6 +200,8 @@ impl CacheTenant {
         while let over @ 1.. = self.card.reservation.spent().saturating_sub(self.card.ceiling()) {
             let evicted = self.evict_own(over);
             if evicted.entries == 0 && evicted.bytes == 0 {
+                // Not even the empty cache fits.
+                self.card.uncover();
                 break;
             }
         }
@@ -201,16 +219,12 @@ impl CacheTenant {
     /// distance to that level, on the new scale.
     pub(super) fn set_priority(&self, priority: f64) {
         let mut rate = self.rate.write();
-        self.card.set_priority(priority);
         let inflation = self.core.inflation();
-        *rate = Rate { credit: rate.level(inflation), price: inflation, scale: self.card.scale() };
+        let level = self.rate_of(rate.as_deref()).level(inflation);
+        self.card.set_priority(priority);
+        *rate = Some(Box::new(Rate { credit: level, price: inflation, scale: self.card.scale() }));
         drop(rate);
         self.publish();
-    }
-
-    /// The most bytes one entry could ever take here.
-    pub(crate) fn largest(&self) -> u64 {
-        self.card.ceiling().min(self.core.ledger.limit())
     }
 
     /// What ranks depend on now. The store fills in its own tick, and how exact it is.
@@ -218,9 +232,17 @@ impl CacheTenant {
         Moment { policy: self.policy, tick: 0, exact: false, inflation: self.level() + self.lead() }
     }
 
+    fn rate(&self) -> Rate {
+        self.rate_of(self.rate.read().as_deref())
+    }
+
+    fn rate_of(&self, changed: Option<&Rate>) -> Rate {
+        changed.copied().unwrap_or_else(|| Rate { credit: 0.0, price: 0.0, scale: self.card.scale() })
+    }
+
     /// The domain's inflation on this tenant's scale.
     fn level(&self) -> f64 {
-        self.rate.read().level(self.core.inflation())
+        self.rate().level(self.core.inflation())
     }
 
     fn lead(&self) -> f64 {
@@ -229,7 +251,7 @@ impl CacheTenant {
 
     /// What a credit of ours is worth on the domain's scale.
     fn price(&self, credit: f64) -> f64 {
-        if credit == f64::INFINITY { credit } else { self.rate.read().price(credit - self.lead()) }
+        if credit == f64::INFINITY { credit } else { self.rate().price(credit - self.lead()) }
     }
 
     /// A new entry may be the cheapest now.
@@ -254,6 +276,9 @@ impl CacheTenant {
     pub(crate) fn reserve(&self, heap: u64, entry: bool) -> Option<Grant<'_>> {
         let mut grant = Grant { tenant: self, heap: 0, entries: 0 };
         let mut effort = Effort::default();
+        if !self.card.is_covered() && !self.core.cover(&self.card) {
+            return None;
+        }
         if entry {
             grant.take_place(&mut effort)?;
         }
@@ -285,7 +310,7 @@ impl CacheTenant {
 
     /// Takes out some entries that are expired: they give way before anything that is of use.
     fn expire_some(&self, patient: bool) -> Option<Evicted> {
-        self.lifetime?;
+        self.lifetime.as_ref()?;
         let (now, before) = (self.core.clock.recent(), self.card.reservation.spent());
         let mut expired = self.live().into_iter().map(|instance| instance.expire_some(self, now, patient));
         let entries = expired.find(|entries| *entries > 0)?;
@@ -354,8 +379,7 @@ impl Drop for Publish<'_> {
 impl Drop for CacheTenant {
     /// The card stays on the domain's list until the next tenant comes; its bytes must not.
     fn drop(&mut self) {
-        self.card.publish(f64::INFINITY);
-        self.card.reservation.close();
+        self.card.close();
     }
 }
 
@@ -394,6 +418,11 @@ impl Grant<'_> {
         Some(())
     }
 
+    /// Heap bytes that it holds.
+    pub(crate) fn heap(&self) -> u64 {
+        self.heap
+    }
+
     /// Whether it holds a place of its own; otherwise the entry can only overwrite another.
     pub(crate) fn has_place(&self) -> bool {
         self.entries > 0
@@ -426,10 +455,24 @@ impl Tenant for CacheTenant {
         if let Some(expired) = self.expire_some(own) {
             return Given { bytes: expired.bytes, entries: expired.entries };
         }
-        let most = if claim.need == Need::Others { self.card.reclaimable() } else { u64::MAX };
         let why = if own { Count::Evictions } else { Count::Reclaims };
-        let upto = self.rate.read().credit(claim.upto) + self.lead();
-        let evicted = self.evict(Wanted { bytes: claim.bytes.min(most), most, upto, patient: own }, why);
+        let upto = self.rate().credit(claim.upto) + self.lead();
+        let evict =
+            |most: u64| self.evict(Wanted { bytes: claim.bytes.min(most), most, upto, patient: own }, why);
+        let evicted = if claim.need == Need::Others && self.card.floor > 0 {
+            // What a batch may take; only a single entry takes more, if nobody else is at it.
+            let some = self.card.claim(claim.bytes.max(CLAIM));
+            match evict(some.bytes) {
+                Evicted { entries: 0, .. } if some.bytes > 0 => {
+                    drop(some);
+                    let all = self.card.claim(u64::MAX);
+                    evict(all.bytes)
+                }
+                evicted => evicted,
+            }
+        } else {
+            evict(u64::MAX)
+        };
         if evicted.entries > 0 {
             self.core.raise_inflation(self.price(evicted.credit));
         }
@@ -473,9 +516,7 @@ impl Tenant for CacheTenant {
         for instance in self.live() {
             instance.leave(scope);
         }
-        let mut twins = self.twins.lock();
-        let twin = twins.iter().position(|(of, _)| *of == scope).map(|at| twins.swap_remove(at));
-        drop(twins);
+        let twin = self.twins.leave(scope);
         drop(twin);
     }
 
@@ -486,7 +527,8 @@ impl Tenant for CacheTenant {
     }
 
     fn stats(&self) -> TenantStats {
-        let mut stats = TenantStats::empty(self.card.name.clone(), self.card.kind);
+        let mut stats = TenantStats::empty(self.card.name.to_string(), self.card.kind);
+        stats.uncharged = self.card.uncovered();
         stats.policy = Some(self.policy);
         stats.entries = self.entries();
         stats.max_entries = Some(self.max_entries()).filter(|max| *max < u64::MAX);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Coordinator;
-use crate::domain::{Domain, DomainCore};
+use crate::domain::{Domain, DomainCore, Executor, Task};
 use crate::monitor::system;
 use crate::pressure::{PressureSource, Watermarks};
 use crate::time::Clock;
@@ -22,6 +22,7 @@ pub struct DomainBuilder {
     watermarks: Watermarks,
     interval: Duration,
     manual: bool,
+    executor: Option<Executor>,
 }
 
 impl Domain {
@@ -35,6 +36,7 @@ impl Domain {
             watermarks: Watermarks::default(),
             interval: INTERVAL,
             manual: false,
+            executor: None,
         }
     }
 }
@@ -76,12 +78,21 @@ impl DomainBuilder {
         self
     }
 
+    /// Who runs detached loads; see [`Domain::set_executor`].
+    pub fn executor(mut self, spawn: impl Fn(Task) + Send + Sync + 'static) -> Self {
+        self.executor = Some(Executor::new(spawn));
+        self
+    }
+
     /// Builds the domain.
     #[must_use]
     pub fn build(self) -> Domain {
         let limit = self.limit.unwrap_or_else(system::default_budget);
         let coordinator = Coordinator::new(self.source, self.watermarks, self.interval, self.manual);
         let core: Arc<DomainCore> = DomainCore::new(limit, self.clock, Box::new(coordinator));
+        if let Some(executor) = self.executor {
+            core.set_executor(executor);
+        }
         Domain::from_core(core)
     }
 }

@@ -13,7 +13,7 @@ pub use builder::DomainBuilder;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::budget::Ledger;
 use crate::domain::{Budget, DomainCore, Relief, Trimmed};
@@ -84,7 +84,7 @@ impl Coordinator {
                 price: card.price(),
                 reclaimable: match floors {
                     Floors::Kept => card.reclaimable(),
-                    Floors::Broken => card.reservation.held(),
+                    Floors::Broken => card.evictable(),
                 },
                 asks: asker.is_some_and(|asker| std::ptr::eq(asker, card)),
             }))
@@ -187,6 +187,14 @@ impl Coordinator {
                 tenant.card().reservation.release_credit();
             }
         }
+        // All that can be evicted is. What empty tenants take is off the books before these exceed the limit.
+        core.with_cards(|cards| {
+            let over = |_: &&Card| core.ledger.used() > core.ledger.limit();
+            cards.take_while(over).for_each(|card| {
+                card.uncover();
+                card.reservation.release_credit();
+            });
+        });
     }
 
     /// Reads the source, moves between levels, and sets what may be used.
@@ -230,7 +238,7 @@ impl Relief for Coordinator {
         // What can never fit, because others have a right to their floors, evicts nobody.
         let room = core.with_cards(|cards| {
             let own = |card: &Card| std::ptr::eq(asker, card);
-            let room = cards.map(|card| if own(card) { card.reservation.held() } else { card.reclaimable() });
+            let room = cards.map(|card| if own(card) { card.evictable() } else { card.reclaimable() });
             room.fold(0_u64, u64::saturating_add)
         });
         if room < bytes {
@@ -246,6 +254,7 @@ impl Relief for Coordinator {
     }
 
     fn tick(&self, core: &DomainCore) {
+        core.clock.ring();
         if !core.is_readable() {
             return;
         }
@@ -264,7 +273,7 @@ impl Relief for Coordinator {
         let used_before = core.ledger.used();
         let freed = self.alone(core, || {
             Self::relieve(core, None, Floors::Kept, bytes, |card, given| {
-                *by_tenant.entry(card.name.clone()).or_default() += given;
+                *by_tenant.entry(card.name.to_string()).or_default() += given;
             });
             used_before.saturating_sub(core.ledger.used())
         });
@@ -312,13 +321,28 @@ impl Relief for Coordinator {
             return;
         }
         let weak = Arc::downgrade(core);
+        let mut next = Instant::now();
         self.worker.start("larder", move || {
             let core = weak.upgrade()?;
-            // A value whose drop panics must not end expiry and the watch over memory: it is gone, and the next
-            // tick goes on. The panic's message was printed when it happened.
-            let _ = catch_unwind(AssertUnwindSafe(|| core.relief().tick(&core)));
-            Some(core.relief().pause())
+            // A value whose drop panics, or a waker that does, must not end expiry and the watch over memory: it is
+            // gone, and the next tick goes on. The panic's message was printed when it happened.
+            let now = Instant::now();
+            if now < next {
+                let _ = catch_unwind(AssertUnwindSafe(|| core.clock.ring()));
+            } else {
+                let _ = catch_unwind(AssertUnwindSafe(|| core.relief().tick(&core)));
+                // A pause that ends beyond all time is tried again in an hour.
+                let pause = core.relief().pause();
+                let now = Instant::now();
+                next = now.checked_add(pause).unwrap_or(now + Duration::from_secs(3600));
+            }
+            let pause = next.saturating_duration_since(Instant::now());
+            Some(core.clock.until_alarm().map_or(pause, |alarm| alarm.min(pause)))
         });
+    }
+
+    fn rouse(&self) {
+        self.worker.rouse();
     }
 
     /// Sooner the fuller memory is.
@@ -338,7 +362,11 @@ impl Relief for Coordinator {
 
     fn twin(&self, core: &DomainCore, clock: Clock) -> Arc<DomainCore> {
         let twin = Self::new(self.source.clone(), self.watermarks, self.interval, true);
-        DomainCore::new_twin(core.ledger.limit(), clock, Box::new(twin))
+        let twin = DomainCore::new_twin(core.ledger.limit(), clock, Box::new(twin));
+        if let Some(executor) = core.executor() {
+            twin.set_executor(executor);
+        }
+        twin
     }
 }
 

@@ -7,15 +7,44 @@
 pub(crate) mod scope;
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
+use std::task::Waker;
 use std::time::Duration;
 
-use crate::budget::Ledger;
+use crate::budget::{Ledger, Refused};
 use crate::pressure::Level;
 use crate::stats::{BudgetStats, Snapshot, TenantStats};
-use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Ordering, RwLock, fork};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Ordering, RwLock, fork};
 use crate::tenant::{Card, Mode, Tenant, Terms};
-use crate::time::{Clock, Nanos};
+use crate::time::{AlarmId, Clock, Nanos};
+
+/// What an executor is given to run: a detached load, see [`Domain::set_executor`].
+pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Hands a task to an executor.
+#[derive(Clone)]
+pub(crate) struct Executor(Arc<dyn Fn(Task) + Send + Sync>);
+
+impl Executor {
+    pub(crate) fn new(spawn: impl Fn(Task) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(spawn))
+    }
+
+    pub(crate) fn spawn(&self, task: Task) {
+        (self.0)(task);
+    }
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Executor")
+    }
+}
+
+/// So many times room is made for a new tenant: others may take each time what was freed.
+const COVERS: usize = 8;
 
 /// Makes room among all tenants of a domain. The coordinator, seen from below.
 pub(crate) trait Relief: Send + Sync {
@@ -35,6 +64,9 @@ pub(crate) trait Relief: Send + Sync {
 
     /// A tenant came: background work is needed from now on.
     fn enrolled(&self, core: &Arc<DomainCore>);
+
+    /// Somebody set an alarm that is sooner than those the background thread knows of.
+    fn rouse(&self);
 
     /// How long the background thread waits until the next tick.
     fn pause(&self) -> Duration;
@@ -59,16 +91,29 @@ pub(crate) struct DomainCore {
     /// ages. Only rises.
     inflation: AtomicU64,
     tenants: RwLock<Vec<Member>>,
-    /// Whose names are taken, those that are about to join the list included.
-    names: Mutex<Vec<Weak<Card>>>,
     relief: OnceLock<Box<dyn Relief>>,
+    executor: RwLock<Option<Executor>>,
 }
 
 /// A tenant in the list: its figures, and itself while it lives.
 #[derive(Clone)]
 pub(crate) struct Member {
     pub(crate) card: Arc<Card>,
-    pub(crate) tenant: Weak<dyn Tenant>,
+    /// `None` while it is about to join: its name is taken, and nobody can ask it for anything yet.
+    tenant: Option<Weak<dyn Tenant>>,
+}
+
+impl Member {
+    fn is_gone(&self) -> bool {
+        match &self.tenant {
+            Some(tenant) => tenant.strong_count() == 0,
+            None => Arc::strong_count(&self.card) == 1,
+        }
+    }
+
+    fn tenant(&self) -> Option<Arc<dyn Tenant>> {
+        self.tenant.as_ref().and_then(Weak::upgrade)
+    }
 }
 
 impl DomainCore {
@@ -92,9 +137,10 @@ impl DomainCore {
             bypass: AtomicBool::new(false),
             twin,
             inflation: AtomicU64::new(0.0_f64.to_bits()),
-            tenants: RwLock::new(Vec::new()),
-            names: Mutex::default(),
+            // The first tenants do not pay for more than their own places.
+            tenants: RwLock::new(Vec::with_capacity(16)),
             relief: OnceLock::new(),
+            executor: RwLock::new(None),
         };
         let _ = core.relief.set(relief);
         Arc::new(core)
@@ -106,6 +152,26 @@ impl DomainCore {
 
     pub(crate) fn now(&self) -> Nanos {
         self.clock.now()
+    }
+
+    /// Has `waker` woken at a time of the clock, or renews the alarm `id` for it.
+    pub(crate) fn set_alarm(&self, at: Nanos, id: Option<AlarmId>, waker: &Waker) -> AlarmId {
+        let (id, sooner) = self.clock.set_alarm(at, id, waker);
+        if sooner {
+            self.relief().rouse();
+        }
+        id
+    }
+
+    /// Who runs detached bodies, if somebody said so.
+    pub(crate) fn executor(&self) -> Option<Executor> {
+        self.executor.read().clone()
+    }
+
+    pub(crate) fn set_executor(&self, executor: Executor) {
+        let old = self.executor.write().replace(executor);
+        // What it captured is the user's to drop: outside the lock.
+        drop(old);
     }
 
     pub(crate) fn level(&self) -> Level {
@@ -131,27 +197,50 @@ impl DomainCore {
 
     /// A card for a new tenant. The second living tenant of a name gets `#2` after it, and so on.
     pub(crate) fn enroll(&self, mut terms: Terms) -> Arc<Card> {
+        let mut tenants = self.tenants.write();
         // The list keeps the cards of tenants that are gone until somebody looks; their names are free.
-        self.tenants.write().retain(|member| member.tenant.strong_count() > 0);
-        let mut cards = self.names.lock();
-        cards.retain(|card| card.strong_count() > 0);
-        let taken = |name: &str| cards.iter().filter_map(Weak::upgrade).any(|card| card.name == name);
+        tenants.retain(|member| !member.is_gone());
+        let taken = |name: &str| tenants.iter().any(|member| *member.card.name == *name);
         let numbered = (2..).map(|number| format!("{}#{number}", terms.name));
         let free = std::iter::once(terms.name.clone()).chain(numbered).find(|name| !taken(name));
         terms.name = free.unwrap_or(terms.name);
         let card = Arc::new(Card::new(terms, &self.ledger));
-        cards.push(Arc::downgrade(&card));
+        // Each tenant pays for its place here, so there are few that nobody has.
+        if tenants.len() == tenants.capacity() {
+            let more = (tenants.len() / 16).max(4);
+            tenants.reserve_exact(more);
+        }
+        tenants.push(Member { card: Arc::clone(&card), tenant: None });
+        card.add_base(size_of::<Member>() as u64);
         card
     }
 
-    /// Puts a tenant on the list: from now on it can be asked to shrink.
-    pub(crate) fn admit(self: &Arc<Self>, card: Arc<Card>, tenant: Weak<dyn Tenant>) {
+    /// Puts a tenant on the list: from now on it can be asked to shrink. Charges what it takes while it is empty,
+    /// if anybody can make way for that; if not, its first entry tries again.
+    pub(crate) fn admit(self: &Arc<Self>, card: &Arc<Card>, tenant: Weak<dyn Tenant>) {
         let mut tenants = self.tenants.write();
-        tenants.retain(|member| member.tenant.strong_count() > 0);
-        tenants.push(Member { card, tenant });
+        if let Some(member) = tenants.iter_mut().find(|member| Arc::ptr_eq(&member.card, card)) {
+            member.tenant = Some(tenant);
+        }
         self.ledger.divide(tenants.len());
         drop(tenants);
         self.relief().enrolled(self);
+    }
+
+    /// Charges what a tenant takes while it is empty, making way for it; `false` when nobody could.
+    pub(crate) fn cover(&self, card: &Card) -> bool {
+        for _ in 0..COVERS {
+            match card.cover() {
+                Ok(()) => {
+                    // An empty tenant may stay empty: it holds no credit for entries to come.
+                    card.reservation.release_credit();
+                    return true;
+                }
+                Err(Refused::Budget { short }) if self.relief().make_room(self, card, short) > 0 => {}
+                Err(_) => return false,
+            }
+        }
+        false
     }
 
     /// Reads all tenants' figures; no tenant is called.
@@ -161,7 +250,7 @@ impl DomainCore {
 
     /// The tenant at this place in the order of [`with_cards`](Self::with_cards), if it still lives.
     pub(crate) fn tenant_at(&self, at: usize) -> Option<Arc<dyn Tenant>> {
-        self.tenants.read().get(at).and_then(|member| member.tenant.upgrade())
+        self.tenants.read().get(at).and_then(Member::tenant)
     }
 
     /// Whether the list of tenants can be read; not always in the child of a fork.
@@ -171,7 +260,7 @@ impl DomainCore {
 
     /// All living tenants.
     pub(crate) fn live(&self) -> Vec<Arc<dyn Tenant>> {
-        self.tenants.read().iter().filter_map(|member| member.tenant.upgrade()).collect()
+        self.tenants.read().iter().filter_map(Member::tenant).collect()
     }
 
     /// A tenant's stats, with what its card knows.
@@ -264,8 +353,9 @@ impl Domain {
         core.relief().snapshot(&core)
     }
 
-    /// Does what the background thread would do: drops what is expired, samples the pressure source, and
-    /// shrinks or grows accordingly. Needed in a domain built with `manual()`, harmless elsewhere.
+    /// Does what the background thread would do: wakes tasks whose `wait_at_most` is over, drops what is expired,
+    /// samples the pressure source, and shrinks or grows accordingly. Needed in a domain built with `manual()`,
+    /// harmless elsewhere.
     ///
     /// In the child of a `fork`, which has no background thread, it passes over what another thread of the parent
     /// held locked, and does nothing if that thread was in a tick or a trim.
@@ -293,6 +383,27 @@ impl Domain {
     /// meanwhile removes what it would have replaced, which would be an older value afterwards.
     pub fn set_bypass(&self, bypass: bool) {
         self.core.here().set_bypass(bypass);
+    }
+
+    /// Says who runs detached loads: those of functions with the option `detach`, and of
+    /// [`Cache::get_or_insert_detached`](crate::Cache::get_or_insert_detached). Replaces an earlier one.
+    ///
+    /// `spawn` starts the task and returns. It runs on the thread of the caller that misses, inside that caller's
+    /// poll. An executor may drop a task: its body then goes on in the future of the caller that began it. One that
+    /// keeps a task without ever polling it keeps its callers waiting.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use larder_runtime::Domain;
+    /// # mod tokio { pub fn spawn(task: larder_runtime::Task) { drop(task) } }
+    /// let domain = Domain::builder().limit_bytes(1 << 20).manual().build();
+    /// domain.set_executor(|task| {
+    ///     tokio::spawn(task);
+    /// });
+    /// ```
+    pub fn set_executor(&self, spawn: impl Fn(Task) + Send + Sync + 'static) {
+        self.core.here().set_executor(Executor::new(spawn));
     }
 
     /// The pressure level in force.

@@ -41,6 +41,25 @@ impl Drop for Working {
     }
 }
 
+/// Says, while it lives, that the current thread works for one flight and for nothing else: an executor polls the
+/// body wherever it likes, also inside another's.
+#[must_use]
+pub(crate) struct WorkingOnly(Held);
+
+impl WorkingOnly {
+    pub(crate) fn on(flight: FlightId) -> Self {
+        let mut others = Held::new();
+        with_held(|held| others = std::mem::replace(held, smallvec::smallvec![flight]));
+        Self(others)
+    }
+}
+
+impl Drop for WorkingOnly {
+    fn drop(&mut self) {
+        with_held(|held| *held = std::mem::take(&mut self.0));
+    }
+}
+
 /// The flights that the current thread works for now.
 pub(super) fn held() -> Held {
     let mut current = Held::new();

@@ -11,7 +11,7 @@ use crate::models::check;
 type Keys = Flights<u64, u64>;
 
 /// What a caller does on a miss, with a store of one cell: 0 means empty.
-fn call(flights: &Keys, store: &crate::sync::AtomicU64, body: &dyn Fn() -> Option<u64>) -> Option<u64> {
+fn call(flights: &Arc<Keys>, store: &crate::sync::AtomicU64, body: &dyn Fn() -> Option<u64>) -> Option<u64> {
     use crate::sync::Ordering::SeqCst;
     loop {
         let stored = || Some(store.load(SeqCst)).filter(|&value| value != 0);
@@ -32,10 +32,10 @@ fn call(flights: &Keys, store: &crate::sync::AtomicU64, body: &dyn Fn() -> Optio
                 lead.land(|| value);
                 return Some(value);
             }
-            Joined::Waiter(waiter, _) => match waiter.wait(|value| *value) {
+            Joined::Waiter(waiter, _) => match waiter.wait(None, |value| *value) {
                 Waited::Value(value) => return Some(value),
                 Waited::Retry => {}
-                Waited::Cycle => panic!("nobody waits in a circle here"),
+                Waited::Cycle | Waited::Overdue => panic!("nobody waits in a circle, nor against time"),
             },
         }
     }
@@ -115,7 +115,7 @@ fn nobody_who_calls_after_an_invalidation_gets_a_value_from_before() {
         match flights.join(7, 7, |a, b| a == b) {
             Joined::Leader(lead) => lead.land(|| 2),
             Joined::Waiter(waiter, _) => {
-                if let Waited::Value(value) = waiter.wait(|value| *value) {
+                if let Waited::Value(value) = waiter.wait(None, |value| *value) {
                     assert_eq!(value, 2, "a flight from before the invalidation was joined");
                 }
             }
@@ -135,7 +135,7 @@ fn two_parties_that_need_each_other_do_not_wait_for_ever() {
                     lead.begin();
                     let _working = Working::on(lead.id());
                     if let Joined::Waiter(waiter, _) = flights.join(2, 2, |a, b| a == b) {
-                        let _ = waiter.wait(|value| *value);
+                        let _ = waiter.wait(None, |value| *value);
                     }
                     lead.land(|| 1);
                 }
@@ -145,7 +145,7 @@ fn two_parties_that_need_each_other_do_not_wait_for_ever() {
             lead.begin();
             let _working = Working::on(lead.id());
             if let Joined::Waiter(waiter, _) = flights.join(1, 1, |a, b| a == b) {
-                let _ = waiter.wait(|value| *value);
+                let _ = waiter.wait(None, |value| *value);
             }
             lead.land(|| 2);
         }

@@ -23,7 +23,7 @@ use crate::policy::{self, Facts};
 use crate::pressure::Level;
 use crate::stats::{Count, TenantStats};
 use crate::sync::{AtomicU64, Mutex, Ordering};
-use crate::tenant::{Card, Claim, Given, ModeWord, ScopeId, Tenant, Terms};
+use crate::tenant::{Card, Claim, Given, ModeWord, ScopeId, Tenant, Terms, Twins, arc};
 use crate::time::Nanos;
 use crate::weight::weigh::allocation;
 
@@ -51,10 +51,10 @@ pub(crate) struct PoolCore<T> {
     recipe: Recipe<T>,
     proof: PoolProof<T>,
     costs: Median,
-    card: Arc<Card>,
+    pub(crate) card: Arc<Card>,
     domain: Arc<DomainCore>,
     /// What stands for this pool in scopes of tests.
-    twins: Mutex<Vec<(ScopeId, Arc<Self>)>>,
+    twins: Twins<Self>,
 }
 
 struct IdleList<T> {
@@ -96,6 +96,8 @@ impl<T> PoolCore<T> {
     ) -> Arc<Self> {
         let card = domain.enroll(terms);
         card.estimated.store(!proof.weigher.exact, Ordering::Relaxed);
+        card.add_base(arc::<Self>());
+        domain.cover(&card);
         let core = Arc::new(Self {
             mode: ModeWord::new(),
             idle: Mutex::new(IdleList { objects: VecDeque::new(), charged: 0 }),
@@ -108,10 +110,10 @@ impl<T> PoolCore<T> {
             costs: Median::default(),
             card: Arc::clone(&card),
             domain: Arc::clone(domain),
-            twins: Mutex::new(Vec::new()),
+            twins: Twins::new(),
         });
         let tenant = (proof.tenant)(Arc::clone(&core));
-        domain.admit(card, Arc::downgrade(&tenant));
+        domain.admit(&card, Arc::downgrade(&tenant));
         // Once it is on the list: a change of mode either finds it there, or is seen here.
         tenant.follow_mode();
         core
@@ -128,15 +130,11 @@ impl<T> PoolCore<T> {
 
     #[cold]
     fn twin_in(&self, scope: &State) -> Arc<Self> {
-        let mut twins = self.twins.lock();
-        if let Some((_, twin)) = twins.iter().find(|(of, _)| *of == scope.id()) {
-            return Arc::clone(twin);
-        }
-        let domain = scope.twin_of(&self.domain);
-        let max = Some(self.max).filter(|max| *max < u64::MAX);
-        let twin = Self::new(&domain, self.card.terms(), max, self.recipe, self.proof);
-        twins.push((scope.id(), Arc::clone(&twin)));
-        twin
+        self.twins.find_or_make(scope.id(), || {
+            let domain = scope.twin_of(&self.domain);
+            let max = Some(self.max).filter(|max| *max < u64::MAX);
+            Self::new(&domain, self.card.terms(), max, self.recipe, self.proof)
+        })
     }
 
     /// The object that came back last, with its heap bytes.
@@ -155,6 +153,9 @@ impl<T> PoolCore<T> {
 
     /// Charges `bytes` of a lease as far as the budget can make room; the rest is noted as uncharged.
     fn charge(&self, bytes: u64) -> u64 {
+        if !self.card.is_covered() {
+            self.domain.cover(&self.card);
+        }
         let mut futile = 0;
         while futile < 8 {
             match self.card.reservation.try_grow(bytes, self.card.ceiling()) {
@@ -564,9 +565,7 @@ impl<T: Send + 'static> Tenant for PoolCore<T> {
     }
 
     fn leave(&self, scope: ScopeId) {
-        let mut twins = self.twins.lock();
-        let twin = twins.iter().position(|(of, _)| *of == scope).map(|at| twins.swap_remove(at));
-        drop(twins);
+        let twin = self.twins.leave(scope);
         // The user's objects are dropped here, with no lock held.
         drop(twin);
     }
@@ -577,10 +576,10 @@ impl<T: Send + 'static> Tenant for PoolCore<T> {
     }
 
     fn stats(&self) -> TenantStats {
-        let mut stats = TenantStats::empty(self.card.name.clone(), self.card.kind);
+        let mut stats = TenantStats::empty(self.card.name.to_string(), self.card.kind);
         stats.entries = self.objects.load(Ordering::Relaxed);
         stats.leased = self.leased.load(Ordering::Relaxed);
-        stats.uncharged = self.uncharged.load(Ordering::Relaxed);
+        stats.uncharged = self.uncharged.load(Ordering::Relaxed) + self.card.uncovered();
         stats.max_entries = (self.max < u64::MAX).then_some(self.max);
         stats
     }
@@ -588,8 +587,7 @@ impl<T: Send + 'static> Tenant for PoolCore<T> {
 
 impl<T> Drop for PoolCore<T> {
     fn drop(&mut self) {
-        self.card.publish(f64::INFINITY);
-        self.card.reservation.close();
+        self.card.close();
     }
 }
 

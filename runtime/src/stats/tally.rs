@@ -41,16 +41,16 @@ pub(crate) struct Tally {
     id: u64,
     /// Where threads keep our block in their tables; reused after we are gone, so that tables stay small.
     index: usize,
-    blocks: Mutex<Blocks>,
-    /// For threads whose thread-locals are gone already.
-    shared: Block,
+    /// There from the first count on.
+    blocks: Mutex<Option<Box<Blocks>>>,
     counts: [AtomicU64; COUNTS],
 }
 
 #[derive(Debug, Default)]
 struct Blocks {
     live: Vec<Arc<Block>>,
-    /// Sums of blocks whose threads ended: hits, misses, nanoseconds saved.
+    /// Sums of blocks whose threads ended, and of what threads counted while they ended: hits, misses, nanoseconds
+    /// saved.
     retired: [u64; 3],
 }
 
@@ -104,13 +104,7 @@ impl Tally {
             indices.next += 1;
             indices.next - 1
         });
-        Self {
-            id,
-            index,
-            blocks: Mutex::default(),
-            shared: Block::default(),
-            counts: std::array::from_fn(|_| AtomicU64::new(0)),
-        }
+        Self { id, index, blocks: Mutex::default(), counts: [const { AtomicU64::new(0) }; COUNTS] }
     }
 
     /// Counts a hit that saved `nanos` of compute.
@@ -155,10 +149,9 @@ impl Tally {
 
     fn lookups(&self) -> [u64; 3] {
         let mut blocks = self.blocks.lock();
+        let Some(blocks) = &mut *blocks else { return [0; 3] };
         blocks.fold();
-        let live = blocks.live.iter().map(|block| block.read());
-        let all = live.chain([blocks.retired, self.shared.read()]);
-        all.fold([0; 3], |sums, block| std::array::from_fn(|at| sums[at] + block[at]))
+        blocks.live.iter().fold(blocks.retired, |sums, block| plus(sums, block.read()))
     }
 
     #[inline]
@@ -178,7 +171,8 @@ impl Tally {
         }
     }
 
-    /// The first use by this thread: makes its block. A thread that is ending counts in the shared one.
+    /// The first use by this thread: makes its block. A thread that is ending, whose table is gone, counts in the
+    /// totals.
     #[cold]
     fn with_new_block(&self, count: impl Fn(&Block)) {
         let made = TABLE.try_with(|table| {
@@ -193,14 +187,18 @@ impl Tally {
         let own = if fork::forked() { self.blocks.try_lock() } else { Some(self.blocks.lock()) };
         // The child of a fork rather does not count than wait for a thread that is not there.
         let Some(mut own) = own else { return };
+        let own = own.get_or_insert_default();
         match made {
             Ok(Some(block)) => {
                 count(&block);
                 own.fold();
                 own.live.push(block);
             }
-            // Under the mutex the shared block has one writer, too.
-            Ok(None) | Err(_) => count(&self.shared),
+            Ok(None) | Err(_) => {
+                let block = Block::default();
+                count(&block);
+                own.retired = plus(own.retired, block.read());
+            }
         }
     }
 }
@@ -219,12 +217,15 @@ impl Blocks {
             // Acquire: the thread's last counts came before its mark.
             let ended = block.retired.load(Ordering::Acquire);
             if ended {
-                let counts = block.read();
-                *retired = std::array::from_fn(|at| retired[at] + counts[at]);
+                *retired = plus(*retired, block.read());
             }
             !ended
         });
     }
+}
+
+fn plus(sums: [u64; 3], counts: [u64; 3]) -> [u64; 3] {
+    std::array::from_fn(|at| sums[at] + counts[at])
 }
 
 /// Adds without a read-modify-write: only one thread writes the counter.

@@ -4,6 +4,8 @@
 //! no other code of users: what leaves comes back as [`Removed`], to be dropped outside. A panic in `Eq`
 //! comes before anything has changed, so it leaves the shard valid.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use hashbrown::HashTable;
 
 use super::slab::Slab;
@@ -18,7 +20,7 @@ use crate::weight::weigh::allocation;
 /// one eviction after a long time of hits only.
 const RECONSIDERED: usize = 32;
 
-/// What one shard holds.
+/// What one shard holds. The store makes it with its first entry and frees it with its last.
 pub(super) struct Shard<K, V> {
     /// Indices into `slots`, by hash.
     table: HashTable<u32>,
@@ -29,10 +31,12 @@ pub(super) struct Shard<K, V> {
     pub(super) expires: Expires,
     /// The filled slots that expire. `None` while the shard is empty, and always where nothing expires.
     timers: Option<Box<Timers>>,
-    /// Bytes of table, slots, queue and timers that the reservation was charged.
+    /// Bytes of the shard itself, its table, slots, queue and timers that the reservation was charged.
     charged: u64,
     /// Entries ever linked here; paces the store's tick.
     pub(super) linked: u64,
+    /// The version of the next entry.
+    version: u32,
 }
 
 /// An entry and what is known of it.
@@ -44,11 +48,13 @@ pub(super) struct Slot<K, V> {
     /// When it is too old, however much it is used; `NEVER` without a bound.
     pub(super) deadline: Nanos,
     /// Heap bytes of key and value, as charged.
-    heap: u64,
+    pub(super) heap: u64,
     /// What it was worth when its place in the queue was computed.
     credit: f64,
     /// Where it stands in the queue.
     position: u32,
+    /// Another one for each entry that is linked, so that one which was replaced is not taken for it.
+    pub(super) version: u32,
     /// What a miss would cost, on the scale of [`crate::cost`].
     pub(super) cost: u8,
 }
@@ -90,6 +96,18 @@ pub(crate) enum NotLinked {
     Present,
 }
 
+/// Why an entry was not given another weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotReweighed {
+    /// It was replaced, or left.
+    Gone,
+    /// Somebody else gave it a lower weight meanwhile, so that it has more to grow.
+    Shrunk {
+        /// Heap bytes that it is charged now.
+        heap: u64,
+    },
+}
+
 /// An entry that comes back, and why.
 type Refusal<K, V> = (Entry<K, V>, NotLinked);
 
@@ -121,7 +139,14 @@ impl<K, V> Shard<K, V> {
     /// that is three quarters full.
     pub(super) const SLOT_BYTES: u64 = (size_of::<Option<Slot<K, V>>>() + 16 + 7) as u64;
 
-    pub(super) const fn new(expires: Expires) -> Self {
+    /// Bytes of the shard itself.
+    const BYTES: usize = size_of::<Self>();
+
+    /// An empty shard. Allocates nothing and charges nothing: its own block is charged with its first entry.
+    pub(super) fn new(expires: Expires) -> Self {
+        /// Where the versions of the next shard start: apart from those of earlier ones in its place. Only counts, so
+        /// no model needs to control it.
+        static VERSIONS: AtomicU32 = AtomicU32::new(0);
         Self {
             table: HashTable::new(),
             slots: Slab::new(),
@@ -130,7 +155,13 @@ impl<K, V> Shard<K, V> {
             timers: None,
             charged: 0,
             linked: 0,
+            version: VERSIONS.fetch_add(0x9E37_79B9, Ordering::Relaxed),
         }
+    }
+
+    /// Bytes that a first entry is charged beside its heap.
+    pub(super) fn first_bytes(expires: Expires) -> u64 {
+        Self::new(expires).bytes_for_one_more(0)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -191,6 +222,7 @@ impl<K, V> Shard<K, V> {
         ceiling: u64,
     ) -> Result<Option<Removed<K, V>>, Refusal<K, V>> {
         let (deadline, written) = (entry.deadline, entry.written);
+        let version = self.version;
         if let Some(index) = found {
             let old = self.slots.get(index).expect("the table names filled slots");
             if matches!(over, Over::Expired(now) if self.deadline(index, old) > now) {
@@ -199,12 +231,13 @@ impl<K, V> Shard<K, V> {
             let old = self.slots.get_mut(index).expect("the table names filled slots");
             let position = old.position;
             let uses = old.touch.read(moment.tick);
-            let mut slot = Slot::new(entry, moment.tick);
+            let mut slot = Slot::new(entry, version, moment.tick);
             slot.position = position;
             // The key keeps the uses it has earned.
             slot.touch = Touch::with_uses(moment.tick, uses.count);
             let rank = slot.requeue(moment, Self::SLOT_BYTES);
             let old = std::mem::replace(old, slot);
+            self.version = version.wrapping_add(1);
             self.queue.update(position, rank, &mut self.slots);
             if let Some(timers) = &mut self.timers {
                 timers.written(index, deadline, written);
@@ -218,7 +251,7 @@ impl<K, V> Shard<K, V> {
             return Err((entry, error));
         }
         let hash = entry.hash;
-        let mut slot = Slot::new(entry, moment.tick);
+        let mut slot = Slot::new(entry, version, moment.tick);
         let rank = slot.requeue(moment, Self::SLOT_BYTES);
         let index = self.slots.insert(slot);
         self.table.insert_unique(hash, index, |_| unreachable!("room was made by `grow`"));
@@ -227,11 +260,35 @@ impl<K, V> Shard<K, V> {
             timers.written(index, deadline, written);
         }
         self.linked += 1;
+        self.version = version.wrapping_add(1);
         Ok(None)
     }
 
     /// Makes room for one more entry in table, slots, queue and timers; reserves the bytes before it grows them.
     fn grow(&mut self, now: Nanos, reservation: &Reservation, ceiling: u64) -> Result<(), NotLinked> {
+        let bytes = self.bytes_for_one_more(now).saturating_sub(self.charged);
+        if bytes > 0 {
+            if let Err(refused) = reservation.try_grow(bytes, ceiling) {
+                return Err(NotLinked::NoRoom(refused));
+            }
+            self.charged += bytes;
+        }
+        if self.timers.is_none() {
+            self.timers = Timers::new(self.expires, now).map(Box::new);
+        }
+        let (slots, entries) = (self.slots.slots_for_one_more(), self.slots.len() + 1);
+        let filled = &self.slots;
+        let rehash = |&index: &u32| filled.get(index).map_or(0, |slot| slot.hash);
+        let grown = self.table.try_reserve(1, rehash).is_ok()
+            && self.slots.try_reserve_one()
+            && self.queue.try_reserve_one()
+            && self.timers.as_mut().is_none_or(|timers| timers.try_reserve(slots, entries));
+        self.settle(reservation, u64::MAX);
+        if grown { Ok(()) } else { Err(NotLinked::Exhausted) }
+    }
+
+    /// Bytes of everything with room for one more entry, itself included: never less than it will be.
+    fn bytes_for_one_more(&self, now: Nanos) -> u64 {
         let table_full = self.table.len() == self.table.capacity();
         let table = match (table_full, self.table.allocation_size()) {
             (false, size) => size,
@@ -243,35 +300,19 @@ impl<K, V> Shard<K, V> {
         // Made on the stack, because the box is an allocation that must be reserved first.
         let first = if self.timers.is_none() { Timers::new(self.expires, now) } else { None };
         let timers = self.timers.as_deref().or(first.as_ref());
-        let after = allocation(table)
+        allocation(Self::BYTES)
+            + allocation(table)
             + self.slots.allocated_for_one_more()
             + allocation(self.queue.allocated_for_one_more())
-            + timers.map_or(0, |timers| allocation(Timers::BYTES) + timers.allocated_for(slots, entries));
-        let bytes = after.saturating_sub(self.charged);
-        if bytes > 0 {
-            if let Err(refused) = reservation.try_grow(bytes, ceiling) {
-                return Err(NotLinked::NoRoom(refused));
-            }
-            self.charged += bytes;
-        }
-        if let Some(first) = first {
-            self.timers = Some(Box::new(first));
-        }
-        let filled = &self.slots;
-        let rehash = |&index: &u32| filled.get(index).map_or(0, |slot| slot.hash);
-        let grown = self.table.try_reserve(1, rehash).is_ok()
-            && self.slots.try_reserve_one()
-            && self.queue.try_reserve_one()
-            && self.timers.as_mut().is_none_or(|timers| timers.try_reserve(slots, entries));
-        self.settle(reservation, u64::MAX);
-        if grown { Ok(()) } else { Err(NotLinked::Exhausted) }
+            + timers.map_or(0, |timers| allocation(Timers::BYTES) + timers.allocated_for(slots, entries))
     }
 
     /// Gives back what table, slots, queue and timers no longer occupy, at most so many bytes: the rest stays
     /// charged until the next time. Returns the bytes.
     pub(super) fn settle(&mut self, reservation: &Reservation, most: u64) -> u64 {
         let timers = self.timers.as_ref();
-        let actual = allocation(self.table.allocation_size())
+        let actual = allocation(Self::BYTES)
+            + allocation(self.table.allocation_size())
             + self.slots.allocated()
             + allocation(self.queue.allocated())
             + timers.map_or(0, |timers| allocation(Timers::BYTES) + timers.allocated());
@@ -280,6 +321,16 @@ impl<K, V> Shard<K, V> {
         reservation.shrink(surplus);
         self.charged -= surplus;
         surplus
+    }
+
+    /// Gives back all that was charged, if it is empty and that is no more than `most` bytes: then the shard itself
+    /// is to be freed. Returns the bytes.
+    pub(super) fn vacate(&mut self, reservation: &Reservation, most: u64) -> Option<u64> {
+        if !self.table.is_empty() || self.charged > most {
+            return None;
+        }
+        reservation.shrink(self.charged);
+        Some(std::mem::take(&mut self.charged))
     }
 
     /// Takes out the entry with this key.
@@ -293,6 +344,49 @@ impl<K, V> Shard<K, V> {
         let removed = self.unlink(index);
         self.settle(reservation, u64::MAX);
         removed
+    }
+
+    /// Takes out the entry of this version.
+    pub(super) fn remove_version(
+        &mut self,
+        hash: u64,
+        version: u32,
+        reservation: &Reservation,
+    ) -> Option<Removed<K, V>> {
+        let index = self.find_version(hash, version)?;
+        let removed = self.unlink(index);
+        self.settle(reservation, u64::MAX);
+        removed
+    }
+
+    /// Gives the entry of this version another weight, and the place among the victims that follows from it. What
+    /// it grows by is covered by `granted` bytes; what it was charged before comes back.
+    pub(super) fn reweigh(
+        &mut self,
+        hash: u64,
+        version: u32,
+        heap: u64,
+        granted: u64,
+        moment: Moment,
+    ) -> Result<u64, NotReweighed> {
+        let index = self.find_version(hash, version).ok_or(NotReweighed::Gone)?;
+        let slot = self.slots.get_mut(index).ok_or(NotReweighed::Gone)?;
+        let before = slot.heap;
+        if heap > before + granted {
+            return Err(NotReweighed::Shrunk { heap: before });
+        }
+        slot.heap = heap;
+        let rank = slot.requeue(moment, Self::SLOT_BYTES);
+        let position = slot.position;
+        self.queue.update(position, rank, &mut self.slots);
+        Ok(before)
+    }
+
+    fn find_version(&self, hash: u64, version: u32) -> Option<u32> {
+        let is = |&index: &u32| {
+            self.slots.get(index).is_some_and(|slot| slot.hash == hash && slot.version == version)
+        };
+        self.table.find(hash, is).copied()
     }
 
     /// Takes out the entry that is worth least, if it takes no more than `most` bytes. The caller calls
@@ -434,10 +528,10 @@ impl<K, V> Shard<K, V> {
 }
 
 impl<K, V> Slot<K, V> {
-    fn new(entry: Entry<K, V>, tick: u64) -> Self {
+    fn new(entry: Entry<K, V>, version: u32, tick: u64) -> Self {
         let Entry { hash, key, value, heap, cost, deadline, written: _ } = entry;
         let touch = Touch::new(tick);
-        Self { hash, key, value, touch, deadline, heap, credit: 0.0, position: 0, cost }
+        Self { hash, key, value, touch, deadline, heap, credit: 0.0, position: 0, version, cost }
     }
 
     /// Computes the slot's worth anew; returns its rank.

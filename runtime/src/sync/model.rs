@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 
 pub(crate) use shuttle::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
 
 #[derive(Debug, Default)]
@@ -54,6 +54,11 @@ impl Condvar {
         if let Some(inner) = guard.0.take() {
             guard.0 = Some(self.0.wait(inner).unwrap_or_else(PoisonError::into_inner));
         }
+    }
+
+    /// Waits until it is notified: no time passes in a model.
+    pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _most: std::time::Duration) {
+        self.wait(guard);
     }
 
     pub(crate) fn notify_all(&self) {

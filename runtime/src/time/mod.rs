@@ -6,10 +6,14 @@
 //! Two readings, one time. `now` is exact, for deadlines and for what a miss costs; `recent` is what a hit
 //! asks, never ahead of `now` and behind it by at most one tick of the system.
 
+mod alarms;
 mod coarse;
+
+pub(crate) use alarms::{AlarmId, Alarms};
 
 use std::fmt;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::sync::{AtomicU64, Ordering};
@@ -32,7 +36,7 @@ pub struct Clock(Source);
 #[derive(Clone)]
 enum Source {
     /// The system's monotonic clock, counted from `origin`; `coarse` where there is a cheaper way to read it.
-    Real { origin: Instant, coarse: Option<Coarse> },
+    Real { origin: Instant, coarse: Option<Coarse>, alarms: Arc<Alarms> },
     /// Stands still until somebody advances it.
     Manual(ManualClock),
 }
@@ -47,7 +51,7 @@ impl Clock {
     pub fn real() -> Self {
         let origin = Instant::now();
         // Read after `origin`, so that the coarse time is never ahead of the exact one.
-        Self(Source::Real { origin, coarse: Coarse::start() })
+        Self(Source::Real { origin, coarse: Coarse::start(), alarms: Arc::default() })
     }
 
     /// The exact time.
@@ -62,12 +66,44 @@ impl Clock {
     #[inline]
     pub(crate) fn recent(&self) -> Nanos {
         match &self.0 {
-            Source::Real { origin, coarse } => match coarse.and_then(Coarse::elapsed) {
+            Source::Real { origin, coarse, .. } => match coarse.and_then(Coarse::elapsed) {
                 Some(elapsed) => elapsed,
                 None => nanos(origin.elapsed()),
             },
             Source::Manual(clock) => clock.now(),
         }
+    }
+
+    /// Whether time stands still unless somebody moves it.
+    pub(crate) fn is_manual(&self) -> bool {
+        matches!(self.0, Source::Manual(_))
+    }
+
+    pub(crate) fn alarms(&self) -> &Alarms {
+        match &self.0 {
+            Source::Real { alarms, .. } => alarms,
+            Source::Manual(clock) => &clock.0.alarms,
+        }
+    }
+
+    /// Has `waker` woken at a time, or renews the alarm `id` for it. A manual clock rings by itself; for the real
+    /// one the second part says that whoever watches it has to look [earlier](Self::until_alarm) than before.
+    pub(crate) fn set_alarm(&self, at: Nanos, id: Option<AlarmId>, waker: &Waker) -> (AlarmId, bool) {
+        let (id, first) = self.alarms().set(at, id, waker);
+        (id, first && !self.is_manual())
+    }
+
+    /// Wakes whoever is due. Reads the time only if there are alarms.
+    pub(crate) fn ring(&self) {
+        if !self.alarms().is_empty() {
+            self.alarms().ring(self.now());
+        }
+    }
+
+    /// How long until the next alarm, where somebody has to watch for it.
+    pub(crate) fn until_alarm(&self) -> Option<Duration> {
+        let at = if self.is_manual() { None } else { self.alarms().next() };
+        at.map(|at| Duration::from_nanos(at.saturating_sub(self.now())))
     }
 }
 
@@ -112,6 +148,7 @@ pub struct ManualClock(Arc<Face>);
 struct Face {
     now: AtomicU64,
     reads: AtomicU64,
+    alarms: Alarms,
 }
 
 impl ManualClock {
@@ -121,11 +158,13 @@ impl ManualClock {
         Self::default()
     }
 
-    /// Moves time forward; at the end of the range (584 years) it stops.
+    /// Moves time forward; at the end of the range (584 years) it stops. Callers whose `wait_at_most` is over by
+    /// then are woken.
     pub fn advance(&self, by: Duration) {
-        let _ = self.0.now.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
-            Some(now.saturating_add(nanos(by)).min(NEVER - 1))
-        });
+        let later = |now: Nanos| now.saturating_add(nanos(by)).min(NEVER - 1);
+        let _ = self.0.now.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| Some(later(now)));
+        // Who sets an alarm looks at the time afterwards: either we see the alarm, or they see the time.
+        self.0.alarms.ring(self.0.now.load(Ordering::Acquire));
     }
 
     /// How often the time was asked for, by every domain that has this clock. With it a test shows that a

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use larder::{Cache, Domain};
 
-use crate::support::{MB, Random, all_at_once, blob, bytes, check, check_emptied, domain};
+use crate::support::{EMPTY, MB, Random, all_at_once, blob, bytes, check, check_emptied, domain};
 
 /// A cache whose misses all cost the same.
 fn costing(domain: &Domain, name: &str, micros: u64) -> Cache<u64, Vec<u8>> {
@@ -44,7 +44,7 @@ fn a_budget_of_a_few_bytes_is_kept() {
         }
         check(&domain);
         caches.iter().for_each(check_emptied);
-        assert_eq!(domain.budget().used(), 0);
+        assert!(domain.budget().used() <= limit.min(4 * EMPTY));
     }
 }
 
@@ -344,7 +344,9 @@ fn credit_is_small_and_given_back() {
     for cache in &caches {
         cache.clear();
     }
-    assert_eq!(domain.budget().used(), 0, "an empty cache holds nothing");
+    let empty: u64 = caches.iter().map(Cache::weight).sum();
+    assert_eq!(domain.budget().used(), empty, "an empty cache holds nothing but itself");
+    assert!(empty <= 20 * EMPTY);
     check(&domain);
 }
 
@@ -352,13 +354,14 @@ fn credit_is_small_and_given_back() {
 fn the_peak_is_the_highest_use_so_far() {
     let domain = domain(8 * MB);
     let cache = bytes(&domain, "peaking");
+    let empty = cache.weight();
     for key in 0..400 {
         cache.insert(key, blob(10_000));
     }
     let used = domain.budget().used();
     cache.clear();
     let stats = domain.stats().budget;
-    assert_eq!(stats.used, 0);
+    assert_eq!(stats.used, empty);
     assert!(stats.peak >= used && stats.peak <= 8 * MB);
 }
 
@@ -380,5 +383,5 @@ fn caches_that_come_and_go_leave_nothing_behind() {
     assert_eq!(domain.stats().tenants.len(), 1);
     check(&domain);
     check_emptied(&lasting);
-    assert_eq!(domain.budget().used(), 0);
+    assert_eq!(domain.budget().used(), lasting.weight());
 }

@@ -63,8 +63,9 @@ fn a_load_runs_on_a_miss_only() {
 fn an_error_goes_to_the_caller_and_nowhere_else() {
     let domain = domain(MB);
     let cache = build(&domain, "fallible");
+    let empty = cache.weight();
     assert_eq!(cache.try_get_or_insert_with(1, || Err("no")), Err("no"));
-    assert_eq!((cache.len(), cache.weight(), cache.stats().load_failures), (0, 0, 1));
+    assert_eq!((cache.len(), cache.weight(), cache.stats().load_failures), (0, empty, 1));
     assert_eq!(cache.try_get_or_insert_with(1, || Ok::<_, &str>(5)), Ok(5));
     assert_eq!(cache.get(1), Some(5));
     check(&domain);
@@ -424,11 +425,12 @@ fn an_insert_that_is_rejected_takes_the_older_value_with_it() {
 fn weights_come_from_the_weigher() {
     let domain = domain(64 * MB);
     let cache = Cache::<u64, u64>::builder("heavy").weigh(|_, value| *value).build_in(&domain).unwrap();
+    let empty = cache.weight();
     cache.insert(1, 1_000_000);
-    assert!((1_000_000..1_001_000).contains(&cache.weight()), "{}", cache.weight());
+    assert!((1_000_000..1_001_000).contains(&(cache.weight() - empty)), "{}", cache.weight());
     cache.insert(1, 0);
     assert!(
-        cache.weight() < 1000,
+        cache.weight() - empty < 1000,
         "a weight below the size of the value itself is the size: {}",
         cache.weight()
     );
@@ -556,6 +558,7 @@ fn a_value_overwritten_while_bypassed_does_not_come_back() {
 fn clearing_empties_one_cache_or_all_of_a_domain() {
     let domain = domain(16 * MB);
     let (one, other) = (bytes(&domain, "one"), bytes(&domain, "other"));
+    let (empty, both) = (one.weight(), domain.budget().used());
     let fill = || {
         for key in 0..1000 {
             one.insert(key, blob(100));
@@ -564,10 +567,10 @@ fn clearing_empties_one_cache_or_all_of_a_domain() {
     };
     fill();
     one.clear();
-    assert_eq!((one.len(), one.weight(), other.len()), (0, 0, 1000));
+    assert_eq!((one.len(), one.weight(), other.len()), (0, empty, 1000));
     fill();
     domain.clear_all();
-    assert_eq!((one.len(), other.len(), domain.budget().used()), (0, 0, 0));
+    assert_eq!((one.len(), other.len(), domain.budget().used()), (0, 0, both));
     assert_eq!((one.stats().invalidations, other.stats().invalidations), (2000, 1000));
     check(&domain);
 }
@@ -578,6 +581,7 @@ fn removing_one_by_one_gives_every_byte_back() {
         let domain = domain(64 * MB);
         let cache = Cache::<u64, u64>::builder("few").max_entries(1000).build_in(&domain).unwrap();
         let single = Cache::<Colliding, u64>::builder("one shard").build_in(&domain).unwrap();
+        let empty = (cache.weight(), single.weight());
         for key in 0..entries {
             cache.insert(key, key);
             single.insert(Colliding(key), key);
@@ -586,7 +590,7 @@ fn removing_one_by_one_gives_every_byte_back() {
             assert!(cache.invalidate(key));
             assert!(single.invalidate(&Colliding(key)));
         }
-        assert_eq!((cache.weight(), single.weight()), (0, 0), "of {entries}");
+        assert_eq!((cache.weight(), single.weight()), empty, "of {entries}");
         check(&domain);
     }
 }
@@ -652,4 +656,84 @@ fn a_priority_that_changes_decides_from_then_on() {
         assert!(high.len() > 3 * low.len(), "{high:?} {low:?}");
     }
     check(&domain);
+}
+
+#[test]
+fn a_value_is_stored_or_refused_before_anybody_makes_way() {
+    let domain = domain(16 * MB);
+    for less in (0..8000).step_by(100) {
+        let cache = Cache::<u64, Vec<u8>>::builder("near").max_mb(1).build_in(&domain).unwrap();
+        for key in 0..20 {
+            cache.insert(key, blob(1000));
+        }
+        cache.insert(100, blob((MB - less) as usize));
+        let stats = cache.stats();
+        match cache.contains(100) {
+            true => assert_eq!(stats.rejections, 0, "{less} bytes less"),
+            false => {
+                assert_eq!((cache.len(), stats.evictions, stats.rejections), (20, 0, 1), "{less} bytes less");
+            }
+        }
+        // An empty cache, a first entry, and a page that the allocator rounds to.
+        assert!(cache.contains(100) || less < 1024 + 1024 + 4096, "{less} bytes less than the bound");
+        check_emptied(&cache);
+    }
+    for max in [16 * 1024, 100_000, MB] {
+        let cache = Cache::<u64, Vec<u8>>::builder("most").max_bytes(max).build_in(&domain).unwrap();
+        cache.insert(1, blob(max as usize * if max < 20_000 { 80 } else { 90 } / 100));
+        assert!(cache.contains(1), "most of {max}");
+        check(&domain);
+    }
+}
+
+#[test]
+fn a_load_that_is_running_when_a_bypass_begins_is_not_stored() {
+    let domain = domain(MB);
+    let cache = bytes(&domain, "bypassed");
+    let value = cache.get_or_insert_with(1, || {
+        domain.set_bypass(true);
+        blob(10)
+    });
+    assert_eq!(value, blob(10));
+    domain.set_bypass(false);
+    assert_eq!((cache.get(1), cache.len(), cache.stats().rejections), (None, 0, 0));
+    check_emptied(&cache);
+}
+
+#[test]
+fn a_cache_of_any_number_of_shards_is_the_same_cache() {
+    for shards in [0, 1, 3, 64, 1000, usize::MAX] {
+        let domain = domain(64 * MB);
+        let cache =
+            Cache::<u64, u64>::builder("spread").shards(shards).max_entries(2000).build_in(&domain).unwrap();
+        let empty = cache.weight();
+        for key in 0..5000 {
+            cache.insert(key, key);
+            assert!(key < 2000 || cache.len() == 2000);
+        }
+        assert_eq!((0..5000).filter(|key| cache.get(*key) == Some(*key)).count(), 2000);
+        check(&domain);
+        cache.clear();
+        assert_eq!(cache.weight(), empty);
+    }
+}
+
+#[test]
+fn a_cache_without_room_for_itself_stores_nothing_until_there_is() {
+    let domain = domain(100);
+    let cache = bytes(&domain, "small");
+    cache.insert(1, blob(10));
+    assert_eq!((cache.len(), cache.weight(), domain.budget().used()), (0, 0, 0));
+    assert!(cache.stats().uncharged > 500 && cache.stats().rejections == 1);
+    domain.budget().set_limit(MB);
+    cache.insert(1, blob(10));
+    assert_eq!((cache.get(1), cache.stats().uncharged), (Some(blob(10)), 0));
+    check(&domain);
+    domain.budget().set_limit(50);
+    assert_eq!((cache.len(), cache.weight(), domain.budget().used()), (0, 0, 0));
+    domain.budget().set_limit(MB);
+    cache.insert(2, blob(10));
+    assert_eq!(cache.get(2), Some(blob(10)));
+    check(&domain);
+    check_emptied(&cache);
 }

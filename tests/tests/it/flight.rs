@@ -65,6 +65,92 @@ fn each_generation_of_a_key_is_loaded_once() {
     check_emptied(&cache);
 }
 
+/// What befalls the first body of each generation.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    Fine,
+    Panics,
+    Fails,
+    AsksForItsOwnKey,
+    AsksForOneThatAsksForIt,
+}
+
+/// A thousand threads on one key, an invalidation before each generation: in each, exactly one body brings a value,
+/// and everybody gets that one.
+fn storm(fate: Fate, bounded: bool) {
+    const THREADS: usize = 1000;
+    const GENERATIONS: u64 = 5;
+    let domain = domain(16 * MB);
+    let builder = Cache::<u64, u64>::builder("storm");
+    // The clock of this domain stands still: nobody's time is ever over.
+    let builder = if bounded { builder.wait_at_most(std::time::Duration::from_nanos(1)) } else { builder };
+    let (cache, other) = (builder.build_in(&domain).unwrap(), build("other"));
+    let begun: Arc<Vec<Counter>> = Arc::new((0..GENERATIONS).map(|_| Counter::default()).collect());
+    let (good, spoilt, barrier) = (Counter::default(), Counter::default(), Barrier::new(THREADS));
+    let (shared, ran, bad) = (cache.clone(), good.clone(), spoilt.clone());
+    all_at_once("a thousand threads, five generations", THREADS, move |_| {
+        for generation in 0..GENERATIONS {
+            if barrier.wait().is_leader() {
+                shared.invalidate(1);
+                other.invalidate(1);
+            }
+            barrier.wait();
+            let load = || {
+                let first = begun[generation as usize].add() == 0;
+                std::thread::yield_now();
+                match if first { fate } else { Fate::Fine } {
+                    Fate::Fine => {}
+                    Fate::Panics => panic!("a leader that panics, on purpose"),
+                    Fate::Fails => return Err(()),
+                    Fate::AsksForItsOwnKey => {
+                        assert_eq!(shared.get_or_insert_with(1, || generation), generation);
+                    }
+                    Fate::AsksForOneThatAsksForIt => {
+                        let asks = || shared.get_or_insert_with(1, || generation);
+                        assert_eq!(other.get_or_insert_with(1, asks), generation);
+                    }
+                }
+                ran.add();
+                Ok(generation)
+            };
+            let mut result = Err(());
+            if panics(|| result = shared.try_get_or_insert_with(1, load)) || result.is_err() {
+                bad.add();
+            } else {
+                assert_eq!(result, Ok(generation), "a value from before the invalidation");
+            }
+        }
+    });
+    let fails = matches!(fate, Fate::Panics | Fate::Fails);
+    let alone = matches!(fate, Fate::AsksForItsOwnKey | Fate::AsksForOneThatAsksForIt);
+    assert_eq!(good.get() as u64, GENERATIONS, "exactly one run in each generation");
+    assert_eq!(spoilt.get() as u64, if fails { GENERATIONS } else { 0 }, "and one that did not succeed");
+    let stats = cache.stats();
+    assert_eq!(stats.loads, GENERATIONS * (1 + u64::from(alone)));
+    assert_eq!(stats.load_failures, spoilt.get() as u64);
+    check_emptied(&cache);
+}
+
+#[test]
+fn a_thousand_threads_run_one_body_in_each_generation() {
+    storm(Fate::Fine, false);
+    storm(Fate::Fine, true);
+}
+
+#[test]
+fn a_thousand_threads_whose_leader_panics_or_fails() {
+    storm(Fate::Panics, false);
+    storm(Fate::Fails, false);
+    storm(Fate::Fails, true);
+}
+
+#[test]
+fn a_thousand_threads_whose_leader_asks_in_a_circle() {
+    storm(Fate::AsksForItsOwnKey, false);
+    storm(Fate::AsksForOneThatAsksForIt, false);
+    storm(Fate::AsksForOneThatAsksForIt, true);
+}
+
 #[test]
 fn when_the_leader_panics_a_waiter_takes_over() {
     let cache = build("panicking");

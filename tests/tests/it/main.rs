@@ -13,5 +13,6 @@ mod invalidate;
 mod panics;
 mod pressure;
 mod proptest_budget;
+mod reweigh;
 mod snapshot;
 mod threads;

@@ -21,7 +21,7 @@ fn eventful() -> (Domain, Vec<Cache<u64, u64>>) {
     // Few enough entries for one shard each: how keys spread over more is another matter in each process.
     let images = build("app::images", 2.0).max_entries(40).build_in(&domain).unwrap();
     let words = build("app::words", 1.0).policy(Policy::Lru).max_entries(100).build_in(&domain).unwrap();
-    let empty = build("app::empty", 1.0).build_in(&domain).unwrap();
+    let empty = build("app::empty", 1.0).shards(8).build_in(&domain).unwrap();
     for key in 0..60 {
         images.get_or_insert_with(key, || {
             clock.advance(Duration::from_millis(4));
@@ -52,8 +52,8 @@ budget 5.9 MB of 16.0 MB used (37 %), peak 5.9 MB; pressure high (fixed: 85 % of
 name         kind   entries   bytes   share  hits  misses  hit rate  time saved  evictions  reclaims       price
 -----------  -----  -------  ------  ------  ----  ------  --------  ----------  ---------  --------  ----------
 app::images  cache       40  3.8 MB  24.7 %     0      60     0.0 %         0 s         20         0  85.7 ms/MB
-app::words   cache      100  1.9 MB  12.2 %    34   1 234     2.7 %      8.7 ms      1 134         0  13.3 ms/MB
-app::empty   cache        0     0 B   0.0 %     0       0         -         0 s          0         0           -";
+app::words   cache      100  1.9 MB  12.3 %    34   1 234     2.7 %      8.7 ms      1 134         0  13.3 ms/MB
+app::empty   cache        0   984 B   0.0 %     0       0         -         0 s          0         0           -";
     assert_eq!(text, expected, "\n{text}\n");
 }
 

@@ -5,7 +5,7 @@ fn skipped(n: u32) -> u32 {
     n
 }
 
-#[cached(tti = "5m", cache_err, tiers = [warm, disk])]
+#[cached(refresh_after = "5m", cache_err, tiers = [warm, disk])]
 fn later(n: u32) -> u32 {
     n
 }

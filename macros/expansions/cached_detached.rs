@@ -1,0 +1,87 @@
+async fn fetch(
+    client: &Client,
+    path: String,
+    __fixed: &'static str,
+) -> Result<Page, Failure> {
+    async fn __larder_body(
+        client: &Client,
+        path: String,
+        _fixed: &'static str,
+    ) -> Result<Page, Failure> {
+        client.get(path).await
+    }
+    let cache = __larder_free_functions_only__fetch_0_0();
+    let miss = match ::larder::__private::probe(
+        cache,
+        &(
+            ::larder::__private::key::<Client>().of(client),
+            ::larder::__private::key::<String>().of(&path),
+            ::larder::__private::ref_key::<str>().of(__fixed),
+        ),
+        ::larder::__private::value::<Page>(),
+    ) {
+        ::core::result::Result::Ok(value) => {
+            return ::larder::__private::Fallible::from_value(value);
+        }
+        ::core::result::Result::Err(miss) => miss,
+    };
+    let client = ::std::borrow::ToOwned::to_owned(client);
+    ::larder::__private::try_load_detached(
+            cache,
+            miss,
+            async move { __larder_body(&client, path, __fixed).await },
+        )
+        .await
+}
+/// The cache behind [`fetch()`].
+///
+/// A key is `(client, path, _fixed)`.
+#[allow(dead_code, unreachable_pub, reason = "not every cache is looked into by hand")]
+#[must_use]
+#[inline]
+fn fetch_cache() -> &'static ::larder::Cache<
+    (Client, String, ::std::string::String),
+    Page,
+> {
+    __larder_free_functions_only__fetch_0_0()
+}
+#[doc(hidden)]
+#[inline]
+fn __larder_free_functions_only__fetch_0_0() -> &'static ::larder::Cache<
+    (Client, String, ::std::string::String),
+    Page,
+> {
+    static __DESCRIPTOR: ::larder::__private::Descriptor = ::larder::__private::Descriptor::cached(
+        ::core::concat!(::core::module_path!(), "::", "fetch"),
+        ::core::file!(),
+        ::core::line!(),
+        ::larder::__private::CachedOptions {
+            ttl: ::core::option::Option::Some(::core::time::Duration::new(300, 0)),
+            jitter: ::core::option::Option::Some(0.1),
+            ttl_by: true,
+            wait_at_most: ::core::option::Option::Some(
+                ::core::time::Duration::new(2, 0),
+            ),
+            ..::larder::__private::CachedOptions::DEFAULT
+        },
+    );
+    static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
+        &__DESCRIPTOR,
+    );
+    ::larder::__private::submit!(__DESCRIPTOR);
+    __SITE
+        .cache_with_ttl(
+            (
+                ::larder::__private::key::<Client>()
+                    .weighed(::larder::__private::weigher!(Client)),
+                ::larder::__private::key::<String>()
+                    .weighed(::larder::__private::weigher!(String)),
+                ::larder::__private::key::<::std::string::String>()
+                    .weighed(::larder::__private::weigher!(::std::string::String)),
+            ),
+            ::larder::__private::value::<Page>()
+                .weighed(::larder::__private::weigher!(Page)),
+            time_of,
+            || (),
+        )
+}
