@@ -260,7 +260,7 @@ fn who_stops_waiting_and_who_finishes_then_agree_on_one_value() {
         let stored = cache.get(1).expect("the first of them stays");
         assert!(values.contains(&stored));
         assert_eq!(cache.stats().loads, runs);
-        assert_eq!((cache.len(), cache.core.store.validate()), (1, cache.weight()));
+        assert_eq!((cache.len(), cache.core.validate()), (1, cache.weight()));
     });
 }
 
@@ -331,7 +331,7 @@ fn detached_calls(cancel: [bool; 3], drops: bool) {
     }
     let value = shuttle::future::block_on(call(cache.clone()));
     assert_eq!((value, cache.get(1), runs.load(Ordering::SeqCst)), (10, Some(10), 1));
-    assert_eq!(cache.core.store.validate(), cache.weight());
+    assert_eq!(cache.core.validate(), cache.weight());
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn a_detached_body_whose_callers_all_leave_while_it_finishes_loses_nobody() {
             let _ = shuttle::future::block_on(task);
         }
         assert_eq!((shuttle::future::block_on(call()), cache.get(1)), (2, Some(2)));
-        assert_eq!(cache.core.store.validate(), cache.weight());
+        assert_eq!(cache.core.validate(), cache.weight());
     });
 }
 
@@ -408,7 +408,7 @@ fn without_single_flight_an_invalidation_wins_too() {
             reader.join().unwrap();
         }
         assert_eq!(cache.get(1), Some(2), "an older value was stored over it, or instead");
-        assert_eq!(cache.core.store.validate(), cache.weight());
+        assert_eq!(cache.core.validate(), cache.weight());
     });
 }
 
