@@ -60,6 +60,39 @@ fn a_call_after_invalidate_never_sees_the_old_value() {
 }
 
 #[test]
+fn after_a_clear_was_seen_nothing_older_is() {
+    check(|| {
+        let domain = domain(1 << 20);
+        let cache = Cache::<u64, u64>::builder("cleared").max_entries(8).build_in(&domain).unwrap();
+        let source = Arc::new(shuttle::sync::atomic::AtomicU64::new(1));
+        let load = {
+            let source = Arc::clone(&source);
+            move || {
+                let value = source.load(Ordering::SeqCst);
+                thread::yield_now();
+                value
+            }
+        };
+        let older = {
+            let (cache, load) = (cache.clone(), load.clone());
+            thread::spawn(move || cache.get_or_insert_with(1, load))
+        };
+        let clearing = {
+            let (cache, source) = (cache.clone(), Arc::clone(&source));
+            thread::spawn(move || {
+                source.store(2, Ordering::SeqCst);
+                cache.clear();
+            })
+        };
+        let first = cache.get_or_insert_with(1, load);
+        let second = cache.get(1).unwrap_or(first);
+        assert!(second >= first, "{second} after {first}");
+        older.join().unwrap();
+        clearing.join().unwrap();
+    });
+}
+
+#[test]
 fn a_write_during_a_load_wins() {
     check(|| {
         let domain = domain(1 << 20);

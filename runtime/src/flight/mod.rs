@@ -247,11 +247,15 @@ impl<K, V> Flights<K, V> {
 
     /// [`supersede`](Self::supersede) for all keys.
     pub(crate) fn supersede_all(&self) {
-        let Some(gone) = self.table.lock().0.take() else { return };
+        fence(Ordering::SeqCst);
+        let mut table = self.table.lock();
+        let Some(gone) = table.0.take() else { return };
         self.count.fetch_sub(gone.len(), Ordering::AcqRel);
+        // Before anybody can start the next flight of a key: its value must not find an older one in its place.
         for pending in &*gone {
             pending.flight.superseded.store(true, Ordering::Release);
         }
+        drop(table);
     }
 }
 
