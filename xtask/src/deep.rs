@@ -4,13 +4,14 @@
 //! dependencies, not races inside std itself.
 
 use crate::machine::{self, Tool};
+use crate::rivals;
 use crate::steps::{Ending, Failure, Run, Steps, root};
 
-/// Whether the peers' table is wanted: it compiles several caching crates and takes minutes on its own.
+/// Whether the peers' tables are wanted: measuring takes longer than most steps, and wants a machine to itself.
 pub(crate) enum Rivals {
-    /// Leave the peers alone.
+    /// Build and test what measures them, and leave it at that.
     Leave,
-    /// Build them and print the table.
+    /// Print the tables too.
     Compare,
 }
 
@@ -20,7 +21,7 @@ const DEEP: &str = "LARDER_DEEP";
 /// Schedules of each concurrency model.
 const SCHEDULES: &str = "10000";
 
-pub(crate) fn run(rivals: Rivals) -> Result<(), Failure> {
+pub(crate) fn run(compare: Rivals) -> Result<(), Failure> {
     let mut steps = Steps::new("cargo xtask deep");
 
     steps.step("long tests", || {
@@ -42,9 +43,9 @@ pub(crate) fn run(rivals: Rivals) -> Result<(), Failure> {
     steps.step_or_skip("thread sanitizer", || sanitize("thread"))?;
     steps.step_or_skip("lowest Rust", lowest_rust)?;
     steps.step_or_skip("licences and advisories", deny)?;
-    steps.step("rivals compile", || rivals_crate("check"))?;
-    if let Rivals::Compare = rivals {
-        steps.step("rivals", || rivals_crate("run"))?;
+    steps.step("what measures the rivals", rivals::test)?;
+    if let Rivals::Compare = compare {
+        steps.step("rivals", || rivals::run(&[]))?;
     }
 
     steps.summary();
@@ -131,9 +132,4 @@ fn deny() -> Result<Ending, Failure> {
     }
     Run::cargo(&["deny", "check"]).check()?;
     Ok(Ending::Passed)
-}
-
-fn rivals_crate(action: &str) -> Result<(), Failure> {
-    // Not `--locked`: that lock file pins the peers, and a new dependency of larder's own may join it.
-    Run::cargo(&[action, "--release", "--manifest-path", "benches/rivals/Cargo.toml"]).check()
 }

@@ -8,6 +8,7 @@ mod deep;
 mod example;
 mod features;
 mod machine;
+mod rivals;
 mod steps;
 mod test;
 
@@ -18,10 +19,11 @@ The project's own commands.
 
     cargo xtask test             what CI runs: format, clippy, docs, tests, each feature, the example, crate counts
     cargo xtask deep             the long forms: longer tests and models, sanitizers (nightly), rust-version
-    cargo xtask deep --rivals    the same, then the table that compares larder with its peers
+    cargo xtask deep --rivals    the same, then every table that compares larder with its peers
+    cargo xtask rivals ARGS..    those tables alone; `cargo xtask rivals --help` says what can be chosen
     cargo xtask help             this text
 
-Both stop at the first step that fails, and print the command that failed.
+All stop at the first step that fails, and print the command that failed.
 ";
 
 fn main() -> ExitCode {
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["deep"] => deep::run(deep::Rivals::Leave),
         ["deep", "--rivals"] => deep::run(deep::Rivals::Compare),
+        ["rivals", ref rest @ ..] => rivals::run(rest),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

@@ -1,42 +1,122 @@
-//! One table: larder beside the caching crates that a Rust program would use instead.
+//! larder beside the caching crates that a Rust program would use instead: one command, every table.
 //!
-//! Each row is one workload on a fresh cache. All contestants take turns within a round, and the median over the
-//! rounds counts, so that a slow second of the machine is shared. It is not a verdict on any crate: the notes printed
-//! below the table say what a row measures and what it does not show.
+//! Each row is one workload on a fresh cache. All contestants take turns within a round, and medians over the rounds
+//! count, so that a slow second of the machine is shared. It is not a verdict on any crate: `docs/performance.md` says
+//! what each row measures and what it does not show.
 
+mod allocations;
+mod arguments;
+mod bytes;
 mod contestants;
+mod large;
 mod measure;
+mod plot;
 mod table;
+mod traces;
 mod workloads;
 
-const NOTES: &str = "\
-A cell is the time per operation divided by larder's: above 1, larder is faster. Medians of interleaved rounds; on a
-shared or throttled machine expect a tenth either way. Every cache is built through its public interface with default
-settings and hashers, bounded by a number of entries; larder also accounts every byte, which the others do not.
+use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
 
-  hit, 1,024 keys             all keys present: `get` of a u64. Shows the shortest path; no eviction, no misses.
-  the same, annotated         the attribute macros on `fn(u64) -> u64`; engines without a macro use the line above.
-  hit, 2 threads              both threads ask for the same 1,024 keys; time per operation over both.
-  hit, (&str, u32)            `Arc<str>` values under a borrowed pair. Contestants that cannot look up by a borrowed
-                              pair build the owned key, as their users must.
-  get or compute, zipf 0.99   1,000,000 keys, capacity for a tenth of them, a body that costs nothing. Speed and hit
-                              rate together: a body that costs something would favour the better hit rate.
-  insert, each evicts         new keys only, 10,000 fit. Policies that delay eviction do part of the work elsewhere.
+use arguments::Arguments;
+use measure::Effort;
 
-Single-flight, expiry, byte bounds and shared budgets are not exercised: not every contestant has them.
-";
+fn main() -> ExitCode {
+    let arguments = match Arguments::read() {
+        Ok(arguments) if arguments.wants_help => {
+            print!("{}", arguments::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("error: {error}\n\n{}", arguments::HELP);
+            return ExitCode::from(2);
+        }
+    };
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
-fn main() {
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     larder::budget().set_limit_mb(2048);
-    let rows = [
-        workloads::hit(1),
-        workloads::hit_annotated(),
-        workloads::hit(2),
-        workloads::hit_borrowed_pair(),
-        workloads::get_or_compute(1),
-        workloads::get_or_compute(2),
-        workloads::insert_evicting(),
+    if let Some(folder) = &arguments.plots {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    }
+    let plots = arguments.plots.as_deref();
+    println!("{}", machine());
+    measure_times(arguments, plots)?;
+    if arguments.wants("bytes") {
+        bytes::print(if arguments.is_quick { 5 } else { 13 });
+    }
+    if arguments.wants("large") {
+        large::print(10_000_000);
+    }
+    if arguments.wants("traces") {
+        replay_traces(arguments, plots)?;
+    }
+    Ok(())
+}
+
+fn measure_times(arguments: &Arguments, plots: Option<&Path>) -> Result<(), Box<dyn Error>> {
+    let effort = if arguments.is_quick { Effort::QUICK } else { Effort::FULL };
+    let parts: [(&str, &dyn Fn() -> table::Group); 8] = [
+        ("hit", &|| workloads::hit(effort)),
+        ("annotated", &|| workloads::annotated(effort)),
+        ("threads", &|| workloads::threads(effort)),
+        ("compute-0.99", &|| workloads::compute(0.99, effort)),
+        ("compute-1.2", &|| workloads::compute(1.2, effort)),
+        ("pair", &|| workloads::pair(effort)),
+        ("insert", &|| workloads::insert(effort)),
+        ("miss", &|| workloads::miss(effort)),
     ];
-    table::print(&rows);
-    println!("\n{NOTES}");
+    for (part, measure) in parts.into_iter().filter(|(part, _)| arguments.wants(part)) {
+        eprintln!("   {part}");
+        let group = measure();
+        table::print(&group);
+        if let Some(folder) = plots {
+            plot::throughput(&group, folder)?;
+        }
+    }
+    Ok(())
+}
+
+fn replay_traces(arguments: &Arguments, plots: Option<&Path>) -> Result<(), Box<dyn Error>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let effort = traces::Effort {
+        accesses: if arguments.is_quick { 250_000 } else { 4_000_000 },
+        jobs: arguments.jobs.unwrap_or(cores),
+    };
+    let report = traces::run(arguments.traces.as_deref(), &effort)?;
+    report.print();
+    if arguments.traces.is_none() {
+        println!("\nRecorded traces skipped: no folder is given, neither by --traces nor by LARDER_TRACES.");
+    }
+    if let Some(folder) = plots {
+        plot::hit_ratios(&report, folder)?;
+    }
+    Ok(())
+}
+
+/// What this ran on, as far as it can be told.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let model = read("/proc/cpuinfo")
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("model name")?.split_once(':').map(|(_, model)| model.trim().to_owned())
+        })
+        .unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+    let load = match read("/proc/loadavg").split_whitespace().next() {
+        Some(load) => format!(", load {load} before the first row"),
+        None => String::new(),
+    };
+    format!("{cores} cores, {model}{load}")
 }

@@ -1,0 +1,25 @@
+//! `cargo xtask rivals`: the tables that compare larder with its peers, from the package that depends on them.
+//!
+//! It only builds and starts that package: what is measured, and how, is there.
+
+use crate::steps::{Failure, Run};
+
+const MANIFEST: &str = "benches/rivals/Cargo.toml";
+
+/// Prints the tables that `arguments` choose, all of them if there are none.
+pub(crate) fn run(arguments: &[&str]) -> Result<(), Failure> {
+    let mut args = cargo("run");
+    args.push("--");
+    args.extend_from_slice(arguments);
+    Run::cargo(&args).check()
+}
+
+/// Its own tests: the reader of traces, and the reference policies that the others are measured by.
+pub(crate) fn test() -> Result<(), Failure> {
+    Run::cargo(&cargo("test")).check()
+}
+
+fn cargo(action: &'static str) -> Vec<&'static str> {
+    // Not `--locked`: that lock file pins the peers, and a new dependency of larder's own may join it.
+    vec![action, "--release", "--manifest-path", MANIFEST]
+}
