@@ -615,9 +615,10 @@ fn bounds_of_a_cache_in_use() {
     assert_eq!((cache.len(), cache.stats().max_entries, cache.stats().evictions), (10, Some(10), 90));
     cache.insert(200, vec![1; 1000]);
     assert_eq!((cache.len(), cache.get(200).is_some()), (10, true));
-    cache.set_max_bytes(6000);
-    assert!(cache.weight() <= 6000 && !cache.is_empty(), "{cache:?}");
-    cache.insert(300, vec![1; 7000]);
+    // Room for several, on however few shards they lie.
+    cache.set_max_bytes(12_000);
+    assert!(cache.weight() <= 12_000 && !cache.is_empty(), "{cache:?}");
+    cache.insert(300, vec![1; 13_000]);
     assert_eq!(cache.get(300), None, "larger than the cache");
     cache.set_max_entries(u64::MAX);
     cache.set_max_bytes(u64::MAX);
