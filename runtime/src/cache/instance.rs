@@ -260,6 +260,10 @@ impl<K, V> Core<K, V> {
                 None => Origin::Overwrite,
             };
             let writing = freshness.is_none().then(|| self.store.writing(hash));
+            if writing.is_some() {
+                // Nobody may join a load from before once the new value can be seen: it may be gone again by then.
+                self.flights.supersede(hash, |_| true);
+            }
             let charge = Charge { reservation, ceiling: tenant.card.ceiling(), expires: tenant.expires() };
             let linked = self.store.link(entry, origin, eq, moment, charge);
             if writing.is_some() && matches!(linked, Linked::Done { .. }) {

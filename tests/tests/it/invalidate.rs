@@ -157,13 +157,17 @@ fn an_insert_wins_over_a_load_even_if_its_entry_is_evicted_meanwhile() {
 ///
 /// 1. whose write had begun when the read ended,
 /// 2. not below any whose write had ended when the read began, and
-/// 3. not below any that another read had returned when this one began: new, then old, would be an inversion.
+/// 3. not below any that another read had found in the cache when this one began: new, then old, would be an inversion.
 ///
 /// Then the reads can be put in the order of their versions, each after the write of its own and before the next, and
 /// no two calls of which one ended before the other began change places. So there is no history to record and no search:
 /// each read takes a floor when it begins (2 and 3) and a ceiling when it ends (1), and is checked on the spot, on any
 /// number of operations. The floor is read before the call and raised after it, so that the time of a call as seen here
 /// covers the true one: what is found is always real. A miss says nothing and is no read.
+///
+/// A load is held to the floor, but raises none: its body reads the truth itself, also while a write is under way that
+/// the cache has not been told of. Where another write superseded it meanwhile, what it returns is ahead of the cache
+/// until that write ends.
 struct Truth {
     cache: Cache<u64, u64>,
     domain: Domain,
@@ -174,7 +178,7 @@ struct Truth {
 struct Key {
     /// What a load would read now.
     version: AtomicU64,
-    /// The highest version whose write has ended, or that a read has returned.
+    /// The highest version whose write has ended, or that a read has found.
     floor: AtomicU64,
     /// One writer at a time: otherwise an older version may rightly be inserted last.
     writing: Mutex<()>,
@@ -192,13 +196,18 @@ impl Truth {
     }
 
     /// Judges what a read that began at this floor has found.
-    fn check(&self, at: u64, floor: u64, read: Option<u64>, how: &str) {
-        let Some(read) = read else { return };
+    fn check(&self, at: u64, floor: u64, read: u64, how: &str) {
         let key = &self.keys[at as usize];
         let now = key.version.load(Ordering::SeqCst);
         assert!(read >= floor, "{how} of key {at} found {read}, but {floor} was written or read before");
         assert!(read <= now, "{how} of key {at} found {read}, which is not written before {now}");
-        key.floor.fetch_max(read, Ordering::SeqCst);
+    }
+
+    /// [`check`](Self::check) for what was in the cache: from here on it holds nothing older.
+    fn check_found(&self, at: u64, floor: u64, read: Option<u64>, how: &str) {
+        let Some(read) = read else { return };
+        self.check(at, floor, read, how);
+        self.keys[at as usize].floor.fetch_max(read, Ordering::SeqCst);
     }
 
     fn step(&self, random: &mut Random) {
@@ -221,14 +230,16 @@ impl Truth {
         };
         let floor = key.floor.load(Ordering::SeqCst);
         match random.below(100) {
-            0..=49 => self.check(at, floor, Some(self.cache.get_or_insert_with(at, load)), "a load"),
-            50..=69 => self.check(at, floor, self.cache.get(at), "a get"),
-            70..=74 => self.check(at, floor, self.cache.peek(at), "a peek"),
+            0..=49 => self.check(at, floor, self.cache.get_or_insert_with(at, load), "a load"),
+            50..=69 => self.check_found(at, floor, self.cache.get(at), "a get"),
+            70..=74 => self.check_found(at, floor, self.cache.peek(at), "a peek"),
             75..=79 => {
                 let read = self
                     .cache
                     .try_get_or_insert_with(at, || if at.is_multiple_of(2) { Ok(load()) } else { Err(()) });
-                self.check(at, floor, read.ok(), "a load that may fail");
+                if let Ok(read) = read {
+                    self.check(at, floor, read, "a load that may fail");
+                }
             }
             80..=89 => change(&|_| _ = self.cache.invalidate(at)),
             90..=98 => change(&|version| self.cache.insert(at, version)),
