@@ -138,7 +138,7 @@ pub(crate) struct Card {
     /// How many of them are charged: all, or none where the limit had no room for them. Changed with `base` locked.
     covered: AtomicU32,
     /// Bytes that others are about to take: they count as gone for those who come next.
-    claimed: AtomicU64,
+    claimed: Claims,
     /// Bits of what the next victim is worth, on the domain's scale; infinite with nothing to evict. It may
     /// lag behind by what was touched since; whoever reclaims publishes it anew.
     price: AtomicU64,
@@ -160,7 +160,7 @@ impl Card {
             estimated: AtomicBool::new(false),
             base: Mutex::new(base as u32),
             covered: AtomicU32::new(0),
-            claimed: AtomicU64::new(0),
+            claimed: Claims::default(),
             price: AtomicU64::new(f64::INFINITY.to_bits()),
         }
     }
@@ -285,12 +285,35 @@ impl Card {
 
     /// Claims up to `bytes` for somebody else, as far as the floor allows beside what others have claimed.
     pub(crate) fn claim(&self, bytes: u64) -> Claimed<'_> {
+        let bytes = self.claimed.add(|claimed| self.reclaimable().saturating_sub(claimed).min(bytes));
+        Claimed { card: self, bytes }
+    }
+}
+
+/// The sum of all claims at a time: 48 bits of bytes, below 16 bits that every change counts up.
+///
+/// The count is there because claims are often of one size. A sum that is the same as before may stand for others, whose
+/// predecessors have taken their bytes meanwhile; what was reclaimable then is not any more.
+#[derive(Debug, Default)]
+struct Claims(AtomicU64);
+
+impl Claims {
+    const COUNT: u64 = 1 << 48;
+
+    /// Adds what `claim` says beside the sum so far, and returns it.
+    fn add(&self, claim: impl Fn(u64) -> u64) -> u64 {
         let mut taken = 0;
-        let _ = self.claimed.fetch_update(Ordering::AcqRel, Ordering::Acquire, |claimed| {
-            taken = self.reclaimable().saturating_sub(claimed).min(bytes);
-            (taken > 0).then_some(claimed + taken)
+        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |claims| {
+            let claimed = claims % Self::COUNT;
+            taken = claim(claimed).min(Self::COUNT - 1 - claimed);
+            (taken > 0).then_some(claims.wrapping_add(Self::COUNT) + taken)
         });
-        Claimed { card: self, bytes: taken }
+        taken
+    }
+
+    fn take(&self, bytes: u64) {
+        // Counts up, too.
+        self.0.fetch_add(Self::COUNT - bytes, Ordering::AcqRel);
     }
 }
 
@@ -303,7 +326,7 @@ pub(crate) struct Claimed<'a> {
 
 impl Drop for Claimed<'_> {
     fn drop(&mut self) {
-        self.card.claimed.fetch_sub(self.bytes, Ordering::AcqRel);
+        self.card.claimed.take(self.bytes);
     }
 }
 
