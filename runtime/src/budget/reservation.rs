@@ -49,12 +49,29 @@ impl Reservation {
     ///
     /// Says which of the two is in the way, and by how much; nothing has changed then.
     pub(crate) fn try_grow(&self, bytes: u64, ceiling: u64) -> Result<(), Refused> {
+        // Asked first, because most refusals are the ceiling's, and then nothing has to be put back.
+        let over = self.over(bytes, ceiling);
+        if over > 0 {
+            return Err(Refused::Ceiling { over });
+        }
+        self.take(bytes)?;
         let spent = self.spent.fetch_update(Ordering::AcqRel, Ordering::Acquire, |spent| {
             spent.checked_add(bytes).filter(|&sum| sum <= ceiling)
         });
-        if let Err(spent) = spent {
-            return Err(Refused::Ceiling { over: spent.saturating_add(bytes).saturating_sub(ceiling) });
+        if spent.is_ok() {
+            return Ok(());
         }
+        self.put_back(bytes);
+        Err(Refused::Ceiling { over: self.over(bytes, ceiling).max(1) })
+    }
+
+    /// By how much `bytes` more would pass the ceiling.
+    fn over(&self, bytes: u64, ceiling: u64) -> u64 {
+        self.spent().saturating_add(bytes).saturating_sub(ceiling)
+    }
+
+    /// Takes `bytes` from the credit or from the ledger.
+    fn take(&self, bytes: u64) -> Result<(), Refused> {
         if self.take_credit(bytes) {
             return Ok(());
         }
@@ -66,7 +83,6 @@ impl Reservation {
         if self.ledger.try_take(bytes) {
             return Ok(());
         }
-        self.spent.fetch_sub(bytes, Ordering::AcqRel);
         let short = (self.ledger.used().saturating_add(bytes)).saturating_sub(self.ledger.allowed());
         Err(Refused::Budget { short: short.max(1) })
     }
@@ -85,7 +101,12 @@ impl Reservation {
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |spent| Some(spent.saturating_sub(bytes)));
         let returned = before.unwrap_or_default().min(bytes);
         debug_assert_eq!(returned, bytes, "a tenant released more than it had spent");
-        self.credit.fetch_add(returned, Ordering::AcqRel);
+        self.put_back(returned);
+    }
+
+    /// Turns bytes that were taken and are not spent into credit; what is too much of it goes to the ledger.
+    fn put_back(&self, bytes: u64) {
+        self.credit.fetch_add(bytes, Ordering::AcqRel);
         let chunk = self.ledger.chunk();
         if self.credit.load(Ordering::Relaxed) > 2 * chunk {
             self.settle(chunk);
