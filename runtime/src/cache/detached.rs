@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use super::CacheTenant;
 use super::instance::Core;
 use super::load::{Load, Run, Turn};
-use crate::flight::{Lead, Waited, WorkingOnly};
+use crate::flight::{OwnLead, Waited, WorkingOnly};
 use crate::stats::Count;
 use crate::sync::Mutex;
 
@@ -50,7 +50,7 @@ where
                 Turn::Found(value) => return Ok(value),
                 Turn::Run(Run::Lead(lead)) => {
                     let slot = Arc::new(Slot(Mutex::new(None)));
-                    let waiter = lead.detach();
+                    let (lead, waiter) = lead.detach(&self.flights);
                     let mut task = Some(Detached {
                         core: Arc::clone(self),
                         hash,
@@ -125,7 +125,7 @@ struct Detached<K, V, E> {
     core: Arc<Core<K, V>>,
     hash: u64,
     /// There until the flight is over.
-    flight: Option<Lead<K, V>>,
+    flight: Option<OwnLead<K, V>>,
     /// From the first poll on.
     load: Option<Load<Arc<CacheTenant>>>,
     /// There until it is done.

@@ -14,6 +14,7 @@ use crate::stats::Count;
 use crate::store::{
     Charge, Entry, Freshness, Linked, NotLinked, NotReweighed, Origin, Removed, Store, Wanted,
 };
+use crate::sync::AtomicU32;
 use crate::tenant::{ModeWord, ScopeId, Twins, arc};
 use crate::time::{NEVER, Nanos};
 use crate::weight::weigh::allocation;
@@ -153,6 +154,19 @@ pub(crate) struct Core<K, V> {
     twins: Twins<Self>,
 }
 
+/// How a value that was loaded finds out whether it may still be stored.
+#[derive(Clone, Copy)]
+pub(crate) struct Loaded<'a> {
+    /// Counts the marks that writes and invalidations set on loads.
+    pub(crate) marks: &'a AtomicU32,
+    /// How many there were when this load was known to have none.
+    pub(crate) seen: u32,
+    /// `None` when it has one, otherwise how many there are by now.
+    pub(crate) look_for_mark: &'a dyn Fn() -> Option<u32>,
+    /// Now: an entry that is expired by then does not stand in the way.
+    pub(crate) now: Nanos,
+}
+
 /// An entry that was not stored.
 pub(crate) struct Unstored<K> {
     pub(crate) key: K,
@@ -212,11 +226,11 @@ impl<K, V> Core<K, V> {
         key: K,
         value: V,
         cost: u8,
-        freshness: Option<Freshness<'_>>,
+        loaded: Option<Loaded<'_>>,
         entry: bool,
     ) -> Result<(), Unstored<K>> {
         let tenant = &*self.tenant;
-        if freshness.is_some() && self.is_bypassed() {
+        if loaded.is_some() && self.is_bypassed() {
             // Switched off while the value was loading.
             return Err(Unstored { key });
         }
@@ -230,7 +244,7 @@ impl<K, V> Core<K, V> {
             return Err(Unstored { key });
         };
         let entry = Entry { hash, key, value, heap, cost, deadline, written };
-        match self.link(entry, freshness, grant) {
+        match self.link(entry, loaded, grant) {
             Ok(()) => Ok(()),
             Err(entry) => {
                 tenant.card.tally.add(Count::Rejections, 1);
@@ -243,7 +257,7 @@ impl<K, V> Core<K, V> {
     fn link(
         &self,
         mut entry: Entry<K, V>,
-        freshness: Option<Freshness<'_>>,
+        mut loaded: Option<Loaded<'_>>,
         mut grant: Grant<'_>,
     ) -> Result<(), Entry<K, V>> {
         let tenant = &*self.tenant;
@@ -254,12 +268,12 @@ impl<K, V> Core<K, V> {
         loop {
             let moment = tenant.moment();
             let eq = |a: &K, b: &K| (self.ops.eq)(a, b);
-            let origin = match freshness {
-                Some(freshness) => Origin::Load(freshness),
+            let origin = match loaded {
+                Some(Loaded { marks, seen, now, .. }) => Origin::Load(Freshness { marks, seen, now }),
                 None if grant.has_place() => Origin::Write,
                 None => Origin::Overwrite,
             };
-            let writing = freshness.is_none().then(|| self.store.writing(hash));
+            let writing = loaded.is_none().then(|| self.store.writing(hash));
             if writing.is_some() {
                 // Nobody may join a load from before once the new value can be seen: it may be gone again by then.
                 self.flights.supersede(hash, |_| true);
@@ -300,6 +314,13 @@ impl<K, V> Core<K, V> {
                 // A write is short, and most likely another key's.
                 Linked::Unclear(back) if waits.next().is_some() => {
                     std::thread::yield_now();
+                    entry = back;
+                }
+                Linked::Marked(back) => {
+                    // Nearly always it is another key's.
+                    let Some(loaded) = &mut loaded else { return Err(back) };
+                    let Some(seen) = (loaded.look_for_mark)() else { return Err(back) };
+                    loaded.seen = seen;
                     entry = back;
                 }
                 Linked::Unclear(back)

@@ -9,12 +9,10 @@ use std::ops::Deref;
 use std::pin::pin;
 
 use super::Cache;
-use super::instance::Core;
-use crate::flight::{Alone, Joined, Lead, Patience, Waited, Waiter, Working};
+use super::instance::{Core, Loaded};
+use crate::flight::{Flights, Joined, Lead, Patience, Waited, Waiter, Working};
 use crate::key::{Fallible, Miss, Query, ValueProof, hash_of};
 use crate::stats::Count;
-use crate::store::Freshness;
-use crate::sync::AtomicBool;
 use crate::time::Nanos;
 
 impl<K, V> Core<K, V> {
@@ -87,21 +85,31 @@ impl<K, V> Core<K, V> {
     }
 
     /// Whose turn it is to compute a value that is missing.
-    pub(super) fn turn(&self, hash: u64, key: K) -> Turn<K, V> {
+    pub(super) fn turn(&self, hash: u64, mut key: K) -> Turn<'_, K, V> {
         if !self.ops.single_flight {
             return self.alone(hash, key);
         }
-        match self.flights.join(hash, key, |a, b| (self.ops.eq)(a, b)) {
-            Joined::Leader(lead) => self.take_off(hash, lead),
-            Joined::Waiter(waiter, key) => {
-                self.tenant.card.tally.add(Count::Waits, 1);
-                Turn::Wait(waiter, key)
+        loop {
+            let is_stored = |key: &K| self.peek(hash, |stored| (self.ops.eq)(stored, key), |_| ()).is_some();
+            match self.flights.join(hash, key, |a, b| (self.ops.eq)(a, b), is_stored) {
+                Joined::Leader(lead) => return Turn::Run(Run::Lead(lead)),
+                Joined::Waiter(waiter, key) => {
+                    self.tenant.card.tally.add(Count::Waits, 1);
+                    return Turn::Wait(waiter, key);
+                }
+                Joined::Stored(back) => {
+                    match self.peek(hash, |stored| (self.ops.eq)(stored, &back), self.ops.clone) {
+                        Some(value) => return Turn::Found(value),
+                        // Gone again.
+                        None => key = back,
+                    }
+                }
             }
         }
     }
 
     /// What follows a wait.
-    pub(super) fn after(&self, hash: u64, key: K, waited: Waited<V>) -> Turn<K, V> {
+    pub(super) fn after(&self, hash: u64, key: K, waited: Waited<V>) -> Turn<'_, K, V> {
         match waited {
             Waited::Value(value) => Turn::Found(value),
             Waited::Cycle => self.alone(hash, key),
@@ -122,52 +130,47 @@ impl<K, V> Core<K, V> {
         Some(*known.get_or_insert_with(|| Patience::starting_now(&self.tenant.core, most)))
     }
 
-    /// What a leader does before it runs the body: looks once more.
-    fn take_off(&self, hash: u64, mut lead: Lead<K, V>) -> Turn<K, V> {
-        // Between our miss and our lead another leader may have landed.
-        let same = |key: &K| self.peek(hash, |stored| (self.ops.eq)(stored, key), self.ops.clone);
-        match lead.look(same) {
-            Some(value) => {
-                lead.land(|| (self.ops.clone)(&value));
-                Turn::Found(value)
-            }
-            None => {
-                lead.begin();
-                Turn::Run(Run::Lead(lead))
-            }
-        }
-    }
-
     /// What a caller does that computes for itself: nobody shares flights here, or waiting would not end in time.
-    fn alone(&self, hash: u64, key: K) -> Turn<K, V> {
+    fn alone(&self, hash: u64, key: K) -> Turn<'_, K, V> {
         Turn::Run(Run::Alone(self.flights.alone(hash), key))
     }
 
     /// Stores what a body computed, if it may be, and hands it to whoever waits. An unstored value still goes to its
     /// callers.
-    pub(super) fn finish(&self, hash: u64, run: Run<K, V>, value: V, nanos: Nanos) -> V {
+    pub(super) fn finish(&self, hash: u64, run: Run<'_, K, V>, value: V, nanos: Nanos) -> V {
         match run {
             Run::Lead(mut lead) => {
                 self.keep_led(hash, &mut lead, &value, nanos);
                 lead.land(|| (self.ops.clone)(&value));
             }
-            Run::Alone(alone, key) => self.keep(hash, key, &value, nanos, alone.superseded()),
+            Run::Alone(lead, key) => self.keep(hash, key, &value, nanos, &lead),
         }
         value
     }
 
     /// Stores what a leader computed, if it may be; the flight goes on.
-    pub(super) fn keep_led(&self, hash: u64, lead: &mut Lead<K, V>, value: &V, nanos: Nanos) {
+    pub(super) fn keep_led<F>(&self, hash: u64, lead: &mut Lead<K, V, F>, value: &V, nanos: Nanos)
+    where
+        F: Deref<Target = Flights<K, V>>,
+    {
         match lead.take_key() {
-            Some(key) => self.keep(hash, key, value, nanos, lead.superseded()),
+            Some(key) => self.keep(hash, key, value, nanos, lead),
             None => self.tenant.card.tally.add(Count::Rejections, 1),
         }
     }
 
-    fn keep(&self, hash: u64, key: K, value: &V, nanos: Nanos, superseded: &AtomicBool) {
+    fn keep<F>(&self, hash: u64, key: K, value: &V, nanos: Nanos, lead: &Lead<K, V, F>)
+    where
+        F: Deref<Target = Flights<K, V>>,
+    {
         let cost = self.cost_of(&key, value, nanos);
-        let freshness = Freshness { superseded, now: self.tenant.now() };
-        let _ = self.store_new(hash, key, (self.ops.clone)(value), cost, Some(freshness), true);
+        let loaded = Loaded {
+            marks: lead.marks(),
+            seen: lead.marks_seen(),
+            look_for_mark: &|| lead.look_for_mark(),
+            now: self.tenant.now(),
+        };
+        let _ = self.store_new(hash, key, (self.ops.clone)(value), cost, Some(loaded), true);
     }
 
     fn cost_of(&self, key: &K, value: &V, measured: Nanos) -> u8 {
@@ -180,9 +183,9 @@ impl<K, V> Core<K, V> {
 }
 
 /// Whose turn it is to compute.
-pub(super) enum Turn<K, V> {
+pub(super) enum Turn<'a, K, V> {
     /// The caller's own.
-    Run(Run<K, V>),
+    Run(Run<'a, K, V>),
     /// Another's, who may hand over a value.
     Wait(Waiter<V>, K),
     /// Nobody's: the value is here.
@@ -190,14 +193,14 @@ pub(super) enum Turn<K, V> {
 }
 
 /// A caller that computes.
-pub(super) enum Run<K, V> {
+pub(super) enum Run<'a, K, V> {
     /// For all who wait.
-    Lead(Lead<K, V>),
+    Lead(Lead<K, V, &'a Flights<K, V>>),
     /// For itself.
-    Alone(Alone<K, V>, K),
+    Alone(Lead<K, V, &'a Flights<K, V>>, K),
 }
 
-impl<K, V> Run<K, V> {
+impl<K, V> Run<'_, K, V> {
     /// To be held while the body runs or is polled. Nobody waits for who computes alone, so no circle goes through it.
     fn working(&self) -> Option<Working> {
         match self {

@@ -14,8 +14,18 @@ use smallvec::SmallVec;
 
 use crate::sync::Mutex;
 
-/// The address of a flight; unique while it lives.
-pub(crate) type FlightId = usize;
+/// A flight's table, by address, and its number there; unique while it is in the air.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FlightId {
+    table: usize,
+    number: u64,
+}
+
+impl FlightId {
+    pub(super) fn new<T>(table: &T, number: u64) -> Self {
+        Self { table: std::ptr::from_ref(table).addr(), number }
+    }
+}
 
 /// The flights a caller works for, outermost first.
 pub(super) type Held = SmallVec<[FlightId; 4]>;
@@ -189,27 +199,33 @@ fn with_graph<R>(visit: impl FnOnce(&mut Graph) -> R) -> R {
 mod tests {
     use super::*;
 
+    fn id(number: u64) -> FlightId {
+        FlightId { table: 0, number }
+    }
+
     #[test]
     fn a_circle_of_any_length_is_seen_and_a_tree_is_none() {
         let mut graph = Graph::default();
-        assert!(graph.add(&[1], 2));
-        assert!(graph.add(&[2], 3));
-        assert!(graph.add(&[4, 5], 3));
-        assert!(!graph.add(&[3], 1));
-        assert!(!graph.add(&[6, 3], 5));
-        assert!(!graph.add(&[7], 7));
-        assert!(graph.add(&[3], 8));
+        let mut add =
+            |held: &[u64], target| graph.add(&held.iter().copied().map(id).collect::<Held>(), id(target));
+        assert!(add(&[1], 2));
+        assert!(add(&[2], 3));
+        assert!(add(&[4, 5], 3));
+        assert!(!add(&[3], 1));
+        assert!(!add(&[6, 3], 5));
+        assert!(!add(&[7], 7));
+        assert!(add(&[3], 8));
     }
 
     #[test]
     fn what_is_over_leaves_no_edge() {
         let mut graph = Graph::default();
-        assert!(graph.add(&[1, 2], 3));
-        assert!(graph.add(&[1], 3));
-        graph.remove(&[1], 3);
-        assert!(!graph.add(&[3], 1), "the other waiter is still there");
-        graph.cut(3);
+        assert!(graph.add(&[id(1), id(2)], id(3)));
+        assert!(graph.add(&[id(1)], id(3)));
+        graph.remove(&[id(1)], id(3));
+        assert!(!graph.add(&[id(3)], id(1)), "the other waiter is still there");
+        graph.cut(id(3));
         assert!(graph.targets.is_empty() && graph.sources.is_empty());
-        assert!(graph.add(&[3], 1));
+        assert!(graph.add(&[id(3)], id(1)));
     }
 }

@@ -14,17 +14,26 @@
 //! Whoever computes *alone*, outside any flight, is in the table too, so that writers find everybody who may
 //! store something older; nobody joins it.
 //!
-//! # The key
+//! # The table
 //!
-//! The leader needs the key to look once more before it computes and to store the value afterwards; in
-//! between, callers need it to recognise the flight. It is not cloned: it moves from the leader into the
-//! table and back. A caller that meets a flight of its hash whose key is with the leader cannot compare;
-//! it waits for that moment to pass and looks again.
+//! Most loads are nobody's but their leader's, and bodies may be short. So a flight is an entry in the table, under
+//! one lock, and nothing else until somebody joins: only then it gets a state that can be waited for.
+//!
+//! The key is needed to recognise the flight and to store the value afterwards. It is not cloned: it moves from the
+//! leader into the table and back. A caller that meets a flight of its hash whose key is out to be stored cannot
+//! compare; it waits for the landing and looks again.
+//!
+//! Who finds no flight looks into the store before it leads, still under the table's lock: whoever landed since it
+//! missed has linked its value before it left the table.
+//!
+//! Who writes or invalidates a key marks its flights in the table, which stay there until they land: nobody joins
+//! them, and they store nothing. A leader that is about to store need not look for its mark, as long as the number of
+//! marks ever set is the one that it saw when it began.
 //!
 //! # Locks
 //!
-//! The table's lock, then a flight's state, then the graph. None is held while a body runs or is polled, a
-//! shard is locked, a waker is called, or the budget is asked.
+//! The table's lock, then a shard's, shared; a flight's state, then the graph. None is held while a body runs or is
+//! polled, a waker is called, or the budget is asked.
 
 mod graph;
 mod wait;
@@ -32,16 +41,19 @@ mod wait;
 pub(crate) use graph::{Working, WorkingOnly};
 pub(crate) use wait::{Patience, Waited, Waiter};
 
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 
 use graph::FlightId;
 use wait::Until;
 
-use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, fence};
+use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Condvar, Mutex, Ordering, fence};
 
 /// How the callers of one missing value share its computation.
 #[derive(Clone, Copy, Debug)]
@@ -61,61 +73,104 @@ impl Default for Sharing {
 /// The flights of one cache.
 pub(crate) struct Flights<K, V> {
     /// One lock for all keys is enough: it is held for moments beside a body's run, and every empty cache has it.
-    table: Mutex<Table<K, V>>,
-    /// How many are in the air; lets writers skip the table when none is.
-    count: AtomicUsize,
+    /// Nothing while there are no flights, because nobody is to pay for an empty table.
+    table: Mutex<Option<Box<Table<K, V>>>>,
+    /// How many flights may still store a value; lets writers skip the table when there are none.
+    count: AtomicU32,
+    /// How often one was marked as superseded. Changed with the table locked.
+    marks: AtomicU32,
 }
 
-/// The flights by hash; nothing while there are none, because nobody is to pay for an empty table.
-struct Table<K, V>(Option<Box<HashTable<Pending<K, V>>>>);
-
-impl<K, V> Table<K, V> {
-    fn made(&mut self) -> &mut HashTable<Pending<K, V>> {
-        self.0.get_or_insert_default()
-    }
-
-    /// Takes away a table in which nothing is left: it is freed outside the lock.
-    fn unused(&mut self) -> Option<Box<HashTable<Pending<K, V>>>> {
-        self.0.take_if(|table| table.is_empty())
-    }
+/// The flights in the air.
+struct Table<K, V> {
+    /// Nearly always there is no other.
+    first: Option<Pending<K, V>>,
+    others: HashTable<Pending<K, V>>,
+    /// The number of the next flight.
+    next: u64,
 }
 
-/// A flight in the table.
+/// A flight in the table, from when its body may run until its value is stored.
 struct Pending<K, V> {
     hash: u64,
+    /// Tells it from the others that are in the table.
+    number: u64,
     key: Key<K>,
-    flight: Arc<Flight<V>>,
+    /// From when the first caller waits.
+    flight: Option<Arc<Flight<V>>>,
 }
 
 /// Where a flight's key is.
 enum Key<K> {
-    /// With the leader, who looks whether the value came meanwhile.
-    Looking,
     /// Here; the body runs.
     Known(K),
     /// With the leader, who stores the value.
     Landing,
     /// With a caller who computes alone: only writers look for it.
     Alone,
+    /// Written or invalidated meanwhile: the value is not stored, and nobody joins.
+    Superseded,
 }
 
 impl<K> Key<K> {
-    /// Whether the flight is, or may be, the one for a key.
+    /// Whether a write of some key is, or may be, one of this flight's.
     fn may_be(&self, eq: impl FnOnce(&K) -> bool) -> bool {
         match self {
             Self::Known(key) => eq(key),
-            Self::Looking | Self::Landing | Self::Alone => true,
+            Self::Landing | Self::Alone => true,
+            Self::Superseded => false,
         }
     }
 }
 
-/// One computation that others may wait for.
+impl<K, V> Default for Table<K, V> {
+    fn default() -> Self {
+        Self { first: None, others: HashTable::new(), next: 0 }
+    }
+}
+
+impl<K, V> Table<K, V> {
+    /// Enters a flight; returns its number.
+    fn enter(&mut self, hash: u64, key: Key<K>) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        let pending = Pending { hash, number, key, flight: None };
+        if self.first.is_none() {
+            self.first = Some(pending);
+        } else {
+            self.others.insert_unique(hash, pending, |pending| pending.hash);
+        }
+        number
+    }
+
+    /// The first flight of this hash that `is` the one.
+    fn find(&mut self, hash: u64, is: impl Fn(&Pending<K, V>) -> bool) -> Option<&mut Pending<K, V>> {
+        let is = |pending: &Pending<K, V>| pending.hash == hash && is(pending);
+        match &mut self.first {
+            Some(first) if is(first) => Some(first),
+            _ => self.others.find_mut(hash, is),
+        }
+    }
+
+    fn remove(&mut self, hash: u64, number: u64) -> Option<Pending<K, V>> {
+        if self.first.as_ref().is_some_and(|first| first.number == number) {
+            return self.first.take();
+        }
+        let found = self.others.find_entry(hash, |pending| pending.number == number).ok()?;
+        Some(found.remove().0)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.first.is_none() && self.others.is_empty()
+    }
+}
+
+/// One computation that others wait for.
 struct Flight<V> {
+    id: FlightId,
     /// Callers who wait, or are about to. Raised under the table's lock, so it only falls once the flight left the
     /// table.
     callers: AtomicUsize,
-    /// Somebody wrote or invalidated the key since the leader started: its value is not stored.
-    superseded: AtomicBool,
     /// The body is an executor's: it ends when nobody waits any more.
     detached: AtomicBool,
     /// Nobody waited any more. Set with the outcome, under the state's lock.
@@ -136,9 +191,7 @@ struct State<V> {
 }
 
 enum Outcome<V> {
-    /// The leader looks whether the value came meanwhile, or it found nobody to tell that it is done.
-    Looking,
-    /// The leader runs the body.
+    /// The body runs, or its value is being stored.
     Pending,
     /// The leader's value, there if anybody waited.
     Value(Option<V>),
@@ -147,81 +200,93 @@ enum Outcome<V> {
 }
 
 /// What a caller who misses turns out to be.
-pub(crate) enum Joined<K, V> {
+pub(crate) enum Joined<'a, K, V> {
     /// Runs the body, then lands or drops the lead.
-    Leader(Lead<K, V>),
+    Leader(Lead<K, V, &'a Flights<K, V>>),
     /// Waits for another caller's flight; has its key back.
     Waiter(Waiter<V>, K),
+    /// The value is there by now; has its key back.
+    Stored(K),
 }
 
 impl<K, V> Flights<K, V> {
     pub(crate) fn new() -> Self {
-        Self { table: Mutex::new(Table(None)), count: AtomicUsize::new(0) }
+        Self { table: Mutex::new(None), count: AtomicU32::new(0), marks: AtomicU32::new(0) }
     }
 
-    /// Takes part in the flight for this key, or starts it. `eq` runs under the table's lock.
-    pub(crate) fn join(self: &Arc<Self>, hash: u64, key: K, eq: impl Fn(&K, &K) -> bool) -> Joined<K, V> {
+    /// Takes part in the flight for this key, or starts it, unless it `is_stored`. That and `eq` run under the
+    /// table's lock.
+    pub(crate) fn join(
+        &self,
+        hash: u64,
+        key: K,
+        eq: impl Fn(&K, &K) -> bool,
+        is_stored: impl FnOnce(&K) -> bool,
+    ) -> Joined<'_, K, V> {
         let mut table = self.table.lock();
-        let joins = |pending: &Pending<K, V>| {
-            pending.hash == hash
-                && !matches!(pending.key, Key::Alone)
-                && pending.key.may_be(|other| eq(other, &key))
+        let joins = |pending: &Pending<K, V>| match &pending.key {
+            Key::Known(other) => eq(other, &key),
+            Key::Landing => true,
+            Key::Alone | Key::Superseded => false,
         };
-        let mut gone = None;
-        if let Ok(found) = table.made().find_entry(hash, joins) {
-            let flight = &found.get().flight;
+        let mut abandoned = None;
+        if let Some(pending) = table.as_mut().and_then(|table| table.find(hash, joins)) {
+            let flight = self.share(pending);
             if !flight.abandoned.load(Ordering::Acquire) {
-                let until = match found.get().key {
-                    Key::Known(_) => Until::Value,
-                    Key::Landing => Until::Landed,
-                    Key::Looking | Key::Alone => Until::Looked,
-                };
+                let known = matches!(pending.key, Key::Known(_));
+                let until = if known { Until::Value } else { Until::Landed };
                 flight.callers.fetch_add(1, Ordering::AcqRel);
-                return Joined::Waiter(Waiter::new(Arc::clone(flight), until), key);
+                return Joined::Waiter(Waiter::new(flight, until), key);
             }
-            // Its executor has not dropped it yet. Writers do not find it any more, so it stores nothing.
-            flight.superseded.store(true, Ordering::Release);
-            gone = Some(found.remove().0);
-            self.count.fetch_sub(1, Ordering::AcqRel);
+            // Its executor has not dropped it yet.
+            abandoned = Some(self.mark(pending));
         }
-        let flight = self.enter(table.made(), hash, Key::Looking);
+        if is_stored(&key) {
+            return Joined::Stored(key);
+        }
+        let lead = self.enter(&mut table, hash, Key::Known(key));
         drop(table);
-        // Its key is the user's to drop: outside the lock.
-        drop(gone);
-        Joined::Leader(Lead { flights: Arc::clone(self), hash, key: Some(key), flight, landed: false })
+        // A key is the user's to drop: outside the lock.
+        drop(abandoned);
+        Joined::Leader(lead)
     }
 
     /// Notes a caller who computes outside any flight, until what it returns is dropped.
-    pub(crate) fn alone(self: &Arc<Self>, hash: u64) -> Alone<K, V> {
-        let flight = self.enter(self.table.lock().made(), hash, Key::Alone);
-        Alone { flights: Arc::clone(self), hash, flight }
+    pub(crate) fn alone(&self, hash: u64) -> Lead<K, V, &Self> {
+        self.enter(&mut self.table.lock(), hash, Key::Alone)
     }
 
-    fn enter(&self, pending: &mut HashTable<Pending<K, V>>, hash: u64, key: Key<K>) -> Arc<Flight<V>> {
-        let flight = Arc::new(Flight::new());
-        let entry = Pending { hash, key, flight: Arc::clone(&flight) };
-        pending.insert_unique(hash, entry, |pending| pending.hash);
+    fn enter(&self, table: &mut Option<Box<Table<K, V>>>, hash: u64, key: Key<K>) -> Lead<K, V, &Self> {
+        let number = table.get_or_insert_default().enter(hash, key);
         // Raised under the table's lock: a writer that saw 0 came before this flight.
         self.count.fetch_add(1, Ordering::AcqRel);
         // With the fence in `supersede`: either who invalidates sees this flight, or its body sees what was written
         // before the invalidation.
         fence(Ordering::SeqCst);
-        flight
+        let marks = self.marks.load(Ordering::Relaxed);
+        Lead { flights: self, hash, number, marks, aloft: true, flight: None, key: PhantomData }
     }
 
-    /// Takes a flight out of the table, if it is still there: nobody joins it from here on.
-    fn leave(&self, hash: u64, flight: &Arc<Flight<V>>) {
-        let mut table = self.table.lock();
-        let same = |pending: &Pending<K, V>| Arc::ptr_eq(&pending.flight, flight);
-        if let Ok(found) = table.made().find_entry(hash, same) {
-            let (gone, _) = found.remove();
-            self.count.fetch_sub(1, Ordering::AcqRel);
-            let unused = table.unused();
-            drop(table);
-            drop(unused);
-            // A key that was never taken is the user's to drop: outside the lock.
-            drop(gone);
-        }
+    fn pending<'t>(
+        &self,
+        table: &'t mut Option<Box<Table<K, V>>>,
+        hash: u64,
+        number: u64,
+    ) -> Option<&'t mut Pending<K, V>> {
+        table.as_mut()?.find(hash, |pending| pending.number == number)
+    }
+
+    /// What callers of a flight wait for. The table is locked.
+    fn share(&self, pending: &mut Pending<K, V>) -> Arc<Flight<V>> {
+        let id = FlightId::new(self, pending.number);
+        Arc::clone(pending.flight.get_or_insert_with(|| Arc::new(Flight::new(id))))
+    }
+
+    /// Marks a flight as superseded; returns its key, the user's to drop. The table is locked.
+    fn mark(&self, pending: &mut Pending<K, V>) -> Key<K> {
+        self.marks.fetch_add(1, Ordering::AcqRel);
+        self.count.fetch_sub(1, Ordering::AcqRel);
+        std::mem::replace(&mut pending.key, Key::Superseded)
     }
 
     /// The key was written or invalidated: its flight's value is not stored, and nobody joins it any more.
@@ -230,92 +295,84 @@ impl<K, V> Flights<K, V> {
         if self.count.load(Ordering::Acquire) == 0 {
             return;
         }
-        let matches = |pending: &Pending<K, V>| pending.hash == hash && pending.key.may_be(&eq);
-        // Keys are the user's to drop: outside the lock.
-        let mut gone = Vec::new();
+        let mut keys = SmallVec::<[Key<K>; 2]>::new();
         let mut table = self.table.lock();
-        while let Ok(found) = table.made().find_entry(hash, matches) {
-            let (superseded, _) = found.remove();
-            superseded.flight.superseded.store(true, Ordering::Release);
-            self.count.fetch_sub(1, Ordering::AcqRel);
-            gone.push(superseded);
+        while let Some(pending) =
+            table.as_mut().and_then(|table| table.find(hash, |pending| pending.key.may_be(&eq)))
+        {
+            keys.push(self.mark(pending));
         }
-        let unused = table.unused();
         drop(table);
-        drop(unused);
+        drop(keys);
     }
 
     /// [`supersede`](Self::supersede) for all keys.
     pub(crate) fn supersede_all(&self) {
         fence(Ordering::SeqCst);
-        let mut table = self.table.lock();
-        let Some(gone) = table.0.take() else { return };
-        self.count.fetch_sub(gone.len(), Ordering::AcqRel);
-        // Before anybody can start the next flight of a key: its value must not find an older one in its place.
-        for pending in &*gone {
-            pending.flight.superseded.store(true, Ordering::Release);
+        let mut keys = Vec::new();
+        let mut guard = self.table.lock();
+        if let Some(table) = guard.as_mut() {
+            let all = table.first.iter_mut().chain(table.others.iter_mut());
+            let flying = all.filter(|pending| !matches!(pending.key, Key::Superseded));
+            keys.extend(flying.map(|pending| self.mark(pending)));
         }
-        drop(table);
+        drop(guard);
+        drop(keys);
     }
 }
 
 /// The right and the duty to run the body. Dropped without landing (the body failed or panicked), it sends
 /// the waiters back to join again.
-pub(crate) struct Lead<K, V> {
-    flights: Arc<Flights<K, V>>,
+///
+/// A caller who computes alone has one too, which nobody joins.
+pub(crate) struct Lead<K, V, F: Deref<Target = Flights<K, V>>> {
+    flights: F,
     hash: u64,
-    /// There until [`begin`](Self::begin).
-    key: Option<K>,
-    flight: Arc<Flight<V>>,
-    landed: bool,
+    number: u64,
+    /// The marks ever set when this flight was last known to have none.
+    marks: u32,
+    /// It is in the table.
+    aloft: bool,
+    /// What callers wait for, as far as it is known here.
+    flight: Option<Arc<Flight<V>>>,
+    key: PhantomData<fn() -> K>,
 }
 
-impl<K, V> Lead<K, V> {
-    /// Whether `look` finds the value, which may have come since the caller missed.
-    pub(crate) fn look<R>(&self, look: impl FnOnce(&K) -> Option<R>) -> Option<R> {
-        self.key.as_ref().and_then(look)
-    }
+/// A lead that does not borrow the table.
+pub(crate) type OwnLead<K, V> = Lead<K, V, Arc<Flights<K, V>>>;
 
-    /// The body runs from here on: others recognise the flight by its key.
-    pub(crate) fn begin(&mut self) {
-        let Some(key) = self.key.take() else { return };
-        let mut table = self.flights.table.lock();
-        let Some(entry) = self.find(table.made()) else {
-            drop(table);
-            // Superseded: the key is not needed again, and it is the user's to drop.
-            return drop(key);
-        };
-        entry.key = Key::Known(key);
-        let watched = self.flight.callers.load(Ordering::Acquire) > 0;
-        drop(table);
-        if watched {
-            self.flight.become_pending();
-        }
-    }
-
-    /// Takes the key out, to store the value under it: the flight is landing. `None` when the flight was
-    /// superseded: then the value must not be stored.
-    pub(crate) fn take_key(&mut self) -> Option<K> {
-        let mut table = self.flights.table.lock();
-        let entry = self.find(table.made())?;
-        match std::mem::replace(&mut entry.key, Key::Landing) {
-            Key::Known(key) => Some(key),
-            Key::Looking | Key::Landing | Key::Alone => None,
-        }
-    }
-
+impl<K, V> Lead<K, V, &Flights<K, V>> {
     /// From here on the body is an executor's, and the caller waits like the others: the flight is over when all of
     /// them are gone.
-    pub(crate) fn detach(&self) -> Waiter<V> {
-        self.flight.callers.fetch_add(1, Ordering::AcqRel);
-        self.flight.detached.store(true, Ordering::Release);
-        Waiter::new(Arc::clone(&self.flight), Until::Value)
+    pub(crate) fn detach(mut self, flights: &Arc<Flights<K, V>>) -> (OwnLead<K, V>, Waiter<V>) {
+        let (hash, number, marks) = (self.hash, self.number, self.marks);
+        let mut table = self.flights.table.lock();
+        let flight = match self.flights.pending(&mut table, hash, number) {
+            Some(pending) => self.flights.share(pending),
+            None => unreachable!("a flight is in the table until it lands"),
+        };
+        flight.callers.fetch_add(1, Ordering::AcqRel);
+        drop(table);
+        flight.detached.store(true, Ordering::Release);
+        // The other lead goes on.
+        self.aloft = false;
+        let waiter = Waiter::new(Arc::clone(&flight), Until::Value);
+        let (flights, flight) = (Arc::clone(flights), Some(flight));
+        (Lead { flights, hash, number, marks, aloft: true, flight, key: PhantomData }, waiter)
+    }
+}
+
+impl<K, V, F: Deref<Target = Flights<K, V>>> Lead<K, V, F> {
+    /// The flight as the graph knows it: whoever works for it says so while it does.
+    pub(crate) fn id(&self) -> FlightId {
+        FlightId::new(&*self.flights, self.number)
     }
 
     /// Whether anybody still waits for a detached body; if so, `runner` is woken when that changes.
     pub(crate) fn is_wanted(&self, runner: &Waker) -> bool {
-        let mut state = self.flight.state.lock();
-        if self.flight.abandoned.load(Ordering::Acquire) {
+        let Some(flight) = &self.flight else { return true };
+        let mut state = flight.state.lock();
+        if flight.abandoned.load(Ordering::Acquire) {
             return false;
         }
         let new = match &state.runner {
@@ -329,91 +386,103 @@ impl<K, V> Lead<K, V> {
         true
     }
 
-    fn find<'t>(&self, pending: &'t mut HashTable<Pending<K, V>>) -> Option<&'t mut Pending<K, V>> {
-        pending.find_mut(self.hash, |pending| Arc::ptr_eq(&pending.flight, &self.flight))
+    /// Takes the key out, to store the value under it: the flight is landing. `None` when the flight was
+    /// superseded: then the value must not be stored.
+    pub(crate) fn take_key(&mut self) -> Option<K> {
+        let mut table = self.flights.table.lock();
+        let pending = self.flights.pending(&mut table, self.hash, self.number)?;
+        if !matches!(pending.key, Key::Known(_)) {
+            return None;
+        }
+        match std::mem::replace(&mut pending.key, Key::Landing) {
+            Key::Known(key) => Some(key),
+            Key::Landing | Key::Alone | Key::Superseded => None,
+        }
     }
 
-    /// Set when somebody wrote or invalidated the key meanwhile.
-    pub(crate) fn superseded(&self) -> &AtomicBool {
-        &self.flight.superseded
+    /// Counts the marks ever set on the cache's flights.
+    pub(crate) fn marks(&self) -> &AtomicU32 {
+        &self.flights.marks
     }
 
-    /// The flight as the graph knows it: whoever works for it says so while it does.
-    pub(crate) fn id(&self) -> FlightId {
-        self.flight.id()
+    /// How many there were when this flight was known to have none.
+    pub(crate) fn marks_seen(&self) -> u32 {
+        self.marks
+    }
+
+    /// Looks for a mark of this flight: `None` when it has one, otherwise how many there are by now.
+    pub(crate) fn look_for_mark(&self) -> Option<u32> {
+        let mut table = self.flights.table.lock();
+        let pending = self.flights.pending(&mut table, self.hash, self.number)?;
+        let free = !matches!(pending.key, Key::Superseded);
+        free.then(|| self.flights.marks.load(Ordering::Relaxed))
     }
 
     /// Ends the flight and hands the value to whoever waits; `value` is asked only if somebody does.
     pub(crate) fn land(mut self, value: impl FnOnce() -> V) {
-        self.flights.leave(self.hash, &self.flight);
-        let waited = self.flight.callers.load(Ordering::Acquire) > 0;
+        self.leave();
+        let Some(flight) = &self.flight else { return };
+        let waited = flight.callers.load(Ordering::Acquire) > 0;
+        // Should this panic, those who wait join again.
         let value = waited.then(value);
-        self.landed = true;
-        self.flight.settle(Outcome::Value(value));
+        flight.settle(Outcome::Value(value));
+        self.flight = None;
     }
-}
 
-impl<K, V> Drop for Lead<K, V> {
-    fn drop(&mut self) {
-        if !self.landed {
-            self.flights.leave(self.hash, &self.flight);
-            self.flight.settle(Outcome::Retry);
+    /// Takes the flight out of the table: nobody joins it from here on.
+    fn leave(&mut self) {
+        if !std::mem::take(&mut self.aloft) {
+            return;
+        }
+        let mut table = self.flights.table.lock();
+        let gone = table.as_mut().and_then(|table| table.remove(self.hash, self.number));
+        let unused = table.take_if(|table| table.is_empty());
+        let storing = gone.as_ref().is_some_and(|gone| !matches!(gone.key, Key::Superseded));
+        self.flights.count.fetch_sub(storing.into(), Ordering::AcqRel);
+        drop(table);
+        drop(unused);
+        if let Some(gone) = gone {
+            self.flight = gone.flight;
+            // A key that was never taken is the user's to drop: outside the lock.
+            drop(gone.key);
         }
     }
 }
 
-/// A caller who computes outside any flight. See [`Flights::alone`].
-pub(crate) struct Alone<K, V> {
-    flights: Arc<Flights<K, V>>,
-    hash: u64,
-    flight: Arc<Flight<V>>,
-}
-
-impl<K, V> Alone<K, V> {
-    /// Set when somebody wrote or invalidated the key meanwhile.
-    pub(crate) fn superseded(&self) -> &AtomicBool {
-        &self.flight.superseded
-    }
-}
-
-impl<K, V> Drop for Alone<K, V> {
+impl<K, V, F: Deref<Target = Flights<K, V>>> Drop for Lead<K, V, F> {
     fn drop(&mut self) {
-        self.flights.leave(self.hash, &self.flight);
+        self.leave();
+        if let Some(flight) = self.flight.take() {
+            flight.settle(Outcome::Retry);
+        }
     }
 }
 
 impl<V> Flight<V> {
-    fn new() -> Self {
+    fn new(id: FlightId) -> Self {
         Self {
+            id,
             callers: AtomicUsize::new(0),
-            superseded: AtomicBool::new(false),
             detached: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
-            state: Mutex::new(State { outcome: Outcome::Looking, wakers: Vec::new(), next: 0, runner: None }),
+            state: Mutex::new(State { outcome: Outcome::Pending, wakers: Vec::new(), next: 0, runner: None }),
             changed: Condvar::new(),
         }
     }
 
-    /// The body runs: whoever waited only for that looks again.
-    fn become_pending(&self) {
-        let mut state = self.state.lock();
-        state.outcome = Outcome::Pending;
-        self.wake(state);
-    }
-
     /// Publishes the outcome, cuts the edges of the graph that end here, and wakes all who wait.
-    fn settle(self: &Arc<Self>, outcome: Outcome<V>) {
+    fn settle(&self, outcome: Outcome<V>) {
         let mut state = self.state.lock();
         state.outcome = outcome;
         if self.callers.load(Ordering::Acquire) > 0 {
             // Under the state's lock: an edge stands exactly while its flight is pending, so the graph
             // never shows a wait that is over.
-            graph::cut(self.id());
+            graph::cut(self.id);
             self.wake(state);
         }
     }
 
-    fn wake(&self, mut state: impl std::ops::DerefMut<Target = State<V>>) {
+    fn wake(&self, mut state: impl DerefMut<Target = State<V>>) {
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);
         self.changed.notify_all();
@@ -428,7 +497,7 @@ impl<V> Flight<V> {
             return;
         }
         let mut state = self.state.lock();
-        let flies = matches!(state.outcome, Outcome::Looking | Outcome::Pending);
+        let flies = matches!(state.outcome, Outcome::Pending);
         // Another may have come since. One that comes later finds the flight over, and starts the next.
         if !flies || self.callers.load(Ordering::Acquire) > 0 {
             return;
@@ -440,11 +509,6 @@ impl<V> Flight<V> {
         if let Some(runner) = runner {
             runner.wake();
         }
-    }
-
-    /// Identifies the flight in the graph while it lives.
-    fn id(self: &Arc<Self>) -> FlightId {
-        Arc::as_ptr(self).cast::<()>() as FlightId
     }
 }
 

@@ -18,13 +18,8 @@ fn call(flights: &Arc<Keys>, store: &crate::sync::AtomicU64, body: &dyn Fn() -> 
         if let Some(value) = stored() {
             return Some(value);
         }
-        match flights.join(7, 7, |a, b| a == b) {
+        match flights.join(7, 7, |a, b| a == b, |_| stored().is_some()) {
             Joined::Leader(mut lead) => {
-                if let Some(value) = lead.look(|_| stored()) {
-                    lead.land(|| value);
-                    return Some(value);
-                }
-                lead.begin();
                 let value = body()?;
                 if lead.take_key().is_some() {
                     store.store(value, SeqCst);
@@ -32,6 +27,7 @@ fn call(flights: &Arc<Keys>, store: &crate::sync::AtomicU64, body: &dyn Fn() -> 
                 lead.land(|| value);
                 return Some(value);
             }
+            Joined::Stored(_) => {}
             Joined::Waiter(waiter, _) => match waiter.wait(None, |value| *value) {
                 Waited::Value(value) => return Some(value),
                 Waited::Retry => {}
@@ -98,12 +94,10 @@ fn nobody_who_calls_after_an_invalidation_gets_a_value_from_before() {
         let loader = {
             let (flights, source) = (Arc::clone(&flights), Arc::clone(&source));
             thread::spawn(move || {
-                if let Joined::Leader(mut lead) = flights.join(7, 7, |a, b| a == b) {
-                    lead.begin();
+                if let Joined::Leader(mut lead) = flights.join(7, 7, |a, b| a == b, |_| false) {
                     let value = source.load(Ordering::SeqCst);
                     thread::yield_now();
-                    let stored =
-                        lead.take_key().is_some() && !lead.superseded().load(crate::sync::Ordering::SeqCst);
+                    let stored = lead.take_key().is_some() && lead.look_for_mark().is_some();
                     lead.land(|| value);
                     return stored.then_some(value);
                 }
@@ -112,8 +106,9 @@ fn nobody_who_calls_after_an_invalidation_gets_a_value_from_before() {
         };
         source.store(2, Ordering::SeqCst);
         flights.supersede(7, |key| *key == 7);
-        match flights.join(7, 7, |a, b| a == b) {
+        match flights.join(7, 7, |a, b| a == b, |_| false) {
             Joined::Leader(lead) => lead.land(|| 2),
+            Joined::Stored(_) => unreachable!("nothing is stored"),
             Joined::Waiter(waiter, _) => {
                 if let Waited::Value(value) = waiter.wait(None, |value| *value) {
                     assert_eq!(value, 2, "a flight from before the invalidation was joined");
@@ -131,20 +126,18 @@ fn two_parties_that_need_each_other_do_not_wait_for_ever() {
         let one = {
             let flights = Arc::clone(&flights);
             thread::spawn(move || {
-                if let Joined::Leader(mut lead) = flights.join(1, 1, |a, b| a == b) {
-                    lead.begin();
+                if let Joined::Leader(mut lead) = flights.join(1, 1, |a, b| a == b, |_| false) {
                     let _working = Working::on(lead.id());
-                    if let Joined::Waiter(waiter, _) = flights.join(2, 2, |a, b| a == b) {
+                    if let Joined::Waiter(waiter, _) = flights.join(2, 2, |a, b| a == b, |_| false) {
                         let _ = waiter.wait(None, |value| *value);
                     }
                     lead.land(|| 1);
                 }
             })
         };
-        if let Joined::Leader(mut lead) = flights.join(2, 2, |a, b| a == b) {
-            lead.begin();
+        if let Joined::Leader(mut lead) = flights.join(2, 2, |a, b| a == b, |_| false) {
             let _working = Working::on(lead.id());
-            if let Joined::Waiter(waiter, _) = flights.join(1, 1, |a, b| a == b) {
+            if let Joined::Waiter(waiter, _) = flights.join(1, 1, |a, b| a == b, |_| false) {
                 let _ = waiter.wait(None, |value| *value);
             }
             lead.land(|| 2);

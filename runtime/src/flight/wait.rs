@@ -22,8 +22,6 @@ pub(crate) struct Waiter<V> {
 /// What a waiter waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Until {
-    /// The key to be known again; nothing more, the flight may be another key's.
-    Looked,
     /// The value of the same key.
     Value,
     /// The end, without the value: the flight may be another key's.
@@ -79,13 +77,12 @@ impl<V> Waiter<V> {
         let held = graph::held();
         let mut state = self.flight.state.lock();
         if self.must_wait(&state) {
-            if !graph::add(&held, self.flight.id()) {
+            if !graph::add(&held, self.flight.id) {
                 return Waited::Cycle;
             }
             while self.must_wait(&state) {
                 self.flight.changed.wait(&mut state);
             }
-            self.part(&held);
         }
         self.outcome(&state, clone)
     }
@@ -120,18 +117,7 @@ impl<V> Waiter<V> {
     }
 
     fn must_wait(&self, state: &State<V>) -> bool {
-        match state.outcome {
-            Outcome::Looking => true,
-            Outcome::Pending => self.until != Until::Looked,
-            Outcome::Value(_) | Outcome::Retry => false,
-        }
-    }
-
-    /// The wait is over. Where the flight is over too, it has cut its edges itself.
-    fn part(&self, held: &[graph::FlightId]) {
-        if self.until == Until::Looked {
-            graph::remove(held, self.flight.id());
-        }
+        matches!(state.outcome, Outcome::Pending)
     }
 
     fn outcome(&self, state: &State<V>, clone: impl FnOnce(&V) -> V) -> Waited<V> {
@@ -177,7 +163,7 @@ impl<V> Task<'_, V> {
         if self.waiter.must_wait(&state) {
             if self.held.is_none() {
                 let held = graph::held();
-                if !graph::add(&held, flight.id()) {
+                if !graph::add(&held, flight.id) {
                     return Poll::Ready(Waited::Cycle);
                 }
                 self.held = Some(held);
@@ -193,9 +179,8 @@ impl<V> Task<'_, V> {
                 Poll::Pending
             };
         }
-        if let Some(held) = self.held.take() {
-            self.waiter.part(&held);
-        }
+        // Whoever ended the flight has cut its edges.
+        self.held = None;
         self.number = None;
         Poll::Ready(self.waiter.outcome(&state, clone))
     }
@@ -233,7 +218,7 @@ impl<V> Drop for Task<'_, V> {
         let waker = state.wakers.iter().position(|(other, _)| *other == number);
         let waker = waker.map(|at| state.wakers.swap_remove(at));
         if self.waiter.must_wait(&state) {
-            graph::remove(self.held.as_deref().unwrap_or_default(), self.waiter.flight.id());
+            graph::remove(self.held.as_deref().unwrap_or_default(), self.waiter.flight.id);
         }
         drop(state);
         // Dropping a waker may run the executor's code: outside the lock.

@@ -27,7 +27,7 @@ use shard::{Over, Shard};
 use crate::budget::Reservation;
 use crate::expiry::Expires;
 use crate::policy::Policy;
-use crate::sync::{AtomicBool, AtomicU16, AtomicU64, Ordering, RwLock, RwLockWriteGuard, fork};
+use crate::sync::{AtomicU16, AtomicU32, AtomicU64, Ordering, RwLock, RwLockWriteGuard, fork};
 use crate::time::{NEVER, Nanos};
 use crate::weight::weigh::allocation;
 
@@ -149,8 +149,10 @@ pub(crate) enum Probe<R> {
 /// What must still hold when a loaded value is linked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Freshness<'a> {
-    /// Set when somebody wrote or invalidated the key while it was loading.
-    pub(crate) superseded: &'a AtomicBool,
+    /// Changes whenever a load is marked as superseded.
+    pub(crate) marks: &'a AtomicU32,
+    /// What it was when this load was known to have no mark.
+    pub(crate) seen: u32,
     /// Now: an entry that is expired by then does not stand in the way.
     pub(crate) now: Nanos,
 }
@@ -200,10 +202,12 @@ impl<'a> Origin<'a> {
 pub(crate) enum Linked<K, V> {
     /// The entry is in; the one it replaced, if any, is out, and so are some that expired.
     Done { replaced: Option<Removed<K, V>>, expired: Vec<Removed<K, V>> },
-    /// The entry is older than an invalidation or a write.
+    /// The key has been written since its load began.
     Stale(Entry<K, V>),
     /// Somebody is writing a key that may be this one: soon it is known whether the entry is older.
     Unclear(Entry<K, V>),
+    /// A load has been marked as superseded: it may be this one.
+    Marked(Entry<K, V>),
     /// The entry is not in, and says why.
     Not(Entry<K, V>, NotLinked),
 }
@@ -361,10 +365,10 @@ impl<K, V> Store<K, V> {
         // Checked under the lock: whoever invalidates supersedes the loads first and removes under this lock after,
         // so either we see that or the removal sees our entry.
         if let Some(freshness) = origin.load() {
-            // Before the flag: who is no longer writing has set it.
+            // Before the marks: who is no longer writing has set them.
             let busy = self.writing[Self::stripe_of(hash)].load(Ordering::Acquire) > 0;
-            if freshness.superseded.load(Ordering::Acquire) {
-                return Linked::Stale(entry);
+            if freshness.marks.load(Ordering::Acquire) != freshness.seen {
+                return Linked::Marked(entry);
             }
             if busy {
                 return Linked::Unclear(entry);
