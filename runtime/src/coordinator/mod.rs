@@ -10,6 +10,7 @@ mod plan;
 
 pub use builder::DomainBuilder;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -39,6 +40,32 @@ enum Floors {
     Broken,
 }
 
+#[cfg(not(larder_shuttle))]
+thread_local! {
+    static TRIMMING: Cell<bool> = const { Cell::new(false) };
+}
+#[cfg(larder_shuttle)]
+shuttle::thread_local! {
+    static TRIMMING: Cell<bool> = Cell::new(false);
+}
+
+/// The thread is in a trim: what is dropped there may ask for another, and so on for each value there is.
+struct Trimming;
+
+impl Trimming {
+    /// `None` in a trim. A thread whose thread-locals are gone is in none.
+    fn start() -> Option<Self> {
+        let before = TRIMMING.try_with(|trimming| trimming.replace(true));
+        (before != Ok(true)).then_some(Self)
+    }
+}
+
+impl Drop for Trimming {
+    fn drop(&mut self) {
+        let _ = TRIMMING.try_with(|trimming| trimming.set(false));
+    }
+}
+
 /// Decides and acts for one domain.
 pub(crate) struct Coordinator {
     source: Option<Arc<dyn PressureSource>>,
@@ -48,8 +75,8 @@ pub(crate) struct Coordinator {
     /// No background thread: `tick()` does its work.
     manual: bool,
     last: Mutex<Option<MemorySample>>,
-    /// One trim, fit or tick at a time. A flag and not a lock: a user's `Drop` that runs in one and asks
-    /// for another must not wait for itself.
+    /// One fit or tick at a time, and one trim that knows exactly what it freed. A flag and not a lock: a user's
+    /// `Drop` that runs in one and asks for another must not wait for itself.
     acting: AtomicBool,
     /// The limit was lowered while somebody was acting: whoever acts makes usage fit when done.
     unfit: AtomicBool,
@@ -270,25 +297,29 @@ impl Relief for Coordinator {
     fn trim(&self, core: &DomainCore, bytes: u64) -> Trimmed {
         let rss_before = process::resident_bytes();
         let mut by_tenant = BTreeMap::<String, u64>::new();
-        let used_before = core.ledger.used();
-        let freed = self.alone(core, || {
-            Self::relieve(core, None, Floors::Kept, bytes, |card, given| {
-                *by_tenant.entry(card.name.to_string()).or_default() += given;
-            });
-            used_before.saturating_sub(core.ledger.used())
-        });
-        if freed.is_some_and(|freed| freed > 0) {
+        let freed = match Trimming::start() {
+            None => 0,
+            Some(_trimming) => {
+                let mut relieve = || {
+                    Self::relieve(core, None, Floors::Kept, bytes, |card, given| {
+                        *by_tenant.entry(card.name.to_string()).or_default() += given;
+                    })
+                };
+                let used_before = core.ledger.used();
+                let alone = self.alone(core, || {
+                    relieve();
+                    used_before.saturating_sub(core.ledger.used())
+                });
+                // Beside a tick or another's trim the difference would be theirs as well.
+                alone.unwrap_or_else(relieve)
+            }
+        };
+        if freed > 0 {
             process::purge();
         }
         let mut by_tenant: Vec<_> = by_tenant.into_iter().collect();
         by_tenant.sort_by_key(|(_, given)| std::cmp::Reverse(*given));
-        Trimmed {
-            asked: bytes,
-            freed: freed.unwrap_or(0),
-            rss_before,
-            rss_after: process::resident_bytes(),
-            by_tenant,
-        }
+        Trimmed { asked: bytes, freed, rss_before, rss_after: process::resident_bytes(), by_tenant }
     }
 
     fn snapshot(&self, core: &DomainCore) -> Snapshot {

@@ -364,7 +364,8 @@ impl Domain {
         core.relief().tick(&core);
     }
 
-    /// Evicts about `bytes`, cheapest first over all tenants, never below their floors.
+    /// Evicts about `bytes`, cheapest first over all tenants, never below their floors. From inside a trim, where a
+    /// value that is dropped calls it, it does nothing.
     #[must_use = "it says how much was freed, and whose"]
     pub fn trim(&self, bytes: u64) -> Trimmed {
         let core = self.core.here();

@@ -1,8 +1,12 @@
 //! Short memory: levels, how far the budget shrinks and grows, and the user's own trim.
 
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use larder::{Builder, Cache, Domain, Level, Watermarks, testing::FixedPressure};
+use larder::{
+    Builder, Cache, Domain, Level, MemorySample, PressureSource, Watermarks, testing::FixedPressure,
+};
 
 use crate::support::{MB, check, domain};
 
@@ -302,5 +306,42 @@ fn a_trim_does_not_go_below_the_floors() {
     assert!(kept.stats().reserved >= 4 * MB, "{} bytes kept", kept.stats().reserved);
     assert!(kept.weight() < 5 * MB);
     assert_eq!(other.len(), 0);
+    check(&domain);
+}
+
+/// A source that stands still while it is asked.
+#[derive(Debug)]
+struct Stuck {
+    asked: Sender<()>,
+    answer: Mutex<Receiver<()>>,
+}
+
+impl PressureSource for Stuck {
+    fn sample(&self) -> Option<MemorySample> {
+        self.asked.send(()).unwrap();
+        self.answer.lock().unwrap().recv().unwrap();
+        None
+    }
+
+    fn name(&self) -> &str {
+        "stuck"
+    }
+}
+
+#[test]
+fn a_trim_beside_a_tick_frees_as_much() {
+    let ((asked, is_asked), (answer, answered)) = (channel(), channel());
+    let source = Stuck { asked, answer: Mutex::new(answered) };
+    let domain = Domain::builder().limit_bytes(16 * MB).pressure(source).manual().build();
+    let cache = weighed(&domain, "trimmed", 1);
+    fill(&cache, 8);
+    std::thread::scope(|scope| {
+        scope.spawn(|| domain.tick());
+        is_asked.recv().unwrap();
+        let trimmed = domain.trim(MB);
+        answer.send(()).unwrap();
+        assert!(trimmed.freed >= MB, "{trimmed:?}");
+        assert_eq!(trimmed.by_tenant[0].0, "trimmed");
+    });
     check(&domain);
 }
