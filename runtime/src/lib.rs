@@ -62,7 +62,7 @@ mod time;
 mod weight;
 mod worker;
 
-pub use cache::{BuildError, Builder, Cache};
+pub use cache::{BuildError, Builder, Cache, Change, Entries};
 pub use coordinator::DomainBuilder;
 pub use descriptor::{Descriptor, Kind};
 pub use domain::{Budget, Domain, Task, Trimmed};

@@ -12,7 +12,7 @@ use crate::domain::scope::{self, State};
 use crate::flight::{Flights, Sharing};
 use crate::stats::Count;
 use crate::store::{
-    Charge, Entry, Freshness, Linked, NotLinked, NotReweighed, Origin, Removed, Store, Wanted,
+    Charge, Entry, Freshness, Linked, NotLinked, NotReweighed, Origin, Removed, Sighting, Store, Wanted,
 };
 use crate::sync::AtomicU32;
 use crate::tenant::{ModeWord, ScopeId, Twins, arc};
@@ -167,9 +167,22 @@ pub(crate) struct Loaded<'a> {
     pub(crate) now: Nanos,
 }
 
+/// Where a value that is to be stored comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    /// A load.
+    Load(Loaded<'a>),
+    /// A write.
+    Write,
+    /// A write that follows from what was seen of the key.
+    After(Option<Sighting>),
+}
+
 /// An entry that was not stored.
 pub(crate) struct Unstored<K> {
     pub(crate) key: K,
+    /// Not for want of room: what its write followed from is no longer so.
+    pub(crate) changed: bool,
 }
 
 impl<K, V> Core<K, V> {
@@ -226,13 +239,13 @@ impl<K, V> Core<K, V> {
         key: K,
         value: V,
         cost: u8,
-        loaded: Option<Loaded<'_>>,
+        source: Source<'_>,
         entry: bool,
     ) -> Result<(), Unstored<K>> {
         let tenant = &*self.tenant;
-        if loaded.is_some() && self.is_bypassed() {
+        if matches!(source, Source::Load(_)) && self.is_bypassed() {
             // Switched off while the value was loading.
-            return Err(Unstored { key });
+            return Err(Unstored { key, changed: false });
         }
         let heap = self.ops.heap(&key, &value);
         let written = tenant.now();
@@ -241,25 +254,23 @@ impl<K, V> Core<K, V> {
         let grant = if too_large || deadline <= written { None } else { tenant.reserve(heap, entry) };
         let Some(grant) = grant else {
             tenant.card.tally.add(Count::Rejections, 1);
-            return Err(Unstored { key });
+            return Err(Unstored { key, changed: false });
         };
         let entry = Entry { hash, key, value, heap, cost, deadline, written };
-        match self.link(entry, loaded, grant) {
-            Ok(()) => Ok(()),
-            Err(entry) => {
-                tenant.card.tally.add(Count::Rejections, 1);
-                Err(Unstored { key: entry.key })
-            }
-        }
+        self.link(entry, source, grant).map_err(|(entry, changed)| {
+            tenant.card.tally.add(Count::Rejections, u64::from(!changed));
+            Unstored { key: entry.key, changed }
+        })
     }
 
-    /// Links an entry, making way for the growth of tables and pages.
+    /// Links an entry, making way for the growth of tables and pages. What comes back says whether that is because
+    /// its write followed from what is no longer so.
     fn link(
         &self,
         mut entry: Entry<K, V>,
-        mut loaded: Option<Loaded<'_>>,
+        mut source: Source<'_>,
         mut grant: Grant<'_>,
-    ) -> Result<(), Entry<K, V>> {
+    ) -> Result<(), (Entry<K, V>, bool)> {
         let tenant = &*self.tenant;
         let reservation = &tenant.card.reservation;
         let mut effort = super::tenant::Effort::default();
@@ -268,12 +279,14 @@ impl<K, V> Core<K, V> {
         loop {
             let moment = tenant.moment();
             let eq = |a: &K, b: &K| (self.ops.eq)(a, b);
-            let origin = match loaded {
-                Some(Loaded { marks, seen, now, .. }) => Origin::Load(Freshness { marks, seen, now }),
-                None if grant.has_place() => Origin::Write,
-                None => Origin::Overwrite,
+            let origin = match source {
+                Source::Load(Loaded { marks, seen, now, .. }) => Origin::Load(Freshness { marks, seen, now }),
+                Source::Write if grant.has_place() => Origin::Write,
+                Source::Write => Origin::Overwrite,
+                Source::After(seen) => Origin::After(seen),
             };
-            let writing = loaded.is_none().then(|| self.store.writing(hash));
+            let writes = !matches!(source, Source::Load(_));
+            let writing = writes.then(|| self.store.writing(hash));
             if writing.is_some() {
                 // Nobody may join a load from before once the new value can be seen: it may be gone again by then.
                 self.flights.supersede(hash, |_| true);
@@ -301,13 +314,13 @@ impl<K, V> Core<K, V> {
                 }
                 Linked::Not(back, NotLinked::NoRoom(refused)) => {
                     if effort.note(tenant.make_way(refused)).is_none() {
-                        return Err(back);
+                        return Err((back, false));
                     }
                     entry = back;
                 }
                 Linked::Not(back, NotLinked::Vanished) => {
                     if grant.take_place(&mut effort).is_none() {
-                        return Err(back);
+                        return Err((back, false));
                     }
                     entry = back;
                 }
@@ -318,16 +331,17 @@ impl<K, V> Core<K, V> {
                 }
                 Linked::Marked(back) => {
                     // Nearly always it is another key's.
-                    let Some(loaded) = &mut loaded else { return Err(back) };
-                    let Some(seen) = (loaded.look_for_mark)() else { return Err(back) };
+                    let Source::Load(loaded) = &mut source else { return Err((back, false)) };
+                    let Some(seen) = (loaded.look_for_mark)() else { return Err((back, false)) };
                     loaded.seen = seen;
                     entry = back;
                 }
                 Linked::Unclear(back)
                 | Linked::Stale(back)
                 | Linked::Not(back, NotLinked::Exhausted | NotLinked::Present) => {
-                    return Err(back);
+                    return Err((back, false));
                 }
+                Linked::Not(back, NotLinked::Changed) => return Err((back, true)),
             }
         }
     }

@@ -9,7 +9,7 @@ use std::ops::Deref;
 use std::pin::pin;
 
 use super::Cache;
-use super::instance::{Core, Loaded};
+use super::instance::{Core, Loaded, Source};
 use crate::flight::{Flights, Joined, Lead, Patience, Waited, Waiter, Working};
 use crate::key::{Fallible, Miss, Query, ValueProof, hash_of};
 use crate::stats::Count;
@@ -170,7 +170,7 @@ impl<K, V> Core<K, V> {
             look_for_mark: &|| lead.look_for_mark(),
             now: self.tenant.now(),
         };
-        let _ = self.store_new(hash, key, (self.ops.clone)(value), cost, Some(loaded), true);
+        let _ = self.store_new(hash, key, (self.ops.clone)(value), cost, Source::Load(loaded), true);
     }
 
     fn cost_of(&self, key: &K, value: &V, measured: Nanos) -> u8 {

@@ -6,10 +6,12 @@ mod builder;
 mod detached;
 mod instance;
 mod load;
+mod operations;
 mod tenant;
 
 pub use builder::{BuildError, Builder};
 pub use load::{load, load_async, load_detached, probe, try_load, try_load_async, try_load_detached};
+pub use operations::{Change, Entries};
 
 pub(crate) use builder::Options;
 pub(crate) use instance::{Core, HeapOf, Ops};
@@ -25,6 +27,7 @@ use std::time::Duration;
 use crate::key::{Lookup, hash_of};
 use crate::stats::{Count, TenantStats};
 use crate::store::Probe;
+use instance::Source;
 
 /// A cache under a shared budget. Cloning gives another handle to the same cache.
 ///
@@ -499,17 +502,22 @@ impl<K, V> Core<K, V> {
             self.invalidate_quietly(hash, |stored| (self.ops.eq)(stored, &key));
             return;
         }
-        let cost = match self.ops.cost() {
-            Some(cost) => crate::cost::encode(crate::time::nanos(cost(&key, &value))),
-            None => self.tenant.costs.current(),
-        };
+        let cost = self.cost_of_written(&key, &value);
         // While the cache is full, an insert that only overwrites must not push somebody out first.
         let same = |stored: &K| (self.ops.eq)(stored, &key);
         let overwrites = self.tenant.is_full() && self.store.peek(hash, same, || 0, |_| ()).is_some();
-        let stored = self.store_new(hash, key, value, cost, None, !overwrites);
+        let stored = self.store_new(hash, key, value, cost, Source::Write, !overwrites);
         if let Err(unstored) = stored {
             // The older value would be wrong from now on.
             self.invalidate_quietly(hash, |stored| (self.ops.eq)(stored, &unstored.key));
+        }
+    }
+
+    /// The cost of a value that nobody loaded.
+    fn cost_of_written(&self, key: &K, value: &V) -> u8 {
+        match self.ops.cost() {
+            Some(cost) => crate::cost::encode(crate::time::nanos(cost(key, value))),
+            None => self.tenant.costs.current(),
         }
     }
 

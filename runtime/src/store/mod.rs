@@ -182,6 +182,8 @@ pub(crate) enum Origin<'a> {
     Write,
     /// A write that has no place among the entries, and can only overwrite.
     Overwrite,
+    /// A write that follows from what was seen before it: an entry, or none.
+    After(Option<Sighting>),
 }
 
 impl<'a> Origin<'a> {
@@ -194,6 +196,7 @@ impl<'a> Origin<'a> {
             Self::Load(freshness) => Over::Expired(freshness.now),
             Self::Write => Over::Any,
             Self::Overwrite => Over::Only,
+            Self::After(seen) => Over::Seen(seen.map(|seen| seen.version)),
         }
     }
 }
@@ -460,6 +463,36 @@ impl<K, V> Store<K, V> {
             return None;
         }
         Some((with(&slot.key, &slot.value), Sighting { version: slot.version, heap: slot.heap }))
+    }
+
+    /// All entries of one shard, as they are now.
+    pub(crate) fn sight_all(&self, shard: usize) -> Vec<(u64, Sighting)> {
+        let guard = self.places[shard].shard.read();
+        let slots = guard.iter().flat_map(|shard| shard.iter());
+        slots.map(|slot| (slot.hash, Sighting { version: slot.version, heap: slot.heap })).collect()
+    }
+
+    /// Lets `with` see an entry again, if it is the same one, and not expired.
+    pub(crate) fn look_again<R>(
+        &self,
+        hash: u64,
+        sighting: Sighting,
+        now: impl FnOnce() -> Nanos,
+        with: impl FnOnce(&K, &V) -> R,
+    ) -> Option<R> {
+        let guard = self.at(hash).shard.read();
+        let shard = guard.as_ref()?;
+        let (index, slot) = shard.get_version(hash, sighting.version)?;
+        let deadline = shard.deadline(index, slot);
+        (deadline == NEVER || deadline > now()).then(|| with(&slot.key, &slot.value))
+    }
+
+    /// When the entry with this key expires, `NEVER` if it does not.
+    pub(crate) fn deadline(&self, hash: u64, eq: impl FnMut(&K) -> bool) -> Option<Nanos> {
+        let guard = self.at(hash).shard.read();
+        let shard = guard.as_ref()?;
+        let (index, slot) = shard.find(hash, eq)?;
+        Some(shard.deadline(index, slot))
     }
 
     /// Gives the entry that was sighted another weight, if `granted` bytes cover what it grew by. Returns the heap

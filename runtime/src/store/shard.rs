@@ -41,7 +41,7 @@ pub(super) struct Shard<K, V> {
 
 /// An entry and what is known of it.
 pub(super) struct Slot<K, V> {
-    hash: u64,
+    pub(super) hash: u64,
     pub(super) key: K,
     pub(super) value: V,
     pub(super) touch: Touch,
@@ -94,6 +94,8 @@ pub(crate) enum NotLinked {
     Exhausted,
     /// Somebody wrote the key since the load of this value began.
     Present,
+    /// The entry is not the one that was seen.
+    Changed,
 }
 
 /// Why an entry was not given another weight.
@@ -120,6 +122,8 @@ pub(super) enum Over {
     Only,
     /// It is replaced only if it is expired by then: a loaded value never overwrites a written one.
     Expired(Nanos),
+    /// It is replaced only if it is the one of this version; there must be none, or an expired one, for `None`.
+    Seen(Option<u32>),
 }
 
 /// What ranks depend on at one moment.
@@ -228,6 +232,11 @@ impl<K, V> Shard<K, V> {
             if matches!(over, Over::Expired(now) if self.deadline(index, old) > now) {
                 return Err((entry, NotLinked::Present));
             }
+            if let Over::Seen(seen) = over
+                && seen.map_or(self.deadline(index, old) > written, |version| old.version != version)
+            {
+                return Err((entry, NotLinked::Changed));
+            }
             let old = self.slots.get_mut(index).expect("the table names filled slots");
             let position = old.position;
             let uses = old.touch.read(moment.tick);
@@ -244,8 +253,10 @@ impl<K, V> Shard<K, V> {
             }
             return Ok(Some(old.removed()));
         }
-        if over == Over::Only {
-            return Err((entry, NotLinked::Vanished));
+        match over {
+            Over::Only => return Err((entry, NotLinked::Vanished)),
+            Over::Seen(Some(_)) => return Err((entry, NotLinked::Changed)),
+            Over::Any | Over::Expired(_) | Over::Seen(None) => {}
         }
         if let Err(error) = self.grow(written, reservation, ceiling) {
             return Err((entry, error));
@@ -344,6 +355,17 @@ impl<K, V> Shard<K, V> {
         let removed = self.unlink(index);
         self.settle(reservation, u64::MAX);
         removed
+    }
+
+    /// The entry of this version.
+    pub(super) fn get_version(&self, hash: u64, version: u32) -> Option<(u32, &Slot<K, V>)> {
+        let index = self.find_version(hash, version)?;
+        self.slots.get(index).map(|slot| (index, slot))
+    }
+
+    /// All entries.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot<K, V>> {
+        self.slots.iter().map(|(_, slot)| slot)
     }
 
     /// Takes out the entry of this version.

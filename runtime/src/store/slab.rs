@@ -182,7 +182,7 @@ impl<T> Slab<T> {
         self.slots() - self.vacant.len()
     }
 
-    #[cfg(test)]
+    /// All entries and where they are.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         let cells = self.pages.iter().flatten().enumerate();
         cells.filter_map(|(at, cell)| cell.as_ref().map(|value| (at as u32, value)))

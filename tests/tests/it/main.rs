@@ -10,6 +10,7 @@ mod cache;
 mod expiry;
 mod flight;
 mod invalidate;
+mod operations;
 mod panics;
 mod pressure;
 mod proptest_budget;

@@ -1,0 +1,258 @@
+//! What people do with a cache beside looking up, loading and inserting: change an entry by what it is, go through all
+//! of them, take out those that match, and deal with many keys at once.
+//!
+//! None of it holds a lock while the caller's closure decides something, except where that is said.
+
+use std::fmt;
+use std::hash::Hash;
+use std::time::Duration;
+
+use super::instance::{Core, Source, Unstored};
+use super::{Cache, Here};
+use crate::key::{Lookup, hash_of};
+use crate::stats::Count;
+use crate::store::Sighting;
+use crate::time::NEVER;
+
+/// What [`Cache::compute`] does with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change<V> {
+    /// It stays as it is, or absent.
+    Keep,
+    /// It gets this value.
+    Insert(V),
+    /// It goes.
+    Remove,
+}
+
+impl<K, V> Cache<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// Changes the entry of `key` by what it is: `with` sees its value, or `None`, and says what becomes of it. Returns
+    /// the value that the key has after that.
+    ///
+    /// Atomic for each key: nobody writes, removes or computes the entry between what `with` sees and what comes of
+    /// it. Where somebody did, `with` is asked again with the new state, so it may run several times; only the last
+    /// answer counts. It runs with no lock held and may use the cache. An entry that is evicted meanwhile is absent the
+    /// next time.
+    ///
+    /// Loads of the key that are running when an entry is inserted or removed do not store what they compute. Counts
+    /// neither as a hit nor as a miss. A value that finds no room is returned and not stored, and no older one stays.
+    ///
+    /// # Panics
+    ///
+    /// When `with` does; the entry stays as it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use larder_runtime::{Cache, Change, Domain};
+    ///
+    /// let domain = Domain::builder().limit_bytes(1 << 20).manual().build();
+    /// let visits = Cache::<String, u64>::builder("visits").build_in(&domain)?;
+    /// let count = |seen: Option<&u64>| Change::Insert(seen.map_or(1, |seen| seen + 1));
+    /// assert_eq!(visits.compute("home".to_owned(), count), Some(1));
+    /// assert_eq!(visits.compute("home".to_owned(), count), Some(2));
+    /// assert_eq!(visits.compute("home".to_owned(), |_| Change::Remove), None);
+    /// # Ok::<(), larder_runtime::BuildError>(())
+    /// ```
+    pub fn compute(&self, key: K, with: impl FnMut(Option<&V>) -> Change<V>) -> Option<V> {
+        let hash = hash_of(|state| key.hash(state));
+        self.here().compute(hash, key, with)
+    }
+
+    /// The values of many keys, in their order; a hit or a miss for each.
+    ///
+    /// As many calls of [`get`](Self::get): what others write meanwhile may be seen for some keys and not for others.
+    pub fn get_many<L: Lookup<K>>(&self, keys: impl IntoIterator<Item = L>) -> Vec<Option<V>> {
+        keys.into_iter().map(|key| self.get(key)).collect()
+    }
+
+    /// Stores many entries, as many calls of [`insert`](Self::insert) in their order.
+    pub fn insert_many(&self, entries: impl IntoIterator<Item = (K, V)>) {
+        for (key, value) in entries {
+            self.insert(key, value);
+        }
+    }
+
+    /// All entries, cloned one by one as the iterator gets there; what is expired is left out.
+    ///
+    /// Weakly consistent: an entry that is there from the first step to the last comes exactly once; one that is
+    /// stored, replaced or removed meanwhile may come or not. Counts as no use. Each shard's list of entries (16 bytes
+    /// for each) is taken when the iterator gets to it.
+    ///
+    /// # Locking
+    ///
+    /// Key and value are cloned under the shard's lock, shared; none is held between two steps.
+    pub fn iter(&self) -> Entries<'_, K, V>
+    where
+        K: Clone,
+    {
+        Entries { here: self.here(), shard: 0, sighted: Vec::new().into_iter() }
+    }
+}
+
+impl<K, V> Cache<K, V> {
+    /// Removes the entries of which `is_stale` says so; returns how many. Loads that are running when this begins do
+    /// not store what they compute, whatever their key. What is stored while it runs may stay.
+    ///
+    /// Looks at every entry: for one key, [`invalidate`](Self::invalidate) is the way.
+    ///
+    /// # Panics
+    ///
+    /// When `is_stale` does; what was removed before that stays removed.
+    ///
+    /// # Locking
+    ///
+    /// `is_stale` runs under a shard's lock, shared, and must not use the same cache.
+    pub fn invalidate_if(&self, mut is_stale: impl FnMut(&K, &V) -> bool) -> u64 {
+        self.here().invalidate_if(&mut is_stale)
+    }
+
+    /// How long the entry of this key still lives if it is neither written nor used; [`Duration::MAX`] if it does not
+    /// expire, `None` if there is none. Counts as no use.
+    pub fn time_left(&self, key: impl Lookup<K>) -> Option<Duration> {
+        let hash = hash_of(|state| key.hash(state));
+        let here = self.here();
+        if here.is_bypassed() {
+            return None;
+        }
+        match here.store.deadline(hash, |stored| key.eq(stored))? {
+            NEVER => Some(Duration::MAX),
+            deadline => {
+                let left = deadline.saturating_sub(here.tenant.core.now());
+                (left > 0).then(|| Duration::from_nanos(left))
+            }
+        }
+    }
+}
+
+impl<'a, K, V> IntoIterator for &'a Cache<K, V>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    type Item = (K, V);
+    type IntoIter = Entries<'a, K, V>;
+
+    fn into_iter(self) -> Entries<'a, K, V> {
+        self.iter()
+    }
+}
+
+/// The entries of a cache; see [`Cache::iter`].
+pub struct Entries<'a, K, V> {
+    here: Here<'a, K, V>,
+    /// The next shard.
+    shard: usize,
+    /// What was in the one before, and has not come yet.
+    sighted: std::vec::IntoIter<(u64, Sighting)>,
+}
+
+impl<K: Clone, V: Clone> Iterator for Entries<'_, K, V> {
+    type Item = (K, V);
+
+    fn next(&mut self) -> Option<(K, V)> {
+        let Self { here, shard, sighted } = self;
+        if here.is_bypassed() {
+            return None;
+        }
+        loop {
+            let entry = |(hash, sighting)| {
+                let now = || here.tenant.core.clock.recent();
+                here.store.look_again(hash, sighting, now, |key, value| (key.clone(), value.clone()))
+            };
+            if let Some(entry) = sighted.find_map(entry) {
+                return Some(entry);
+            }
+            if *shard == here.store.shards() {
+                return None;
+            }
+            *sighted = here.store.sight_all(*shard).into_iter();
+            *shard += 1;
+        }
+    }
+}
+
+impl<K, V> fmt::Debug for Entries<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entries").finish_non_exhaustive()
+    }
+}
+
+impl<K, V> Core<K, V> {
+    fn compute(&self, hash: u64, mut key: K, mut with: impl FnMut(Option<&V>) -> Change<V>) -> Option<V> {
+        loop {
+            let same = |stored: &K| (self.ops.eq)(stored, &key);
+            let now = || self.tenant.core.clock.recent();
+            let seen = if self.is_bypassed() {
+                None
+            } else {
+                self.store.sight(hash, same, now, |_, value| (self.ops.clone)(value))
+            };
+            let (value, sighting) = seen.unzip();
+            match with(value.as_ref()) {
+                Change::Keep => return value,
+                Change::Remove => {
+                    if self.remove_seen(hash, same, sighting) {
+                        return None;
+                    }
+                }
+                Change::Insert(new) if self.is_bypassed() => {
+                    // What is stored would be an older value, once the bypass ends.
+                    self.invalidate_quietly(hash, same);
+                    return Some(new);
+                }
+                Change::Insert(new) => {
+                    let result = (self.ops.clone)(&new);
+                    let cost = self.cost_of_written(&key, &new);
+                    let source = Source::After(sighting);
+                    match self.store_new(hash, key, new, cost, source, sighting.is_none()) {
+                        Ok(()) => return Some(result),
+                        Err(Unstored { key: back, changed: true }) => key = back,
+                        Err(Unstored { key, changed: false }) => {
+                            self.invalidate_quietly(hash, |stored| (self.ops.eq)(stored, &key));
+                            return Some(result);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Removes what was seen, or nothing; `false` when something else is there by now.
+    fn remove_seen(&self, hash: u64, same: impl Fn(&K) -> bool, seen: Option<Sighting>) -> bool {
+        // The loads first, as with every invalidation.
+        self.flights.supersede(hash, &same);
+        let Some(sighting) = seen else {
+            return self.peek(hash, same, |_| ()).is_none();
+        };
+        let removed = self.store.remove_sighted(hash, sighting, &self.tenant.card.reservation);
+        let Some(removed) = removed else { return false };
+        self.tenant.release(removed.heap);
+        self.tenant.card.tally.add(Count::Invalidations, 1);
+        true
+    }
+
+    fn invalidate_if(&self, is_stale: &mut dyn FnMut(&K, &V) -> bool) -> u64 {
+        self.flights.supersede_all();
+        let mut count = 0;
+        for shard in 0..self.store.shards() {
+            for (hash, sighting) in self.store.sight_all(shard) {
+                // What is expired matches nothing; it goes by itself.
+                let now = || self.tenant.core.clock.recent();
+                if self.store.look_again(hash, sighting, now, &mut *is_stale) == Some(true)
+                    && let Some(removed) =
+                        self.store.remove_sighted(hash, sighting, &self.tenant.card.reservation)
+                {
+                    self.tenant.release(removed.heap);
+                    self.tenant.card.tally.add(Count::Invalidations, 1);
+                    count += 1;
+                }
+            }
+        }
+        count
+    }
+}
