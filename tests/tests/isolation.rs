@@ -5,8 +5,10 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Barrier;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use larder::{
@@ -380,4 +382,46 @@ fn a_scope_that_is_never_left_does_not_outlive_its_thread() {
     .join()
     .unwrap();
     assert_eq!(outside(51), (0, 0));
+}
+
+#[test]
+fn a_detached_load_is_stored_in_the_scope() {
+    let poll = |mut task: larder::Task| {
+        assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    };
+    let domain = Domain::builder().limit_bytes(1 << 20).manual().executor(poll).build();
+    let cache = Cache::<u64, u64>::builder("detached in a scope").build_in(&domain).unwrap();
+    let load = |key, value| {
+        let mut load = pin!(cache.get_or_insert_detached(key, async move { value }));
+        load.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    };
+    {
+        let _scope = testing::isolated();
+        assert_eq!(load(1, 7), Poll::Ready(7));
+        assert_eq!(cache.get(1), Some(7));
+    }
+    assert_eq!(cache.get(1), None, "nothing outside");
+    assert_eq!(load(1, 8), Poll::Ready(8));
+    let _scope = testing::bypassed();
+    assert_eq!(load(1, 9), Poll::Ready(9));
+}
+
+#[test]
+fn what_is_weighed_again_is_what_the_scope_has() {
+    let domain = Domain::builder().limit_bytes(1 << 20).manual().build();
+    let heap = Arc::new(AtomicU64::new(1000));
+    let weighed = Arc::clone(&heap);
+    let cache = Cache::<u64, u64>::builder("weighed in a scope")
+        .weigh(move |_, _| weighed.load(Ordering::Relaxed))
+        .build_in(&domain)
+        .unwrap();
+    cache.insert(1, 1);
+    let outside = cache.weight();
+    let scope = testing::isolated();
+    assert_eq!(cache.reweigh(1), None);
+    cache.insert(2, 2);
+    heap.store(5000, Ordering::Relaxed);
+    assert_eq!(cache.reweigh(2), Some(5000));
+    drop(scope);
+    assert_eq!((cache.reweigh(2), cache.weight()), (None, outside));
 }

@@ -322,7 +322,7 @@ where
     F: Future<Output = V> + Send + 'static,
 {
     let never = async { Ok::<V, Never>(body.await) };
-    match cache.core.try_load_detached(miss.hash, miss.key, never).await {
+    match cache.shared().try_load_detached(miss.hash, miss.key, never).await {
         Ok(value) => value,
         Err(never) => match never {},
     }
@@ -338,7 +338,7 @@ where
     F: Future<Output = R> + Send + 'static,
 {
     let split = async { body.await.split() };
-    match cache.core.try_load_detached(miss.hash, miss.key, split).await {
+    match cache.shared().try_load_detached(miss.hash, miss.key, split).await {
         Ok(value) => R::from_value(value),
         Err(rest) => rest,
     }

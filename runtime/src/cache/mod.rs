@@ -71,6 +71,11 @@ impl<K, V> Cache<K, V> {
         Here { core: &self.core, twin: self.core.twin() }
     }
 
+    /// [`here`](Self::here), for what outlives the call.
+    pub(super) fn shared(&self) -> Arc<Core<K, V>> {
+        self.core.twin().unwrap_or_else(|| Arc::clone(&self.core))
+    }
+
     /// Removes every entry. Loads that are running do not store what they compute, and a call that starts
     /// after this returns sees nothing from before.
     pub fn clear(&self) {
@@ -322,7 +327,7 @@ where
         let hash = hash_of(|state| key.hash(state));
         match self.core.get(hash, |stored| *stored == key, V::clone) {
             Some(value) => Ok(value),
-            None => self.core.try_load_detached(hash, key, load).await,
+            None => self.shared().try_load_detached(hash, key, load).await,
         }
     }
 
@@ -379,7 +384,7 @@ where
     {
         let hash = hash_of(|state| key.hash(state));
         let inline = const { (size_of::<K>() + size_of::<V>()) as u64 };
-        self.core.reweigh(hash, |stored| key.eq(stored), K::clone).map(|heap| heap + inline)
+        self.here().reweigh(hash, |stored| key.eq(stored), K::clone).map(|heap| heap + inline)
     }
 
     /// Whether the key is there and not expired; leaves no trace.

@@ -195,6 +195,11 @@ impl<K, V> Core<K, V> {
             let (value, sighting) = seen.unzip();
             match with(value.as_ref()) {
                 Change::Keep => return value,
+                Change::Remove if self.is_bypassed() => {
+                    // It is there again, once the bypass ends.
+                    self.invalidate_quietly(hash, same);
+                    return None;
+                }
                 Change::Remove => {
                     if self.remove_seen(hash, same, sighting) {
                         return None;

@@ -267,12 +267,14 @@ fn many_keys_at_once() {
 fn nothing_is_there_while_bypassed() {
     let domain = domain(MB);
     let cache = cache(&domain);
-    cache.insert_many([(1, 1), (2, 2)]);
+    cache.insert_many([(1, 1), (2, 2), (3, 3)]);
     domain.set_bypass(true);
     assert_eq!(cache.iter().count(), 0);
     assert_eq!(cache.time_left(1), None);
     assert_eq!(cache.compute(1, |seen| Change::Insert(seen.map_or(5, |_| 6))), Some(5));
+    assert_eq!(cache.compute(3, |_| Change::Remove), None);
     domain.set_bypass(false);
     assert_eq!((cache.peek(1), cache.peek(2)), (None, Some(2)), "the old value would be wrong");
+    assert_eq!(cache.peek(3), None, "it was removed, though nobody saw it");
     check(&domain);
 }
