@@ -42,8 +42,8 @@ pub mod __private;
 pub use larder_macros::{Weigh, cached, pooled};
 pub use larder_runtime::{
     Bits32, Bits64, Budget, BudgetStats, BuildError, Builder, Cache, CacheKey, CacheValue, Change, Clock,
-    Descriptor, Domain, DomainBuilder, Entries, Kind, Level, Lookup, MemorySample, Policy, Pool, Pooled,
-    PressureSource, PressureStats, SettingError, SettingsError, Snapshot, Task, TenantStats, TimedOut,
-    Trimmed, UnknownPolicy, Watermarks, WatermarksError, Weigh, budget, clear_all, declared, flush, init,
-    set_bypass, set_executor, shutdown, stats, testing, tick, trim, weigh,
+    Descriptor, Domain, DomainBuilder, Entries, EntryFacts, Evict, Kind, Level, Lookup, MemorySample, Policy,
+    Pool, Pooled, PressureSource, PressureStats, SettingError, SettingsError, Snapshot, Task, TenantStats,
+    TimedOut, Trimmed, UnknownPolicy, Uses, Watermarks, WatermarksError, Weigh, budget, clear_all, declared,
+    flush, init, set_bypass, set_executor, shutdown, stats, testing, tick, trim, weigh,
 };

@@ -70,7 +70,7 @@ fn __larder_free_functions_only__fetch_0_0() -> &'static ::larder::Cache<
     );
     ::larder::__private::submit!(__DESCRIPTOR);
     __SITE
-        .cache_with_ttl(
+        .cache_with(
             (
                 ::larder::__private::key::<Client>()
                     .weighed(::larder::__private::weigher!(Client)),
@@ -81,7 +81,10 @@ fn __larder_free_functions_only__fetch_0_0() -> &'static ::larder::Cache<
             ),
             ::larder::__private::value::<Page>()
                 .weighed(::larder::__private::weigher!(Page)),
-            time_of,
+            ::larder::__private::Extras {
+                ttl_by: ::core::option::Option::Some(time_of),
+                ..::larder::__private::Extras::NONE
+            },
             || (),
         )
 }

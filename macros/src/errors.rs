@@ -66,8 +66,8 @@ catalogue! {
     NotASize { text } "`{text}` is not a size: write a number and a unit (B, KiB, MiB, GiB), as in \"64MiB\""
     /// No policy of this name.
     UnknownPolicy { policy, hint } "unknown policy `{policy}`: {hint}"
-    /// A policy that a later version may have.
-    ReservedPolicy { policy } "policy `{policy}` is not in this version of larder: use \"hybrid\" or \"lru\""
+    /// `policy = lru`.
+    UnquotedPolicy { policy } "a policy of larder is a name in quotes: write `policy = \"{policy}\"`; a path means an order of your own, and one of this name needs its module before it"
     /// `max_mb` and `max_bytes`.
     TwoCeilings {} "`max_mb` and `max_bytes` set the same bound: keep one"
     /// `min_mb` above `max_mb`.

@@ -49,7 +49,8 @@ use proc_macro::TokenStream;
 ///
 /// | option | default | what it does |
 /// |---|---|---|
-/// | `policy = "hybrid"` | `"hybrid"` | whom to evict: `"hybrid"` weighs recency, frequency, cost and size; `"lru"` |
+/// | `policy = "hybrid"` | `"hybrid"` | whom to evict: `"hybrid"` weighs recency, frequency, cost and size; or `"lru"`, `"lfu"`, `"fifo"`, `"random"`, `"s3fifo"`, `"utility"`; or the path of an order of your own, a function that makes it or a type with `Default` (`larder::Evict`) |
+/// | `utility = worth_of` | 1.0 | how much more each value is worth than what a miss costs: a function or closure of key and value that gives a factor, for `"hybrid"` and `"utility"` |
 /// | `max_mb = 50` | the budget | most megabytes, also `0.5`; 1 MB is 1,048,576 bytes |
 /// | `max_bytes = "512KiB"` | the budget | the same bound in bytes, or as a size in quotes |
 /// | `max_entries = 10_000` | none | most entries |

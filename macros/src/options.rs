@@ -297,11 +297,19 @@ impl Written {
         }
     }
 
-    /// One word in quotes.
-    pub(crate) fn word(&self, errors: &mut Errors) -> Option<LitStr> {
+    /// One word in quotes. `takes` says what the option takes.
+    pub(crate) fn word(&self, takes: &str, errors: &mut Errors) -> Option<LitStr> {
         match self.text() {
-            None => self.wrong_kind("a name in quotes", errors),
+            None => self.wrong_kind(takes, errors),
             Some(text) => Some(text.clone()),
+        }
+    }
+
+    /// A path, if it is one.
+    pub(crate) fn path(&self) -> Option<&ExprPath> {
+        match self.bare_value() {
+            Expr::Path(path) => Some(path),
+            _ => None,
         }
     }
 

@@ -24,10 +24,50 @@ pub(crate) fn encode(nanos: u64) -> u8 {
     (octaves * STEPS).round().min(255.0) as u8
 }
 
+/// The nanoseconds that each byte stands for.
+static DECODED: [u64; 256] = {
+    let mut decoded = [0; 256];
+    let mut cost = 0;
+    while cost < decoded.len() {
+        decoded[cost] = EIGHTHS[cost % 8] << (cost / 8);
+        cost += 1;
+    }
+    decoded
+};
+
 /// The nanoseconds that a byte stands for.
 #[inline]
 pub(crate) fn decode(cost: u8) -> u64 {
-    EIGHTHS[usize::from(cost % 8)] << (cost / 8)
+    DECODED[usize::from(cost)]
+}
+
+/// 2^(i/8).
+const FACTORS: [f64; 8] = [
+    1.0,
+    1.090_507_732_665_257_7,
+    1.189_207_115_002_721,
+    1.296_839_554_651_009_6,
+    std::f64::consts::SQRT_2,
+    1.542_210_825_407_940_7,
+    1.681_792_830_507_429,
+    1.834_008_086_409_342_3,
+];
+
+/// The byte for a user's factor, in the same steps: 0 is 1.0. From 1/65536 to 60,000; what is below, 0 and negative
+/// included, counts as the least, what is above as the most, and what is no number as 1.0.
+pub(crate) fn encode_factor(factor: f64) -> i8 {
+    if factor.is_nan() {
+        return 0;
+    }
+    // A conversion saturates: minus infinity, the logarithm of 0, is the least.
+    (factor.max(0.0).log2() * STEPS).round() as i8
+}
+
+/// The factor that a byte stands for.
+pub(crate) fn factor(byte: i8) -> f64 {
+    let byte = i32::from(byte);
+    let octaves = (1023 + byte.div_euclid(8)) as u64;
+    FACTORS[byte.rem_euclid(8) as usize] * f64::from_bits(octaves << 52)
 }
 
 /// The running median of a tenant's costs.
@@ -86,6 +126,19 @@ mod tests {
         }
         assert_eq!((encode(0), encode(999), decode(0)), (0, 0, 1000));
         assert_eq!(encode(u64::MAX), 255);
+    }
+
+    #[test]
+    fn a_factor_survives_its_byte_within_five_percent() {
+        for value in [1.0, 0.5, 2.0, 3.3, 0.001, 1e-4, 50_000.0] {
+            let back = factor(encode_factor(value)) / value;
+            assert!((0.95..1.05).contains(&back), "{value}: {back}");
+        }
+        assert_eq!((encode_factor(1.0), encode_factor(f64::NAN)), (0, 0));
+        for least in [0.0, -3.0, f64::NEG_INFINITY] {
+            assert_eq!(encode_factor(least), i8::MIN);
+        }
+        assert_eq!((encode_factor(f64::INFINITY), encode_factor(1e300)), (i8::MAX, i8::MAX));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 0 | `sync` `weight` `time` `key` `cost` |
+//! | 0 | `sync` `weight` `time` `key` `cost` `grace` |
 //! | 1 | `policy` `budget` `expiry` `pressure` `descriptor` `stats` |
 //! | 2 | `tenant` `domain` `flight` `store` `worker` `settings` `testing` |
 //! | 3 | `cache` `pool` |
@@ -43,6 +43,7 @@ mod domain;
 mod expiry;
 mod flight;
 mod global;
+mod grace;
 mod key;
 #[cfg(all(test, larder_shuttle))]
 mod models;
@@ -70,7 +71,7 @@ pub use global::{
     TimedOut, budget, clear_all, flush, init, set_bypass, set_executor, shutdown, stats, tick, trim,
 };
 pub use key::{Bits32, Bits64, CacheKey, CacheValue, Lookup};
-pub use policy::{Policy, UnknownPolicy};
+pub use policy::{EntryFacts, Evict, Policy, UnknownPolicy, Uses};
 pub use pool::{Pool, Pooled};
 pub use pressure::{Level, MemorySample, PressureSource, Watermarks, WatermarksError};
 pub use registry::declared;
@@ -93,7 +94,7 @@ pub mod __private {
     pub use crate::pool::{
         DefaultMake, PoolProof, Poolable, Recipe, ResetOutcome, default_of, keep, poolable,
     };
-    pub use crate::site::Site;
+    pub use crate::site::{Extras, Site, order};
     pub use crate::weight::{Unweighed, Weighed, Weigher};
     pub use crate::{__submit as submit, __weigher as weigher};
     #[cfg(feature = "static-registry")]

@@ -16,6 +16,7 @@ use crate::cache::{Cache, CacheTenant, Core, HeapOf, Instance, Ops, Options};
 use crate::descriptor::Descriptor;
 use crate::global;
 use crate::key::{KeyShape, ValueProof};
+use crate::policy::Evict;
 use crate::pool::{Pool, PoolCore, PoolProof, Recipe};
 use crate::sync::{AtomicPtr, Mutex, Ordering};
 use crate::tenant::{Terms, arc};
@@ -31,8 +32,28 @@ pub struct Site {
     tenant: OnceLock<Arc<CacheTenant>>,
 }
 
-/// How long a value lives, by its key and itself.
-type TtlBy<K, V> = fn(&K, &V) -> Duration;
+/// The functions of an item that few items have. For generated code.
+#[doc(hidden)]
+#[expect(missing_debug_implementations, reason = "nobody holds one")]
+pub struct Extras<K, V> {
+    /// How long a value lives, by its key and itself.
+    pub ttl_by: Option<fn(&K, &V) -> Duration>,
+    /// How much more than its cost it is worth.
+    pub utility: Option<fn(&K, &V) -> f64>,
+    /// Makes an order of eviction.
+    pub order: Option<fn() -> Box<dyn Evict>>,
+}
+
+impl<K, V> Extras<K, V> {
+    /// None of them.
+    pub const NONE: Self = Self { ttl_by: None, utility: None, order: None };
+}
+
+/// Forgets the type of an order. For generated code.
+#[doc(hidden)]
+pub fn order<E: Evict>(order: E) -> Box<dyn Evict> {
+    Box::new(order)
+}
 
 struct Node {
     /// The closure's type: one for each set of generic arguments.
@@ -78,17 +99,17 @@ impl Site {
     {
         match self.find::<F, Cache<P::Key, V>>() {
             Some(cache) => cache,
-            None => self.make::<F, _>(|| self.new_cache(keys, value, None)),
+            None => self.make::<F, _>(|| self.new_cache(keys, value, Extras::NONE)),
         }
     }
 
-    /// [`cache`](Self::cache) where a function says how long each value lives.
+    /// [`cache`](Self::cache) with functions of the item's.
     #[inline]
-    pub fn cache_with_ttl<P, V, F>(
+    pub fn cache_with<P, V, F>(
         &'static self,
         keys: P,
         value: ValueProof<V>,
-        ttl_by: TtlBy<P::Key, V>,
+        extras: Extras<P::Key, V>,
         _instance: F,
     ) -> &'static Cache<P::Key, V>
     where
@@ -98,7 +119,7 @@ impl Site {
     {
         match self.find::<F, Cache<P::Key, V>>() {
             Some(cache) => cache,
-            None => self.make::<F, _>(|| self.new_cache(keys, value, Some(ttl_by))),
+            None => self.make::<F, _>(|| self.new_cache(keys, value, extras)),
         }
     }
 
@@ -157,7 +178,7 @@ impl Site {
         &'static self,
         keys: P,
         value: ValueProof<V>,
-        ttl_by: Option<TtlBy<P::Key, V>>,
+        extras: Extras<P::Key, V>,
     ) -> Cache<P::Key, V>
     where
         P: KeyShape + Send + Sync + 'static,
@@ -186,7 +207,11 @@ impl Site {
             unsafe { std::mem::transmute::<Arc<dyn Instance>, Arc<dyn Instance + Send + Sync>>(instance) }
         });
         let ops = ops
-            .with(None, ttl_by.map(|ttl_by| Box::new(ttl_by) as _))
+            .with(None, extras.ttl_by.map(|ttl_by| Box::new(ttl_by) as _))
+            .evicting(
+                extras.utility.map(|utility| Box::new(utility) as _),
+                extras.order.map(|order| Box::new(order) as _),
+            )
             .sharing(options.sharing)
             .having(arc::<P>());
         Cache::from_core(Core::new(tenant, options.shards(), Arc::new(ops)))

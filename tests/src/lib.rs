@@ -16,5 +16,5 @@ pub fn short_or_deep<N>(short: N, deep: N) -> N {
 /// Only ever the length of a failure: nothing sleeps this long when all is well.
 #[must_use]
 pub fn patience() -> Duration {
-    Duration::from_secs(short_or_deep(60, 1800))
+    Duration::from_secs(short_or_deep(300, 1800))
 }

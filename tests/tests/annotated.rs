@@ -254,6 +254,55 @@ fn the_handle_speaks_of_the_same_entries() {
     assert!(double_cache().is_empty());
 }
 
+/// The newest goes first.
+#[derive(Default)]
+struct Newest(Vec<u32>);
+
+impl larder::Evict for Newest {
+    fn insert(&mut self, slot: u32, _facts: &larder::EntryFacts) {
+        self.0.push(slot);
+    }
+
+    fn remove(&mut self, slot: u32) {
+        self.0.retain(|other| *other != slot);
+    }
+
+    fn rename(&mut self, from: u32, to: u32) {
+        self.0.iter_mut().filter(|slot| **slot == from).for_each(|slot| *slot = to);
+    }
+
+    fn victim(&mut self, _uses: &mut larder::Uses<'_>) -> Option<u32> {
+        self.0.last().copied()
+    }
+}
+
+#[test]
+fn an_order_of_the_users_own_and_a_factor_reach_the_cache() {
+    #[cached(policy = Newest, max_entries = 3)]
+    fn by_type(n: u64) -> u64 {
+        n
+    }
+
+    #[cached(policy = Newest::default, max_entries = 3)]
+    fn by_function(n: u64) -> u64 {
+        n
+    }
+
+    #[cached(policy = "utility", max_entries = 3, utility = |n, _| if *n < 2 { 1000.0 } else { 0.001 })]
+    fn by_factor(n: u64) -> u64 {
+        n
+    }
+
+    for n in 0..10 {
+        assert_eq!((by_type(n), by_function(n), by_factor(n)), (n, n, n));
+    }
+    for cache in [by_type_cache(), by_function_cache()] {
+        assert_eq!(cache.stats().policy, Some(larder::Policy::Custom));
+        assert_eq!([0, 1, 8, 9].map(|n: u64| cache.contains(n)), [true, true, false, true]);
+    }
+    assert_eq!([0, 1, 8, 9].map(|n: u64| by_factor_cache().contains(n)), [true, true, false, true]);
+}
+
 #[test]
 fn options_reach_the_cache() {
     /// Pretends that every value is a kilobyte.

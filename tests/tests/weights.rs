@@ -49,8 +49,9 @@ fn measured<K, V>(domain: &Domain, build: impl FnOnce() -> Cache<K, V>) -> (Cach
     let used = domain.budget().used();
     let (cache, held) = held_by(build);
     assert_eq!(domain.budget().used() - used, cache.weight(), "the ledger knows of the empty cache");
-    // Each tenant is charged its place on the domain's list, which grows by four at a time.
-    assert!(cache.weight().abs_diff(held) <= 96, "{} of {held} bytes are charged", cache.weight());
+    // Each tenant is charged its place on the domain's list, which grows by four at a time. And beside other tests the
+    // allocator may hand out a piece that is a little larger than it has to be, because the rest is too small to keep.
+    assert!(cache.weight().abs_diff(held) <= 96 + 32, "{} of {held} bytes are charged", cache.weight());
     (cache, held)
 }
 
@@ -129,7 +130,7 @@ fn values_of_values() {
 
 #[test]
 fn a_cache_that_evicts() {
-    for policy in [Policy::Hybrid, Policy::Lru] {
+    for policy in Policy::ALL {
         let domain = domain();
         let build = || {
             let builder = Cache::<u64, String>::builder("evicting").policy(policy).max_mb(1);

@@ -91,7 +91,8 @@ fn sanitize(sanitizer: &str) -> Result<Ending, Failure> {
     }]);
     // A target given by name keeps the flags away from build scripts and procedural macros, which run without the
     // sanitizer's runtime. The standard library as shipped is not instrumented; the second flag accepts that.
-    let flags = format!("-Zsanitizer={sanitizer} -Cunsafe-allow-abi-mismatch=sanitizer");
+    // Readers that leave the barrier to the writer do so by a system call that ThreadSanitizer knows nothing of.
+    let flags = format!("-Zsanitizer={sanitizer} -Cunsafe-allow-abi-mismatch=sanitizer --cfg larder_fences");
     let suppressions = root().join("xtask/tsan-suppressions.txt").display().to_string();
     let mut args = vec!["test", "--locked", "--package", "larder-runtime", "--lib", "--target", &host];
     // They compare with the system's allocator, which a sanitizer replaces by its own.

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Attribute, FnArg, Pat, PatIdent, Signature, Token};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Attribute, ExprPath, FnArg, Pat, PatIdent, Signature, Token};
 
 use super::model::{Argument, Model, Options, Policy, Returns};
 use crate::crate_path::{larder, private};
@@ -172,8 +174,8 @@ fn accessor(model: &Model, ident: &Ident) -> TokenStream {
             quote_spanned!(span=> #value.weighed(#p::weigher!(#ty)))
         }
     };
-    let made = match &model.options.ttl_by {
-        Some(ttl_by) => quote_spanned!(span=> __SITE.cache_with_ttl(#keys, #value, #ttl_by, || ())),
+    let made = match extras(&model.options) {
+        Some(extras) => quote_spanned!(span=> __SITE.cache_with(#keys, #value, #extras, || ())),
         None => quote_spanned!(span=> __SITE.cache(#keys, #value, || ())),
     };
     quote_spanned! {span=>
@@ -187,6 +189,43 @@ fn accessor(model: &Model, ident: &Ident) -> TokenStream {
             #made
         }
     }
+}
+
+/// The user's functions that few caches have.
+fn extras(options: &Options) -> Option<TokenStream> {
+    let span = Span::mixed_site();
+    let p = private(span);
+    let mut given = Vec::new();
+    let mut give = |name: &str, function: Option<TokenStream>| {
+        let name = Ident::new(name, span);
+        let some = |function| quote_spanned!(span=> #name: ::core::option::Option::Some(#function));
+        given.extend(function.map(some));
+    };
+    give("ttl_by", options.ttl_by.as_ref().map(ToTokens::to_token_stream));
+    give("utility", options.utility.as_ref().map(ToTokens::to_token_stream));
+    give(
+        "order",
+        match &options.policy {
+            Policy::Own(path) => Some(order(path)),
+            Policy::Default | Policy::Named(_) => None,
+        },
+    );
+    (!given.is_empty()).then(|| quote_spanned!(span=> #p::Extras { #(#given,)* ..#p::Extras::NONE }))
+}
+
+/// Makes an order of the user's: types are spelled in capitals, functions are not.
+fn order(path: &ExprPath) -> TokenStream {
+    // At the path, where the compiler says what is missing.
+    let span = Span::mixed_site().located_at(path.span());
+    let p = private(span);
+    let last = path.path.segments.last().map(|segment| segment.ident.unraw().to_string());
+    let is_type = last.is_some_and(|name| name.starts_with(char::is_uppercase));
+    let made = if is_type {
+        quote_spanned!(span=> <#path as ::core::default::Default>::default())
+    } else {
+        quote_spanned!(span=> #path())
+    };
+    quote_spanned!(span=> || #p::order(#made))
 }
 
 fn accessor_name(model: &Model) -> Ident {
@@ -236,10 +275,15 @@ fn settings(options: &Options) -> TokenStream {
         some(quote_spanned!(span=> ::core::time::Duration::new(#secs, #nanos)))
     };
     let number = |number: f64| Literal::f64_unsuffixed(number).to_token_stream();
-    let policy = match options.policy {
-        Policy::Hybrid => None,
-        Policy::Lru => Some(quote_spanned!(span=> #p::Policy::Lru)),
+    let variant = match &options.policy {
+        Policy::Default => None,
+        Policy::Named(variant) => Some(*variant),
+        Policy::Own(_) => Some("Custom"),
     };
+    let policy = variant.map(|variant| {
+        let variant = Ident::new(variant, span);
+        quote_spanned!(span=> #p::Policy::#variant)
+    });
     say("policy", policy);
     say("max_bytes", options.max_bytes.map(count));
     say("max_entries", options.max_entries.map(count));

@@ -6,7 +6,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Expr, FnArg, LitStr, Pat, ReturnType, Safety, Signature, Type};
+use syn::{Expr, ExprPath, FnArg, LitStr, Pat, ReturnType, Safety, Signature, Type};
 
 use super::part::{self, Part};
 use crate::crate_path::private;
@@ -21,7 +21,6 @@ const MOST_PARTS: usize = 12;
 /// The options, with their defaults filled in.
 #[derive(Default)]
 pub(crate) struct Options {
-    /// The variant of `Policy`.
     pub(crate) policy: Policy,
     /// `max_mb` or `max_bytes`.
     pub(crate) max_bytes: Option<u64>,
@@ -37,6 +36,8 @@ pub(crate) struct Options {
     pub(crate) tti: Option<Duration>,
     /// The function that says how long each value lives: a path or a closure.
     pub(crate) ttl_by: Option<Expr>,
+    /// The function that says how much more than its cost each value is worth: a path or a closure.
+    pub(crate) utility: Option<Expr>,
     /// A part of the time to live.
     pub(crate) jitter: Option<f64>,
     /// `single_flight = false`.
@@ -51,18 +52,28 @@ pub(crate) struct Options {
     pub(crate) name: Option<LitStr>,
 }
 
-/// The policies of this version.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// Who picks victims.
+#[derive(Default)]
 pub(crate) enum Policy {
-    /// Recency, frequency, cost and size.
+    /// Whoever does so unless something is said.
     #[default]
-    Hybrid,
-    /// Least recently used.
-    Lru,
+    Default,
+    /// The variant of the runtime's `Policy`.
+    Named(&'static str),
+    /// An order of the user's: a function, or a type with a default.
+    Own(ExprPath),
 }
 
-const POLICIES: &[(&str, Policy)] = &[("hybrid", Policy::Hybrid), ("lru", Policy::Lru)];
-const RESERVED_POLICIES: &[&str] = &["lfu", "fifo", "random", "s3fifo", "utility"];
+/// What a policy is called, and its variant.
+const POLICIES: &[(&str, &str)] = &[
+    ("hybrid", "Hybrid"),
+    ("lru", "Lru"),
+    ("lfu", "Lfu"),
+    ("fifo", "Fifo"),
+    ("random", "Random"),
+    ("s3fifo", "S3Fifo"),
+    ("utility", "Utility"),
+];
 
 impl Options {
     /// What the options mean. One that makes no sense is reported, and left at its default.
@@ -86,6 +97,7 @@ impl Options {
                 "ttl" => options.ttl = option.duration(errors),
                 "tti" => options.tti = option.duration(errors),
                 "ttl_by" => options.ttl_by = option.function(errors),
+                "utility" => options.utility = option.function(errors),
                 "jitter" => options.jitter = option.part(errors),
                 "single_flight" => options.each_alone = option.switch(errors) == Some(false),
                 "wait_at_most" => options.wait_at_most = option.duration(errors),
@@ -135,18 +147,26 @@ impl Options {
 }
 
 fn policy(option: &Written, errors: &mut Errors) -> Option<Policy> {
-    let text = option.word(errors)?;
-    let policy = text.value();
-    if let Some((_, known)) = POLICIES.iter().find(|(name, _)| *name == policy) {
-        return Some(*known);
+    if let Some(path) = option.path() {
+        let named = path.path.get_ident().map(|ident| ident.unraw().to_string().to_lowercase());
+        if let Some((policy, _)) = named.and_then(|name| POLICIES.iter().find(|(known, _)| *known == name)) {
+            errors.over(path, &Mistake::UnquotedPolicy { policy: (*policy).to_owned() });
+            return None;
+        }
+        return Some(Policy::Own(path.clone()));
     }
-    if RESERVED_POLICIES.contains(&policy.as_str()) {
-        errors.over(&text, &Mistake::ReservedPolicy { policy });
-        return None;
+    let text = option.word("a name in quotes or a path", errors)?;
+    let policy = text.value();
+    if let Some((_, variant)) = POLICIES.iter().find(|(name, _)| *name == policy) {
+        // The default is not repeated.
+        return Some(if policy == "hybrid" { Policy::Default } else { Policy::Named(variant) });
     }
     let hint = match nearest(&policy, POLICIES.iter().map(|(name, _)| *name)) {
         Some(near) => format!("did you mean \"{near}\"?"),
-        None => "there are \"hybrid\" and \"lru\"".to_owned(),
+        None => {
+            let names: Vec<String> = POLICIES.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+            format!("there are {}; the path of an order of your own goes without quotes", names.join(", "))
+        }
     };
     errors.over(&text, &Mistake::UnknownPolicy { policy, hint });
     None

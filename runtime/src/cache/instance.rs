@@ -6,13 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::tenant::{Evicted, Grant};
-use super::{CacheTenant, CostOf, EqOf, Instance, TtlOf, WeightOf};
+use super::tenant::Grant;
+use super::{CacheTenant, CostOf, EqOf, Instance, TtlOf, UtilityOf, WeightOf};
 use crate::domain::scope::{self, State};
 use crate::flight::{Flights, Sharing};
-use crate::stats::Count;
+use crate::policy::Factory;
+use crate::stats::{Count, Counters};
 use crate::store::{
-    Charge, Entry, Freshness, Linked, NotLinked, NotReweighed, Origin, Removed, Sighting, Store, Wanted,
+    Charge, Displaced, Entry, Evicted, Freshness, Leaving, Linked, NotLinked, NotReweighed, Origin, Sighting,
+    Store, Wanted,
 };
 use crate::sync::AtomicU32;
 use crate::tenant::{ModeWord, ScopeId, Twins, arc};
@@ -57,11 +59,27 @@ struct Rare<K, V> {
     ttl: Option<TtlOf<K, V>>,
     /// How long a caller waits for another's computation, in all.
     wait_at_most: Option<Duration>,
+    /// What even fewer have.
+    rarest: Option<Box<Rarest<K, V>>>,
+}
+
+/// What a user may say of who is evicted.
+struct Rarest<K, V> {
+    /// Multiplies the cost.
+    utility: Option<UtilityOf<K, V>>,
+    /// Makes orders of the user's own.
+    own: Option<Box<Factory>>,
+}
+
+impl<K, V> Default for Rarest<K, V> {
+    fn default() -> Self {
+        Self { utility: None, own: None }
+    }
 }
 
 impl<K, V> Default for Rare<K, V> {
     fn default() -> Self {
-        Self { cost: None, ttl: None, wait_at_most: None }
+        Self { cost: None, ttl: None, wait_at_most: None, rarest: None }
     }
 }
 
@@ -99,6 +117,30 @@ impl<K, V> Ops<K, V> {
         self
     }
 
+    /// With what a user says of who is evicted.
+    pub(crate) fn evicting(mut self, utility: Option<UtilityOf<K, V>>, own: Option<Box<Factory>>) -> Self {
+        if utility.is_some() || own.is_some() {
+            let rare = self.rare.get_or_insert_default();
+            rare.rarest = Some(Box::new(Rarest { utility, own }));
+        }
+        self
+    }
+
+    fn rarest(&self) -> Option<&Rarest<K, V>> {
+        self.rare.as_ref()?.rarest.as_deref()
+    }
+
+    /// Makes orders of the user's own.
+    pub(crate) fn own_order(&self) -> Option<&Factory> {
+        self.rarest()?.own.as_deref()
+    }
+
+    /// What the user multiplies the cost with, as a byte of [`crate::cost`].
+    pub(crate) fn factor(&self, key: &K, value: &V) -> i8 {
+        let utility = self.rarest().and_then(|rarest| rarest.utility.as_ref());
+        utility.map_or(0, |utility| crate::cost::encode_factor(utility(key, value)))
+    }
+
     /// Heap bytes of key and value.
     pub(crate) fn heap(&self, key: &K, value: &V) -> u64 {
         match &self.heap {
@@ -133,8 +175,18 @@ impl<K, V> Ops<K, V> {
             allocation(size_of_val(&**rare))
                 + rare.cost.as_ref().map_or(0, |cost| allocation(size_of_val(&**cost)))
                 + rare.ttl.as_ref().map_or(0, |ttl| allocation(size_of_val(&**ttl)))
+                + rare.rarest.as_ref().map_or(0, |rarest| rarest.bytes())
         });
         allocation(size_of_val(&*self.eq)) + heap + rare + u64::from(self.shared)
+    }
+}
+
+impl<K, V> Rarest<K, V> {
+    /// Bytes that it takes with its functions.
+    fn bytes(&self) -> u64 {
+        allocation(size_of_val(self))
+            + self.utility.as_ref().map_or(0, |utility| allocation(size_of_val(&**utility)))
+            + self.own.as_ref().map_or(0, |own| allocation(size_of_val(&**own)))
     }
 }
 
@@ -145,6 +197,10 @@ pub(crate) type InstanceOf<K, V> = fn(Arc<Core<K, V>>) -> Arc<dyn Instance + Sen
 pub(crate) struct Core<K, V> {
     /// Read by every look-up.
     pub(crate) mode: ModeWord,
+    /// [`Store::is_plain`].
+    pub(super) plain: bool,
+    /// Where each thread counts.
+    pub(super) counters: Counters,
     pub(crate) store: Store<K, V>,
     /// Shared with its leads, which tasks may hold.
     pub(crate) flights: Arc<Flights<K, V>>,
@@ -188,9 +244,12 @@ pub(crate) struct Unstored<K> {
 impl<K, V> Core<K, V> {
     /// A new instance of this tenant.
     pub(crate) fn new(tenant: &Arc<CacheTenant>, shards: usize, ops: Arc<Ops<K, V>>) -> Arc<Self> {
+        let store = Store::new(shards, tenant.policy);
         let core = Arc::new(Self {
             mode: ModeWord::new(),
-            store: Store::new(shards, tenant.policy),
+            plain: store.is_plain(tenant.expires()),
+            counters: tenant.card.tally.counters(),
+            store,
             flights: Arc::new(Flights::new()),
             tenant: Arc::clone(tenant),
             ops,
@@ -256,33 +315,27 @@ impl<K, V> Core<K, V> {
             tenant.card.tally.add(Count::Rejections, 1);
             return Err(Unstored { key, changed: false });
         };
-        let entry = Entry { hash, key, value, heap, cost, deadline, written };
-        self.link(entry, source, grant).map_err(|(entry, changed)| {
-            tenant.card.tally.add(Count::Rejections, u64::from(!changed));
-            Unstored { key: entry.key, changed }
-        })
+        let factor = self.ops.factor(&key, &value);
+        let mut arriving = Some(Entry { hash, key, value, heap, cost, factor, deadline, written });
+        let changed = self.link(&mut arriving, source, grant);
+        let Some(entry) = arriving else { return Ok(()) };
+        tenant.card.tally.add(Count::Rejections, u64::from(!changed));
+        Err(Unstored { key: entry.key, changed })
     }
 
-    /// Links an entry, making way for the growth of tables and pages. What comes back says whether that is because
-    /// its write followed from what is no longer so.
-    fn link(
-        &self,
-        mut entry: Entry<K, V>,
-        mut source: Source<'_>,
-        mut grant: Grant<'_>,
-    ) -> Result<(), (Entry<K, V>, bool)> {
+    /// Links the entry that is `arriving`, and takes it, making way for the growth of tables and pages. Where it does
+    /// not, it returns whether that is because the entry's write followed from what is no longer so.
+    fn link(&self, arriving: &mut Option<Entry<K, V>>, mut source: Source<'_>, mut grant: Grant<'_>) -> bool {
         let tenant = &*self.tenant;
-        let reservation = &tenant.card.reservation;
         let mut effort = super::tenant::Effort::default();
         let mut waits = 0..WAITS;
-        let hash = entry.hash;
+        let Some(Entry { hash, .. }) = *arriving else { return false };
         loop {
             let moment = tenant.moment();
             let eq = |a: &K, b: &K| (self.ops.eq)(a, b);
             let origin = match source {
                 Source::Load(Loaded { marks, seen, now, .. }) => Origin::Load(Freshness { marks, seen, now }),
-                Source::Write if grant.has_place() => Origin::Write,
-                Source::Write => Origin::Overwrite,
+                Source::Write => Origin::Write,
                 Source::After(seen) => Origin::After(seen),
             };
             let writes = !matches!(source, Source::Load(_));
@@ -291,8 +344,9 @@ impl<K, V> Core<K, V> {
                 // Nobody may join a load from before once the new value can be seen: it may be gone again by then.
                 self.flights.supersede(hash, |_| true);
             }
-            let charge = Charge { reservation, ceiling: tenant.card.ceiling(), expires: tenant.expires() };
-            let linked = self.store.link(entry, origin, eq, moment, charge);
+            let charge = self.charge(grant.has_place());
+            let mut leaving = Leaving::default();
+            let linked = self.store.link(arriving, &origin, eq, moment, &charge, &mut leaving);
             if writing.is_some() && matches!(linked, Linked::Done { .. }) {
                 // A load in flight must not put an older value over this one. The key is in the store; its hash
                 // says enough.
@@ -300,49 +354,63 @@ impl<K, V> Core<K, V> {
             }
             drop(writing);
             match linked {
-                Linked::Done { replaced, expired } => {
-                    grant.keep(replaced.is_none());
-                    tenant.offer(self.store.credit_beside(hash));
-                    if let Some(replaced) = replaced {
-                        reservation.shrink(replaced.heap);
-                        tenant.card.tally.add(Count::Replacements, 1);
+                Linked::Done { displaced: Displaced { replaced, evicted }, expired, told } => {
+                    grant.keep(!replaced && !evicted);
+                    tenant.card.tally.add(Count::Replacements, u64::from(replaced));
+                    tenant.card.tally.add(Count::Evictions, u64::from(evicted));
+                    tenant.left(Count::Expirations, expired);
+                    if evicted && told {
+                        tenant.made_way(self.store.credit(tenant.policy.is_by_credit()));
+                    } else {
+                        tenant.offer(|| self.store.credit_beside(hash));
                     }
-                    if !expired.is_empty() {
-                        leave(tenant, Count::Expirations, &expired);
-                    }
-                    return Ok(());
+                    return false;
                 }
-                Linked::Not(back, NotLinked::NoRoom(refused)) => {
-                    if effort.note(tenant.make_way(refused)).is_none() {
-                        return Err((back, false));
+                Linked::Not { why, displaced: Displaced { replaced, evicted } } => {
+                    tenant.left(Count::Replacements, u64::from(replaced));
+                    if evicted {
+                        tenant.card.tally.add(Count::Evictions, 1);
+                        grant.inherit_place();
                     }
-                    entry = back;
-                }
-                Linked::Not(back, NotLinked::Vanished) => {
-                    if grant.take_place(&mut effort).is_none() {
-                        return Err((back, false));
+                    // With no lock held, and before others have to go.
+                    drop(leaving);
+                    match why {
+                        NotLinked::NoRoom(refused) => {
+                            if effort.note(tenant.make_way(refused)).is_none() {
+                                return false;
+                            }
+                        }
+                        NotLinked::NoPlace => {
+                            if grant.take_place(&mut effort).is_none() {
+                                return false;
+                            }
+                        }
+                        NotLinked::Exhausted | NotLinked::Present => return false,
+                        NotLinked::Changed => return true,
                     }
-                    entry = back;
                 }
                 // A write is short, and most likely another key's.
-                Linked::Unclear(back) if waits.next().is_some() => {
-                    std::thread::yield_now();
-                    entry = back;
-                }
-                Linked::Marked(back) => {
+                Linked::Unclear if waits.next().is_some() => std::thread::yield_now(),
+                Linked::Marked => {
                     // Nearly always it is another key's.
-                    let Source::Load(loaded) = &mut source else { return Err((back, false)) };
-                    let Some(seen) = (loaded.look_for_mark)() else { return Err((back, false)) };
+                    let Source::Load(loaded) = &mut source else { return false };
+                    let Some(seen) = (loaded.look_for_mark)() else { return false };
                     loaded.seen = seen;
-                    entry = back;
                 }
-                Linked::Unclear(back)
-                | Linked::Stale(back)
-                | Linked::Not(back, NotLinked::Exhausted | NotLinked::Present) => {
-                    return Err((back, false));
-                }
-                Linked::Not(back, NotLinked::Changed) => return Err((back, true)),
+                Linked::Unclear | Linked::Stale => return false,
             }
+        }
+    }
+
+    fn charge(&self, placed: bool) -> Charge<'_> {
+        let tenant = &*self.tenant;
+        Charge {
+            reservation: &tenant.card.reservation,
+            ceiling: tenant.card.ceiling(),
+            expires: tenant.expires(),
+            policy: tenant.policy,
+            own: self.ops.own_order(),
+            placed,
         }
     }
 
@@ -353,7 +421,7 @@ impl<K, V> Core<K, V> {
         if heap.saturating_add(Store::<K, V>::FIRST_BYTES_MOST) <= room {
             return false;
         }
-        heap.saturating_add(Store::<K, V>::first_bytes(self.tenant.expires())) > room
+        heap.saturating_add(Store::<K, V>::first_bytes(self.tenant.expires(), self.tenant.policy)) > room
     }
 
     /// Weighs the entry of a key again, outside all locks, and charges the difference; see
@@ -370,9 +438,10 @@ impl<K, V> Core<K, V> {
         let tenant = &*self.tenant;
         let reservation = &tenant.card.reservation;
         let look = |key: &K, value: &V| (clone_key(key), (self.ops.clone)(value));
-        let ((key, value), sighting) = self.store.sight(hash, eq, || tenant.core.clock.recent(), look)?;
+        let ((key, value), sighting) =
+            self.store.sight(hash, eq, || tenant.core.clock.recent(), reservation, look)?;
         let heap = self.ops.heap(&key, &value);
-        let mut charged = sighting.heap;
+        let mut charged = sighting.heap();
         for _ in 0..REWEIGHED {
             let grant = if self.is_too_large(heap) {
                 None
@@ -380,32 +449,43 @@ impl<K, V> Core<K, V> {
                 tenant.reserve(heap.saturating_sub(charged), false)
             };
             let Some(grant) = grant else {
-                let removed = self.store.remove_sighted(hash, sighting, reservation);
-                leave(tenant, Count::Evictions, removed.as_slice());
-                tenant.publish();
+                self.evict_sighted(sighting);
                 return None;
             };
-            match self.store.reweigh(hash, sighting, heap, grant.heap(), tenant.moment()) {
+            match self.store.reweigh(sighting, heap, grant.heap(), tenant.moment(), reservation) {
                 Ok(before) => {
                     // It was charged `before`, and the grant on top.
                     let surplus = before + grant.heap() - heap;
                     grant.keep(false);
                     reservation.shrink(surplus);
-                    tenant.offer(self.store.credit_beside(hash));
+                    tenant.offer(|| self.store.credit_beside(hash));
                     return Some(heap);
                 }
                 Err(NotReweighed::Shrunk { heap }) => charged = heap,
                 Err(NotReweighed::Gone) => return None,
+                Err(NotReweighed::NoRoom) => {
+                    self.evict_sighted(sighting);
+                    return None;
+                }
             }
         }
         // Others weigh it too, again and again; theirs is as good as ours.
         Some(charged)
     }
 
+    /// Takes out an entry for want of room.
+    fn evict_sighted(&self, sighting: Sighting) {
+        if let Some(leaving) = self.store.remove_sighted(sighting, &self.tenant.card.reservation) {
+            self.tenant.left(Count::Evictions, 1);
+            drop(leaving);
+        }
+        self.tenant.publish();
+    }
+
     /// Checks the store's structure; returns the bytes that the cache should be charged.
     #[cfg(test)]
     pub(crate) fn validate(&self) -> u64 {
-        self.store.validate() + self.tenant.card.base()
+        self.store.validate(&self.tenant.card.reservation) + self.tenant.card.base()
     }
 
     /// When an entry written `now` is too old. The user's function runs with no lock held.
@@ -418,42 +498,52 @@ impl<K, V> Core<K, V> {
 
 impl<K, V> Instance for Core<K, V> {
     fn credit(&self) -> f64 {
-        self.store.credit()
+        self.store.credit(self.tenant.policy.is_by_credit())
     }
 
     fn next_victim(&self) -> Option<(f64, f64)> {
-        self.store.next_victim()
+        self.store.next_victim(&self.tenant.card.reservation)
     }
 
     fn evict(&self, tenant: &CacheTenant, wanted: Wanted, why: Count) -> Evicted {
-        let (removed, settled) = self.store.evict(tenant.moment(), wanted, &tenant.card.reservation);
-        Evicted {
-            entries: removed.len() as u64,
-            bytes: leave(tenant, why, &removed) + settled,
-            credit: removed.last().map_or(0.0, |victim| victim.credit),
+        let worth = self.store.credit(tenant.policy.is_by_credit());
+        let (mut evicted, leaving) = self.store.evict(tenant.moment(), wanted, &tenant.card.reservation);
+        if !tenant.policy.is_by_credit() {
+            // Where credit is not the order, the victim is not what the tenant was asked for: others age by what was.
+            evicted.credit = worth;
         }
-        // `removed` drops here, with no lock held.
+        tenant.left(why, evicted.entries);
+        // With no lock held, and off the books: a `Drop` may panic, or look.
+        drop(leaving);
+        evicted
     }
 
     fn expire(&self, tenant: &CacheTenant, now: Nanos) -> u64 {
-        let mut expired = 0;
-        self.store.expire(now, &tenant.card.reservation, |removed| {
-            expired += removed.len() as u64;
-            leave(tenant, Count::Expirations, &removed);
+        let mut sum = 0;
+        self.store.expire(now, &tenant.card.reservation, |expired, leaving| {
+            sum += expired;
+            tenant.left(Count::Expirations, expired);
+            drop(leaving);
         });
-        expired
+        sum
     }
 
     fn expire_some(&self, tenant: &CacheTenant, now: Nanos, patient: bool) -> u64 {
-        let removed = self.store.expire_some(now, patient, &tenant.card.reservation);
-        leave(tenant, Count::Expirations, &removed);
-        removed.len() as u64
+        let (expired, leaving) = self.store.expire_some(now, patient, &tenant.card.reservation);
+        tenant.left(Count::Expirations, expired);
+        drop(leaving);
+        expired
+    }
+
+    fn collect(&self, tenant: &CacheTenant) {
+        self.store.collect(&tenant.card.reservation, drop);
     }
 
     fn clear(&self, tenant: &CacheTenant) {
         self.flights.supersede_all();
-        self.store.drain(&tenant.card.reservation, |removed| {
-            leave(tenant, Count::Invalidations, &removed);
+        self.store.drain(&tenant.card.reservation, |entries, leaving| {
+            tenant.left(Count::Invalidations, entries);
+            drop(leaving);
         });
         tenant.publish();
     }
@@ -467,12 +557,4 @@ impl<K, V> Instance for Core<K, V> {
         // The user's values are dropped here, with no lock held.
         drop(twin);
     }
-}
-
-/// Takes entries that are on their way out off the books, before they are dropped: a `Drop` may panic, or look.
-/// Returns their heap bytes.
-fn leave<K, V>(tenant: &CacheTenant, why: Count, removed: &[Removed<K, V>]) -> u64 {
-    tenant.card.tally.add(why, removed.len() as u64);
-    let heap = removed.iter().map(|removed| removed.heap);
-    heap.inspect(|&heap| tenant.release(heap)).sum()
 }

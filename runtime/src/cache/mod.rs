@@ -36,12 +36,11 @@ use instance::Source;
 ///
 /// # Locking
 ///
-/// A hit takes one shard's lock shared; inserts and invalidations take it exclusive, never two at a time.
-/// Under it run the key's `Hash` and `Eq` and the value's `Clone`: these must not use the same cache.
-/// Loaders, weighers and the drop of evicted values run outside all locks, and may.
+/// A hit takes no lock. Inserts and invalidations take one shard's, never two at a time; under it run the key's `Hash`
+/// and `Eq`, which must not use the same cache. The value's `Clone` runs with no lock held, as do loaders, weighers and
+/// the drop of evicted values: these may. What leaves while somebody reads it is dropped when that is over.
 ///
-/// In the child of a `fork`, look-ups and [`tick`](crate::tick) wait for no lock: what another thread of the parent
-/// was writing counts as missing. Whatever stores or removes (a miss of an annotated function, too) may wait for ever
+/// In the child of a `fork`, look-ups and [`tick`](crate::tick) wait for no lock. Whatever stores or removes (a miss of an annotated function, too) may wait for ever
 /// for such a thread; it does not if no other thread was in a call to larder, as in a process that forks before it
 /// starts threads. There is no background thread in the child.
 ///
@@ -87,7 +86,7 @@ impl<K, V> Cache<K, V> {
     /// How many entries there are; some may be expired and not swept yet.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.here().store.len()
+        self.here().len()
     }
 
     /// Whether there are no entries.
@@ -430,17 +429,40 @@ impl<K, V> std::panic::UnwindSafe for Cache<K, V> {}
 impl<K, V> std::panic::RefUnwindSafe for Cache<K, V> {}
 
 impl<K, V> Core<K, V> {
-    /// A hit on this path takes one shared lock and writes at most the slot's touch word and the thread's
-    /// own counters; where idle entries expire also the time of the use, if the clock has moved since the last.
-    #[inline]
+    /// A hit on this path takes no lock and writes at most the slot's touch word, the thread's own mark and its own
+    /// counters.
+    #[inline(always)]
     pub(crate) fn get(
         &self,
         hash: u64,
         eq: impl FnMut(&K) -> bool,
         clone: impl FnOnce(&V) -> V,
     ) -> Option<V> {
-        // The closures stay here: handed to a function that is not inlined, they would cost each hit the registers
-        // that the query is in.
+        if !self.mode.get().is_normal() | !self.plain {
+            return self.get_otherwise(hash, eq, clone);
+        }
+        match self.store.get(hash, eq, clone) {
+            Some((value, cost)) => {
+                self.counters.hit(&self.tenant.card.tally, crate::cost::decode(cost));
+                Some(value)
+            }
+            None => {
+                self.tenant.card.tally.miss();
+                None
+            }
+        }
+    }
+
+    /// [`get`](Self::get) where entries expire, where the order of uses is exact, and in every mode. Where idle
+    /// entries expire a hit writes the time of the use, too, if the clock has moved since the last.
+    #[cold]
+    #[inline(never)]
+    fn get_otherwise(
+        &self,
+        hash: u64,
+        mut eq: impl FnMut(&K) -> bool,
+        clone: impl FnOnce(&V) -> V,
+    ) -> Option<V> {
         let twin;
         let core = if self.mode.get().is_normal() {
             self
@@ -448,23 +470,18 @@ impl<K, V> Core<K, V> {
             twin = self.elsewhere()?;
             twin.as_deref().unwrap_or(self)
         };
-        core.find(hash, eq, clone)
-    }
-
-    #[inline]
-    fn find(&self, hash: u64, mut eq: impl FnMut(&K) -> bool, clone: impl FnOnce(&V) -> V) -> Option<V> {
-        match self.store.get(hash, &mut eq, || self.tenant.core.clock.recent(), clone) {
+        match core.store.get_fresh(hash, &mut eq, || core.tenant.core.clock.recent(), clone) {
             Probe::Hit(value, cost) => {
-                self.tenant.card.tally.hit(crate::cost::decode(cost));
+                core.tenant.card.tally.hit(crate::cost::decode(cost));
                 Some(value)
             }
             Probe::Absent => {
-                self.tenant.card.tally.miss();
+                core.tenant.card.tally.miss();
                 None
             }
             Probe::Expired => {
-                self.tenant.card.tally.miss();
-                self.drop_expired(hash, eq);
+                core.tenant.card.tally.miss();
+                core.drop_expired(hash, eq);
                 None
             }
         }
@@ -477,6 +494,10 @@ impl<K, V> Core<K, V> {
         let twin = self.twin();
         let bypassed = twin.as_deref().unwrap_or(self).is_bypassed();
         (!bypassed).then_some(twin)
+    }
+
+    fn len(&self) -> usize {
+        self.store.len(&self.tenant.card.reservation)
     }
 
     pub(crate) fn peek<R>(
@@ -495,9 +516,9 @@ impl<K, V> Core<K, V> {
     fn drop_expired(&self, hash: u64, eq: impl FnMut(&K) -> bool) {
         let now = self.tenant.core.now();
         let removed = self.store.remove_expired(hash, eq, now, &self.tenant.card.reservation);
-        if let Some(removed) = removed {
-            self.tenant.release(removed.heap);
-            self.tenant.card.tally.add(Count::Expirations, 1);
+        if let Some(leaving) = removed {
+            self.tenant.left(Count::Expirations, 1);
+            drop(leaving);
         }
     }
 
@@ -508,9 +529,13 @@ impl<K, V> Core<K, V> {
             return;
         }
         let cost = self.cost_of_written(&key, &value);
-        // While the cache is full, an insert that only overwrites must not push somebody out first.
+        // While the cache is full, an insert that only overwrites must not push somebody out first. Where its shard
+        // makes the place, that one looks.
         let same = |stored: &K| (self.ops.eq)(stored, &key);
-        let overwrites = self.tenant.is_full() && self.store.peek(hash, same, || 0, |_| ()).is_some();
+        let tenant = &*self.tenant;
+        let overwrites = !tenant.policy.is_balanced()
+            && tenant.is_full()
+            && self.store.peek(hash, same, || 0, |_| ()).is_some();
         let stored = self.store_new(hash, key, value, cost, Source::Write, !overwrites);
         if let Err(unstored) = stored {
             // The older value would be wrong from now on.
@@ -537,8 +562,9 @@ impl<K, V> Core<K, V> {
     fn invalidate_quietly(&self, hash: u64, eq: impl Fn(&K) -> bool) -> bool {
         self.flights.supersede(hash, &eq);
         match self.store.remove(hash, &eq, &self.tenant.card.reservation) {
-            Some(removed) => {
-                self.tenant.release(removed.heap);
+            Some(leaving) => {
+                self.tenant.give_places(1);
+                drop(leaving);
                 true
             }
             None => false,
@@ -552,6 +578,8 @@ pub(crate) type EqOf<K> = Box<dyn Fn(&K, &K) -> bool + Send + Sync>;
 pub(crate) type WeightOf<K, V> = Box<dyn Fn(&K, &V) -> u64 + Send + Sync>;
 /// Says what a miss costs.
 pub(crate) type CostOf<K, V> = Box<dyn Fn(&K, &V) -> Duration + Send + Sync>;
+/// Says how much more, or less, an entry is worth than its cost.
+pub(crate) type UtilityOf<K, V> = Box<dyn Fn(&K, &V) -> f64 + Send + Sync>;
 /// Says how long an entry lives.
 pub(crate) type TtlOf<K, V> = Box<dyn Fn(&K, &V) -> Duration + Send + Sync>;
 
@@ -562,3 +590,5 @@ mod tests;
 
 #[cfg(all(test, larder_shuttle))]
 mod models;
+#[cfg(all(test, larder_shuttle))]
+mod read_models;

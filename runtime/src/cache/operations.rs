@@ -85,7 +85,7 @@ where
     ///
     /// # Locking
     ///
-    /// Key and value are cloned under the shard's lock, shared; none is held between two steps.
+    /// Key and value are cloned with no lock held.
     pub fn iter(&self) -> Entries<'_, K, V>
     where
         K: Clone,
@@ -106,7 +106,7 @@ impl<K, V> Cache<K, V> {
     ///
     /// # Locking
     ///
-    /// `is_stale` runs under a shard's lock, shared, and must not use the same cache.
+    /// `is_stale` runs with no lock held.
     pub fn invalidate_if(&self, mut is_stale: impl FnMut(&K, &V) -> bool) -> u64 {
         self.here().invalidate_if(&mut is_stale)
     }
@@ -148,7 +148,7 @@ pub struct Entries<'a, K, V> {
     /// The next shard.
     shard: usize,
     /// What was in the one before, and has not come yet.
-    sighted: std::vec::IntoIter<(u64, Sighting)>,
+    sighted: std::vec::IntoIter<Sighting>,
 }
 
 impl<K: Clone, V: Clone> Iterator for Entries<'_, K, V> {
@@ -160,9 +160,10 @@ impl<K: Clone, V: Clone> Iterator for Entries<'_, K, V> {
             return None;
         }
         loop {
-            let entry = |(hash, sighting)| {
+            let reservation = &here.tenant.card.reservation;
+            let entry = |sighting| {
                 let now = || here.tenant.core.clock.recent();
-                here.store.look_again(hash, sighting, now, |key, value| (key.clone(), value.clone()))
+                here.store.look_again(sighting, now, reservation, |key, value| (key.clone(), value.clone()))
             };
             if let Some(entry) = sighted.find_map(entry) {
                 return Some(entry);
@@ -170,7 +171,7 @@ impl<K: Clone, V: Clone> Iterator for Entries<'_, K, V> {
             if *shard == here.store.shards() {
                 return None;
             }
-            *sighted = here.store.sight_all(*shard).into_iter();
+            *sighted = here.store.sight_all(*shard, reservation).into_iter();
             *shard += 1;
         }
     }
@@ -190,7 +191,8 @@ impl<K, V> Core<K, V> {
             let seen = if self.is_bypassed() {
                 None
             } else {
-                self.store.sight(hash, same, now, |_, value| (self.ops.clone)(value))
+                self.store
+                    .sight(hash, same, now, &self.tenant.card.reservation, |_, value| (self.ops.clone)(value))
             };
             let (value, sighting) = seen.unzip();
             match with(value.as_ref()) {
@@ -234,26 +236,25 @@ impl<K, V> Core<K, V> {
         let Some(sighting) = seen else {
             return self.peek(hash, same, |_| ()).is_none();
         };
-        let removed = self.store.remove_sighted(hash, sighting, &self.tenant.card.reservation);
-        let Some(removed) = removed else { return false };
-        self.tenant.release(removed.heap);
-        self.tenant.card.tally.add(Count::Invalidations, 1);
+        let removed = self.store.remove_sighted(sighting, &self.tenant.card.reservation);
+        let Some(leaving) = removed else { return false };
+        self.tenant.left(Count::Invalidations, 1);
+        drop(leaving);
         true
     }
 
     fn invalidate_if(&self, is_stale: &mut dyn FnMut(&K, &V) -> bool) -> u64 {
         self.flights.supersede_all();
-        let mut count = 0;
+        let (mut count, reservation) = (0, &self.tenant.card.reservation);
         for shard in 0..self.store.shards() {
-            for (hash, sighting) in self.store.sight_all(shard) {
+            for sighting in self.store.sight_all(shard, reservation) {
                 // What is expired matches nothing; it goes by itself.
                 let now = || self.tenant.core.clock.recent();
-                if self.store.look_again(hash, sighting, now, &mut *is_stale) == Some(true)
-                    && let Some(removed) =
-                        self.store.remove_sighted(hash, sighting, &self.tenant.card.reservation)
+                if self.store.look_again(sighting, now, reservation, &mut *is_stale) == Some(true)
+                    && let Some(leaving) = self.store.remove_sighted(sighting, reservation)
                 {
-                    self.tenant.release(removed.heap);
-                    self.tenant.card.tally.add(Count::Invalidations, 1);
+                    self.tenant.left(Count::Invalidations, 1);
+                    drop(leaving);
                     count += 1;
                 }
             }

@@ -12,10 +12,10 @@ use crate::cost::Median;
 use crate::domain::DomainCore;
 use crate::domain::scope::State;
 use crate::expiry::{Expires, Lifetime};
-use crate::policy::Policy;
+use crate::policy::{Moment, Policy};
 use crate::stats::{Count, TenantStats};
-use crate::store::{Moment, Wanted};
-use crate::sync::{AtomicU64, Ordering, RwLock, fork};
+use crate::store::{Evicted, Wanted};
+use crate::sync::{AtomicBool, AtomicU64, Ordering, RwLock, fork};
 use crate::tenant::{Card, Claim, Given, Need, ScopeId, Tenant, Twins, arc};
 use crate::time::Nanos;
 use crate::weight::weigh::allocation;
@@ -29,7 +29,7 @@ const ATTEMPTS: u32 = 256;
 
 /// One cache of a tenant, whatever its types.
 pub(crate) trait Instance {
-    /// The lowest credit among its next victims; infinite when empty.
+    /// The credit of its next victims; infinite when empty.
     fn credit(&self) -> f64;
 
     /// What each byte of its next victim saves, in nanoseconds of compute, and that victim's credit.
@@ -45,6 +45,9 @@ pub(crate) trait Instance {
     /// number of entries, 0 when there is nothing to take.
     fn expire_some(&self, tenant: &CacheTenant, now: Nanos, patient: bool) -> u64;
 
+    /// Drops what left and was still read then.
+    fn collect(&self, tenant: &CacheTenant);
+
     /// Takes everything out.
     fn clear(&self, tenant: &CacheTenant);
 
@@ -53,15 +56,6 @@ pub(crate) trait Instance {
 
     /// Drops the instance's twin of this scope.
     fn leave(&self, scope: ScopeId);
-}
-
-/// What an eviction took.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Evicted {
-    pub(crate) entries: u64,
-    pub(crate) bytes: u64,
-    /// The credit of the last victim.
-    pub(crate) credit: f64,
 }
 
 /// Credits of one tenant and prices of its domain: two scales, of which the second is `scale` times as fine, with one
@@ -107,6 +101,8 @@ pub(crate) struct CacheTenant {
     lead: AtomicU64,
     /// Between credits and prices; `None` until the priority changes.
     rate: RwLock<Option<Box<Rate>>>,
+    /// Whether it has.
+    rated: AtomicBool,
     pub(crate) costs: Median,
     /// How long entries live; `None` when nothing expires. Boxed, because most caches have none.
     pub(crate) lifetime: Option<Box<Lifetime>>,
@@ -131,6 +127,7 @@ impl CacheTenant {
             entries: AtomicU64::new(0),
             lead: AtomicU64::new(0.0_f64.to_bits()),
             rate: RwLock::new(None),
+            rated: AtomicBool::new(false),
             costs: Median::default(),
             lifetime: lifetime.map(Box::new),
             instances: RwLock::new(SmallVec::new()),
@@ -223,17 +220,34 @@ impl CacheTenant {
         let level = self.rate_of(rate.as_deref()).level(inflation);
         self.card.set_priority(priority);
         *rate = Some(Box::new(Rate { credit: level, price: inflation, scale: self.card.scale() }));
+        self.rated.store(true, Ordering::Release);
         drop(rate);
         self.publish();
     }
 
-    /// What ranks depend on now. The store fills in its own tick, and how exact it is.
+    /// What orders depend on now. The store fills in its own tick, and how exact it is.
     pub(crate) fn moment(&self) -> Moment {
-        Moment { policy: self.policy, tick: 0, exact: false, inflation: self.level() + self.lead() }
+        let inflation = self.level() + self.lead();
+        Moment { tick: 0, exact: false, inflation, filling: self.is_filling() }
+    }
+
+    /// Whether more than a tenth of each bound is free.
+    fn is_filling(&self) -> bool {
+        let ledger = &self.core.ledger;
+        let bounds = [
+            (self.entries(), self.max_entries()),
+            (self.card.reservation.spent(), self.card.ceiling()),
+            (ledger.used(), ledger.limit()),
+        ];
+        bounds.iter().all(|(taken, bound)| taken.saturating_mul(10) < bound.saturating_mul(9))
     }
 
     fn rate(&self) -> Rate {
-        self.rate_of(self.rate.read().as_deref())
+        if self.rated.load(Ordering::Acquire) {
+            self.rate_of(self.rate.read().as_deref())
+        } else {
+            self.rate_of(None)
+        }
     }
 
     fn rate_of(&self, changed: Option<&Rate>) -> Rate {
@@ -254,9 +268,11 @@ impl CacheTenant {
         if credit == f64::INFINITY { credit } else { self.rate().price(credit - self.lead()) }
     }
 
-    /// A new entry may be the cheapest now.
-    pub(crate) fn offer(&self, credit: f64) {
-        self.card.publish_lower(self.price(credit));
+    /// A new entry may be the cheapest now, or the first.
+    pub(crate) fn offer(&self, credit: impl FnOnce() -> f64) {
+        if self.policy.is_by_credit() || !self.card.price().is_finite() {
+            self.card.publish_lower(self.price(credit()));
+        }
     }
 
     pub(super) fn publish(&self) {
@@ -271,7 +287,8 @@ impl CacheTenant {
         instances.iter().flat_map(|instances| instances.iter().filter_map(Weak::upgrade)).collect()
     }
 
-    /// Reserves `heap` bytes and, with `entry`, a place among the entries, evicting what is worth least.
+    /// Reserves `heap` bytes and, with `entry`, a place among the entries, evicting what is worth least; where shards
+    /// are only kept in balance, a place in a full cache is left to the entry's own shard.
     /// `None` when nothing could make way in time; nothing has been reserved then.
     pub(crate) fn reserve(&self, heap: u64, entry: bool) -> Option<Grant<'_>> {
         let mut grant = Grant { tenant: self, heap: 0, entries: 0 };
@@ -279,7 +296,7 @@ impl CacheTenant {
         if !self.card.is_covered() && !self.core.cover(&self.card) {
             return None;
         }
-        if entry {
+        if entry && !(self.policy.is_balanced() && self.is_full()) {
             grant.take_place(&mut effort)?;
         }
         while let Err(refused) = self.card.reservation.try_grow(heap, self.card.ceiling()) {
@@ -329,7 +346,7 @@ impl CacheTenant {
                 Some(expired) => expired,
                 None => self.evict_aging(wanted),
             };
-            if evicted.entries == 0 {
+            if evicted.entries == 0 && evicted.bytes == 0 {
                 return sum;
             }
             sum.entries += evicted.entries;
@@ -344,13 +361,29 @@ impl CacheTenant {
     fn evict_aging(&self, bytes: u64) -> Evicted {
         let wanted = Wanted { bytes, most: u64::MAX, upto: f64::INFINITY, patient: true };
         let evicted = self.evict(wanted, Count::Evictions);
-        if evicted.entries > 0 && self.policy.ages_by_eviction() {
-            let lead = evicted.credit - self.level();
-            if lead > self.lead() {
-                self.lead.store(lead.to_bits(), Ordering::Relaxed);
-            }
+        if evicted.entries > 0 {
+            self.age(evicted.credit);
         }
         evicted
+    }
+
+    /// What was worth this made way for the tenant's own bound: what stays ages by it.
+    fn age(&self, credit: f64) {
+        if !self.policy.ages_by_eviction() {
+            return;
+        }
+        let lead = credit - self.level();
+        if lead > self.lead() {
+            self.lead.store(lead.to_bits(), Ordering::Relaxed);
+        }
+    }
+
+    /// Several entries have made way for others within an instance, which is worth so much.
+    pub(super) fn made_way(&self, credit: f64) {
+        if credit.is_finite() {
+            self.age(credit);
+        }
+        self.publish();
     }
 
     fn evict(&self, wanted: Wanted, why: Count) -> Evicted {
@@ -360,10 +393,18 @@ impl CacheTenant {
         evicted.into_iter().find(|evicted| evicted.entries > 0).unwrap_or_default()
     }
 
-    /// An entry left: its heap bytes and its place are free.
-    pub(crate) fn release(&self, heap: u64) {
-        self.entries.fetch_sub(1, Ordering::AcqRel);
-        self.card.reservation.shrink(heap);
+    /// So many entries left: their places are free. Their heap bytes are given back by the store, when nobody
+    /// reads them any more.
+    pub(crate) fn left(&self, why: Count, entries: u64) {
+        self.give_places(entries);
+        self.card.tally.add(why, entries);
+    }
+
+    /// [`left`](Self::left), uncounted.
+    pub(crate) fn give_places(&self, entries: u64) {
+        if entries > 0 {
+            self.entries.fetch_sub(entries, Ordering::AcqRel);
+        }
     }
 }
 
@@ -428,6 +469,11 @@ impl Grant<'_> {
         self.entries > 0
     }
 
+    /// A victim's place is the entry's now.
+    pub(crate) fn inherit_place(&mut self) {
+        self.entries += 1;
+    }
+
     /// The entry is in: what was reserved is its own now. `new` says that it took the place.
     pub(crate) fn keep(mut self, new: bool) {
         debug_assert!(!new || self.has_place(), "a new entry without a place");
@@ -480,11 +526,14 @@ impl Tenant for CacheTenant {
     }
 
     fn sweep(&self, now: Nanos) -> u64 {
+        let before = self.card.reservation.spent();
+        for instance in self.live() {
+            instance.collect(self);
+        }
         if self.lifetime.is_none() {
-            return 0;
+            return before.saturating_sub(self.card.reservation.spent());
         }
         let _publish = Publish(self);
-        let before = self.card.reservation.spent();
         let expired: u64 = self.live().into_iter().map(|instance| instance.expire(self, now)).sum();
         if expired == 0 {
             return 0;

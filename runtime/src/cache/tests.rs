@@ -120,3 +120,69 @@ fn a_trim_counts_bytes_and_not_entries() {
         caches.iter().for_each(check);
     }
 }
+
+/// Readers take what they find while writers overwrite, evict, remove, clear and trim under them.
+fn beside_writers<V: Clone + Send + Sync + 'static>(
+    make: impl Fn(u64) -> V + Sync,
+    is_of: impl Fn(&V, u64) -> bool + Sync,
+) {
+    let (domain, _) = domain(64 << 20);
+    let cache = Cache::<u64, V>::builder("beside").max_entries(500).build_in(&domain).unwrap();
+    let (cache, domain, make, is_of) = (&cache, &domain, &make, &is_of);
+    std::thread::scope(|scope| {
+        for thread in 0..4_u64 {
+            scope.spawn(move || {
+                let mut random = thread + 1;
+                for step in 0..10_000 {
+                    random = random
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1_442_695_040_888_963_407);
+                    let key = (random >> 33) % 700;
+                    match (random >> 20) % 16 {
+                        0..=9 => assert!(cache.get(key).is_none_or(|value| is_of(&value, key))),
+                        10..=12 => cache.insert(key, make(key)),
+                        13 => assert!(is_of(&cache.get_or_insert_with(key, || make(key)), key)),
+                        14 => drop(cache.invalidate(key)),
+                        _ if step % 100 == 0 => cache.clear(),
+                        _ if step % 10 == 0 => drop(domain.trim(20_000)),
+                        _ => assert!(cache.peek(key).is_none_or(|value| is_of(&value, key))),
+                    }
+                }
+            });
+        }
+    });
+    domain.tick();
+    check(cache);
+}
+
+#[test]
+fn values_on_the_heap_are_whole_beside_writers() {
+    beside_writers(|key| format!("the value of {key}"), |value, key| *value == format!("the value of {key}"));
+}
+
+#[test]
+fn flat_values_are_whole_beside_writers() {
+    beside_writers(|key| [key, !key, key * 3], |value, key| *value == [key, !key, key * 3]);
+}
+
+#[test]
+fn keys_that_collide_are_kept_apart() {
+    #[derive(Clone, PartialEq, Eq)]
+    struct Same(u64);
+    impl std::hash::Hash for Same {
+        fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
+    }
+
+    let (domain, _) = domain(64 << 20);
+    let cache = Cache::<Same, u64>::builder("same").build_in(&domain).unwrap();
+    for key in 0..2000 {
+        cache.insert(Same(key), key);
+    }
+    check(&cache);
+    assert!((0..2000).all(|key| cache.get(&Same(key)) == Some(key)));
+    for key in 0..1999 {
+        assert!(cache.invalidate(&Same(key)));
+    }
+    check(&cache);
+    assert_eq!((cache.len(), cache.get(&Same(1999))), (1, Some(1999)));
+}

@@ -126,7 +126,7 @@ fn two_parties_that_need_each_other_do_not_wait_for_ever() {
         let one = {
             let flights = Arc::clone(&flights);
             thread::spawn(move || {
-                if let Joined::Leader(mut lead) = flights.join(1, 1, |a, b| a == b, |_| false) {
+                if let Joined::Leader(lead) = flights.join(1, 1, |a, b| a == b, |_| false) {
                     let _working = Working::on(lead.id());
                     if let Joined::Waiter(waiter, _) = flights.join(2, 2, |a, b| a == b, |_| false) {
                         let _ = waiter.wait(None, |value| *value);
@@ -135,7 +135,7 @@ fn two_parties_that_need_each_other_do_not_wait_for_ever() {
                 }
             })
         };
-        if let Joined::Leader(mut lead) = flights.join(2, 2, |a, b| a == b, |_| false) {
+        if let Joined::Leader(lead) = flights.join(2, 2, |a, b| a == b, |_| false) {
             let _working = Working::on(lead.id());
             if let Joined::Waiter(waiter, _) = flights.join(1, 1, |a, b| a == b, |_| false) {
                 let _ = waiter.wait(None, |value| *value);

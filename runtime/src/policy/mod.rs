@@ -1,26 +1,57 @@
 //! Whom to evict: an order over slots, computed from facts, without keys, values, locks or clocks.
 //!
-//! A policy turns a slot's facts into a rank; the slot of lowest rank is the next victim. Ranks only rise
-//! while a slot is used, so a queue may keep an old rank and look again when the slot comes to its front:
-//! see [`Queue`]. Comparing tenants with each other is not here; a policy only publishes what its next
-//! victim is worth (its *credit*), on a scale that all tenants share.
+//! Each shard has one [`Order`]; which one, a [`Policy`] names. An order never hears of a hit: a hit writes the
+//! slot's [`Touch`], and the order looks there when the slot comes up as a victim. That is what makes a hit cheap,
+//! and it is exact for every order in which a used slot only moves away from the front.
+//!
+//! Comparing tenants with each other is not here; an order only says what its next victim is worth (its *credit*),
+//! on a scale that all tenants share.
 //!
 //! Credit follows GreedyDual-Size-Frequency (Cherkasova, 1998): an inflation clock that rises with each
 //! eviction, plus frequency x cost / size. Sharing one inflation clock makes credits of different tenants
 //! comparable, as CAMP (Ghandeharizadeh et al., Middleware 2014) does inside one cache.
 
+mod custom;
+mod evict;
+mod fifo;
+mod ghosts;
+mod history;
 mod hybrid;
+mod lfu;
+mod lists;
 mod lru;
+mod order;
 mod queue;
+mod random;
+mod ranked;
+mod s3fifo;
 mod touch;
+mod utility;
 
 use std::fmt;
 use std::str::FromStr;
 
-pub(crate) use queue::{Positions, Queue};
-pub(crate) use touch::Touch;
+pub(crate) use evict::Factory;
+pub use evict::{EntryFacts, Evict, Uses};
+pub(crate) use order::{Facts, Front, Moment, Node, Order, Replaced, Slots, load_of};
+pub(crate) use touch::{Noted, Touch};
 
 /// How a cache picks its victims.
+///
+/// | policy | who goes first | for | after |
+/// |---|---|---|---|
+/// | `hybrid` | what saves the least time for each byte it takes, the longer unused the less; new entries prove themselves in a window first | everything, unless there is a reason | LIRS (Jiang, Zhang 2002) for who comes back, S3-FIFO (Yang et al. 2023) for lazy lists, GreedyDual-Size-Frequency (Cherkasova 1998) for the price; ghosts at the margin set the window |
+/// | `lru` | the least recently used | recency alone decides; easy to foretell | |
+/// | `lfu` | the least often used, where old uses fade as others are evicted | the same keys stay popular for long | LFU with dynamic ageing (Arlitt et al. 1999) |
+/// | `fifo` | the oldest | each entry is to stay equally long | |
+/// | `random` | anyone | loops, and attackers who know the other policies | |
+/// | `s3fifo` | new entries that were not used soon, then the oldest that were not used since | many keys that are asked for once; equal costs and sizes | S3-FIFO |
+/// | `utility` | what saves the least time for each byte it takes, by all uses of its life | costs or sizes that differ by orders of magnitude, uses that are steady | GreedyDual-Size-Frequency |
+/// | your own | whom your [`Evict`] names | what is known of the keys beforehand | |
+///
+/// "Time" is what a miss costs, measured or said, times the factor that
+/// [`Builder::utility`](crate::Builder::utility) gives; only `hybrid` and `utility` look at it, at sizes and at that
+/// factor. Under every policy a hit writes at most one word, and nothing once that has counted enough.
 ///
 /// # Examples
 ///
@@ -34,67 +65,84 @@ pub(crate) use touch::Touch;
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum Policy {
-    /// The least recently used entry goes first.
-    Lru,
     /// The entry that saves the least compute time for each byte goes first: recency, frequency, measured
-    /// cost and size together.
+    /// cost and size together, behind a window in which new entries prove themselves.
     #[default]
     Hybrid,
+    /// The least recently used entry goes first. Exact with one shard; with several, each is exact to about as many
+    /// insertions as there are shards.
+    Lru,
+    /// The least frequently used entry goes first; what was used often long ago ages with each eviction.
+    Lfu,
+    /// The oldest entry goes first, however much it is used. An entry that is overwritten keeps its age.
+    Fifo,
+    /// Any entry may go, each as likely as the others.
+    Random,
+    /// Small, main and ghost queues: what is not used soon after it came goes first. Ignores costs.
+    S3Fifo,
+    /// The entry with the least frequency x cost / size x utility goes first; what was worth much long ago ages with
+    /// each eviction.
+    Utility,
+    /// An order of the user's own, which [`Builder::policy_with`](crate::Builder::policy_with) makes. Its name cannot
+    /// be parsed, because a name alone does not make one.
+    Custom,
 }
 
 impl Policy {
-    /// Every policy of this version, in the order of the docs.
-    pub const ALL: [Self; 2] = [Self::Lru, Self::Hybrid];
+    /// Every policy that a name is enough for, in the order of the docs.
+    pub const ALL: [Self; 7] =
+        [Self::Hybrid, Self::Lru, Self::Lfu, Self::Fifo, Self::Random, Self::S3Fifo, Self::Utility];
 
     /// The name that [`FromStr`] reads.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Lru => "lru",
             Self::Hybrid => "hybrid",
+            Self::Lru => "lru",
+            Self::Lfu => "lfu",
+            Self::Fifo => "fifo",
+            Self::Random => "random",
+            Self::S3Fifo => "s3fifo",
+            Self::Utility => "utility",
+            Self::Custom => "custom",
         }
     }
 
-    /// The order of eviction; the lowest goes first.
-    pub(crate) fn rank(self, facts: &Facts, credit: f64) -> u64 {
+    /// What a hit notes in the slot's word.
+    pub(crate) const fn noted(self) -> Noted {
         match self {
-            Self::Lru => lru::rank(facts),
-            Self::Hybrid => hybrid::rank(credit),
+            Self::Hybrid => Noted::Uses { most: hybrid::USES as u8 },
+            Self::S3Fifo => Noted::Uses { most: s3fifo::USES as u8 },
+            Self::Lfu | Self::Utility | Self::Custom => Noted::Uses { most: touch::MOST },
+            Self::Lru => Noted::Last,
+            Self::Fifo | Self::Random => Noted::Nothing,
         }
     }
 
-    /// Whether evicting by the cache's own bound also ages what stays. A policy that orders by age alone
-    /// needs no other ageing.
-    pub(crate) fn ages_by_eviction(self) -> bool {
+    /// Whether victims go in the order of what they are worth to the tenant.
+    pub(crate) const fn is_by_credit(self) -> bool {
+        matches!(self, Self::Utility)
+    }
+
+    /// Whether ranks say only how heavy shards are: then any of the heaviest may give way.
+    pub(crate) const fn is_balanced(self) -> bool {
+        matches!(self, Self::Hybrid | Self::Random | Self::S3Fifo | Self::Custom)
+    }
+
+    /// Whether evicting by the cache's own bound also ages what stays. A policy that orders by age alone, or by
+    /// nothing, needs no other ageing.
+    pub(crate) const fn ages_by_eviction(self) -> bool {
         match self {
-            Self::Lru => false,
-            Self::Hybrid => true,
+            Self::Hybrid | Self::S3Fifo | Self::Lfu | Self::Utility | Self::Custom => true,
+            Self::Lru | Self::Fifo | Self::Random => false,
         }
     }
 }
 
-/// What a policy knows of a slot.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Facts {
-    /// What a miss would cost, in nanoseconds; at least 1.
-    pub(crate) cost: u64,
-    /// Bytes the entry occupies; at least 1.
-    pub(crate) weight: u64,
-    /// Uses since the entry came, the first included.
-    pub(crate) uses: u32,
-    /// When it was last used, in the cache's own ticks.
-    pub(crate) stamp: u64,
-}
-
-/// What keeping a slot is worth on the tenants' shared scale: nanoseconds saved for each byte, above the
-/// level that eviction has reached by now.
-pub(crate) fn credit(inflation: f64, facts: &Facts) -> f64 {
-    inflation + density(facts)
-}
-
-/// Nanoseconds of compute that a byte of the slot saves, at the frequency seen.
-pub(crate) fn density(facts: &Facts) -> f64 {
-    f64::from(facts.uses) * facts.cost as f64 / facts.weight as f64
+/// Nanoseconds of compute that a byte saves, at the frequency seen: of an entry of this weight which was used so often
+/// and costs so much to make.
+pub(crate) fn density(uses: u32, nanos: f64, weight: u64) -> f64 {
+    f64::from(uses) * nanos / weight.max(1) as f64
 }
 
 impl fmt::Display for Policy {

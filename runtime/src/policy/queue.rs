@@ -30,7 +30,6 @@ impl Queue {
         Self { nodes: Vec::new() }
     }
 
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -68,6 +67,11 @@ impl Queue {
     /// The slot in front and the rank it was queued with.
     pub(crate) fn front(&self) -> Option<(u32, u64)> {
         self.nodes.first().map(|node| (node.slot, node.rank))
+    }
+
+    /// The rank of the slot at `position`.
+    pub(crate) fn rank(&self, position: u32) -> u64 {
+        self.nodes[position as usize].rank
     }
 
     pub(crate) fn push(&mut self, slot: u32, rank: u64, positions: &mut impl Positions) {

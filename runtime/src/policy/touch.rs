@@ -1,76 +1,99 @@
 //! What a hit leaves behind: one word in the slot, written only when something changes.
 //!
 //! ```text
-//!  31                             5  4        3..0
-//! +--------------------------------+---------+------+
-//! | tick of the last use (27 bits) | touched | uses |
-//! +--------------------------------+---------+------+
+//!  31                             4  3..0
+//! +---------------------------------+------+
+//! | tick of the last use (28 bits)  | uses |
+//! +---------------------------------+------+
 //! ```
 //!
-//! The tick moves with the cache's insertions, not with time, so hits between two insertions write
-//! nothing once `uses` is saturated. Two threads may overwrite each other's update: one use is lost, which
-//! only makes the count an estimate.
+//! Uses are those since the order last took them. What is noted beside them, and how far they are counted, is the
+//! policy's to say ([`Noted`]): what it has no use for would only cost other threads their line of cache. The tick
+//! moves with the cache's insertions, not with time. Two threads may overwrite each other's update, and the order may
+//! overwrite both: one use is lost, which only makes the count an estimate.
 
 use crate::sync::{AtomicU32, Ordering};
 
 const USES_MASK: u32 = 0b1111;
-const TOUCHED: u32 = 1 << 4;
-const TICK_SHIFT: u32 = 5;
+const TICK_SHIFT: u32 = 4;
 const TICK_BITS: u32 = 32 - TICK_SHIFT;
 const TICK_MASK: u64 = (1 << TICK_BITS) - 1;
+
+/// So many uses the word can count.
+pub(super) const MOST: u8 = USES_MASK as u8;
+
+/// What hits note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Noted {
+    /// Nothing: the order looks at no use.
+    Nothing,
+    /// How often the slot was used, up to `most` times. After that a hit writes nothing.
+    Uses {
+        /// At most [`MOST`].
+        most: u8,
+    },
+    /// How often, and at which tick last. Hits between two ticks write nothing once the count is full.
+    Last,
+}
 
 /// The word in a slot that hits write.
 #[derive(Debug)]
 pub(crate) struct Touch(AtomicU32);
 
-/// What a [`Touch`] says at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Uses {
-    /// Uses counted, 1 to 16.
-    pub(crate) count: u32,
-    /// The cache's tick at the last use.
-    pub(crate) stamp: u64,
-    /// Used since its place in the queue was last computed.
-    pub(crate) touched: bool,
-}
-
 impl Touch {
-    /// A slot that was just filled: one use, now.
+    /// Of a slot that was filled at `tick`, and not used since.
     pub(crate) fn new(tick: u64) -> Self {
         Self(AtomicU32::new(low_bits(tick) << TICK_SHIFT))
     }
 
-    /// A slot that was filled anew, with the uses its key has earned so far and this one more.
-    pub(crate) fn with_uses(tick: u64, count: u32) -> Self {
-        Self(AtomicU32::new((low_bits(tick) << TICK_SHIFT) | count.min(USES_MASK)))
+    /// Says what another says.
+    pub(crate) fn copy(&self, other: &Self) {
+        self.0.store(other.0.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// Notes a use at `tick`.
+    /// Notes a use. The tick is asked for only where it is noted: inserts write it, and others need not wait for that.
     #[inline]
-    pub(crate) fn record(&self, tick: u64) {
+    pub(crate) fn record(&self, noted: Noted, tick: impl FnOnce() -> u64) {
         let word = self.0.load(Ordering::Relaxed);
-        let uses = ((word & USES_MASK) + 1).min(USES_MASK);
-        let next = (low_bits(tick) << TICK_SHIFT) | TOUCHED | uses;
+        let next = match noted {
+            Noted::Nothing => return,
+            Noted::Uses { most } => {
+                if word & USES_MASK >= u32::from(most) {
+                    return;
+                }
+                word + 1
+            }
+            Noted::Last => (low_bits(tick()) << TICK_SHIFT) | ((word & USES_MASK) + 1).min(USES_MASK),
+        };
         if next != word {
             self.0.store(next, Ordering::Relaxed);
         }
     }
 
-    /// Reads the word. `now` is the current tick: it supplies the bits that the word has no room for.
-    pub(crate) fn read(&self, now: u64) -> Uses {
-        let word = self.0.load(Ordering::Relaxed);
-        let age = low_bits(now).wrapping_sub(word >> TICK_SHIFT) & low_bits(TICK_MASK);
-        Uses {
-            count: (word & USES_MASK) + 1,
-            stamp: now.saturating_sub(u64::from(age)),
-            touched: word & TOUCHED != 0,
-        }
+    /// Uses noted and not taken yet.
+    pub(crate) fn uses(&self) -> u32 {
+        self.0.load(Ordering::Relaxed) & USES_MASK
     }
 
-    /// Forgets that the slot was touched. Only under the shard's exclusive lock, when no hit can write.
-    pub(crate) fn settle(&mut self) {
+    /// Sets the count of uses. Under the shard's exclusive lock; a hit beside it may be lost.
+    pub(crate) fn set_uses(&self, uses: u32) {
         let word = self.0.load(Ordering::Relaxed);
-        self.0.store(word & !TOUCHED, Ordering::Relaxed);
+        self.0.store((word & !USES_MASK) | uses.min(USES_MASK), Ordering::Relaxed);
+    }
+
+    /// Takes the uses out: the next ones count from 0.
+    pub(crate) fn take_uses(&self) -> u32 {
+        let uses = self.uses();
+        if uses > 0 {
+            self.set_uses(0);
+        }
+        uses
+    }
+
+    /// The tick that was noted last. `now` is the current tick: it supplies the bits that the word has no room for.
+    pub(crate) fn stamp(&self, now: u64) -> u64 {
+        let age = low_bits(now).wrapping_sub(self.0.load(Ordering::Relaxed) >> TICK_SHIFT);
+        now.saturating_sub(u64::from(age & low_bits(TICK_MASK)))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::budget::Refused;
 use crate::cost::{self, Median};
 use crate::domain::DomainCore;
 use crate::domain::scope::{self, State};
-use crate::policy::{self, Facts};
+use crate::policy;
 use crate::pressure::Level;
 use crate::stats::{Count, TenantStats};
 use crate::sync::{AtomicU64, Mutex, Ordering};
@@ -198,15 +198,14 @@ impl<T> PoolCore<T> {
         object
     }
 
-    /// What an idle object of this weight is worth: what making another costs, once.
-    fn facts(&self, weight: u64) -> Facts {
-        Facts { cost: cost::decode(self.costs.current()), weight: weight.max(1), uses: 1, stamp: 0 }
+    /// What each byte of an idle object of this weight saves: what making another costs, once.
+    fn density(&self, weight: u64) -> f64 {
+        policy::density(1, cost::decode(self.costs.current()) as f64, weight)
     }
 
     /// Keeps a returned object for the next lease, if it is worth it and there is room for it.
     fn put(&self, object: T, heap: u64, was_charged: u64) -> Result<(), T> {
-        let facts = self.facts(heap + inline::<T>());
-        let credit = policy::credit(self.domain.inflation() / self.card.scale(), &facts);
+        let credit = self.domain.inflation() / self.card.scale() + self.density(heap + inline::<T>());
         // What the lease was charged becomes the idle object's heap; only a grown object needs more.
         let more = heap.saturating_sub(was_charged);
         if self.card.reservation.try_grow(more, self.card.ceiling()).is_err() {
@@ -572,7 +571,7 @@ impl<T: Send + 'static> Tenant for PoolCore<T> {
 
     fn marginal(&self) -> f64 {
         let weight = self.idle.lock().objects.front().map(|idle| idle.heap + inline::<T>());
-        weight.map_or(0.0, |weight| policy::density(&self.facts(weight)) * self.card.scale())
+        weight.map_or(0.0, |weight| self.density(weight) * self.card.scale())
     }
 
     fn stats(&self) -> TenantStats {

@@ -6,7 +6,7 @@
 mod table;
 mod tally;
 
-pub(crate) use tally::{Count, Tally};
+pub(crate) use tally::{Count, Counters, Tally};
 
 use std::time::Duration;
 

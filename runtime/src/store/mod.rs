@@ -1,41 +1,46 @@
 //! The sharded store: where entries live, how they are found, and which shard gives one up.
 //!
-//! A hit takes a shard's lock shared, finds, touches and clones; everything else takes it exclusive, for
-//! one shard at a time. Each shard publishes the rank and the worth of its next victim, so that an
-//! overflow evicts from the shard with the cheapest one, whichever shard overflowed. Bytes of shards, tables
-//! and pages are settled with the reservation here; heap bytes of entries are the caller's to reserve and to
-//! release, because they are known before an entry comes and after it went.
+//! A hit takes no lock: it reads under the store's era, finds, touches and clones. Everything else locks one place at a
+//! time. Each place publishes the rank and the worth of its shard's next victim, so that an overflow evicts from the
+//! shard with the cheapest one, whichever shard overflowed. Bytes of shards, tables and pages are settled with the
+//! reservation here, and heap bytes of entries given back when they are out of every reader's reach; they are the
+//! caller's to reserve, because they are known before an entry comes.
 //!
 //! ```text
-//! places  [ lock, shard?, rank, credit ] x 8     there from the start: four lines of cache
-//!                   |
-//!                   v
-//! shard   [ table, slots, queue, .. ]            made with its first entry, freed with its last
+//! places  [ shard?, lock, rank, credit ] x 8     there from the start: four lines of cache
+//!             |
+//!             v
+//! shard   [ table, pages, order, .. ]            made with its first entry, freed with its last
 //! ```
 //!
 //! A place whose shard is not there is an empty shard. Places stay where they are for as long as the store lives,
 //! because a look-up goes to one with no lock held; so there are few of them, and they are small.
 
+mod limbo;
+mod pages;
 mod shard;
-mod slab;
-mod timers;
+mod table;
 
-pub(crate) use shard::{Entry, Moment, NotLinked, NotReweighed, Removed};
+pub(crate) use shard::{Displaced, Entry, Leaving, NotLinked, NotReweighed};
 
-use shard::{Over, Shard};
+use std::ptr;
+
+use shard::{Collect, Over, PATIENCE, Room, Shard, Sighted, Terms, Writer};
 
 use crate::budget::Reservation;
 use crate::expiry::Expires;
-use crate::policy::Policy;
-use crate::sync::{AtomicU16, AtomicU32, AtomicU64, Ordering, RwLock, RwLockWriteGuard, fork};
+use crate::grace::Era;
+use crate::policy::{Factory, Moment, Noted, Order, Policy, load_of};
+use crate::sync::{AtomicPtr, AtomicU16, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, fork};
 use crate::time::{NEVER, Nanos};
 use crate::weight::weigh::allocation;
 
-/// Stripes of keys whose loads wait out each other's writes.
-const STRIPES: usize = 8;
+/// Stripes of keys whose loads wait out each other's writes. So many that they share one word with what is beside them: every empty
+/// cache has it.
+const STRIPES: usize = 2;
 
 /// An eviction stops after so many entries of one shard: that empties a page of slots.
-const BATCH: usize = 96;
+const BATCH: u64 = 96;
 
 /// How many slots that may be due one lock hold looks at when it sweeps for expired entries.
 const SWEPT: usize = 256;
@@ -50,6 +55,8 @@ const GRAIN: Nanos = 1 << 22;
 
 /// The entries of one cache instance.
 pub(crate) struct Store<K, V> {
+    /// Under which readers read.
+    era: Era,
     /// A power of two of them, at most 64.
     places: Box<[Place<K, V>]>,
     /// No entry expires before; `NEVER` when none does. Lowered under the lock of the shard whose entry is due, and
@@ -60,6 +67,8 @@ pub(crate) struct Store<K, V> {
     /// One shard under a policy that looks at recency alone: its readers meet at one lock anyway, so that the
     /// order of their uses costs little more.
     exact: bool,
+    /// What a hit notes.
+    noted: Noted,
     /// How many writes of each stripe are between linking their entry and superseding the loads in flight.
     writing: [AtomicU16; STRIPES],
 }
@@ -79,18 +88,21 @@ impl Drop for Writing<'_> {
 /// Where a shard is, while it has entries. Half a line of cache: two shards share one, which costs less than the
 /// kilobytes that lines of their own would take in every empty cache.
 struct Place<K, V> {
-    shard: RwLock<Option<Box<Shard<K, V>>>>,
+    /// Null while there is none. Changed under the lock, read without.
+    shard: AtomicPtr<Shard<K, V>>,
+    lock: Mutex<()>,
     /// Rank of the next victim, `u64::MAX` when empty. Written under the lock, read without.
     rank: AtomicU64,
     /// Bits of the next victim's credit, infinite when empty. Likewise.
     credit: AtomicU64,
 }
 
-/// A shard that is locked to be changed.
+/// A place that is locked, so that its shard can be changed.
 struct Locked<'a, K, V> {
     store: &'a Store<K, V>,
-    at: usize,
-    guard: RwLockWriteGuard<'a, Option<Box<Shard<K, V>>>>,
+    place: &'a Place<K, V>,
+    reservation: &'a Reservation,
+    _guard: MutexGuard<'a, ()>,
 }
 
 /// Somebody looks into all shards for what is due.
@@ -160,17 +172,29 @@ pub(crate) struct Freshness<'a> {
 /// An entry as it was seen once: who comes back with it finds out whether it is still the same one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sighting {
-    version: u32,
-    /// Heap bytes that it was charged then.
-    pub(crate) heap: u64,
+    place: u32,
+    entry: Sighted,
 }
 
-/// Who pays for the growth of tables and pages, and how entries expire.
-#[derive(Clone, Copy, Debug)]
+impl Sighting {
+    /// Heap bytes that it was charged then.
+    pub(crate) fn heap(&self) -> u64 {
+        self.entry.heap
+    }
+}
+
+/// Who pays for the growth of tables and pages, how entries expire, and in which order they are evicted.
+#[derive(Clone, Copy)]
 pub(crate) struct Charge<'a> {
     pub(crate) reservation: &'a Reservation,
     pub(crate) ceiling: u64,
     pub(crate) expires: Expires,
+    pub(crate) policy: Policy,
+    /// Makes the orders of [`Policy::Custom`].
+    pub(crate) own: Option<&'a Factory>,
+    /// Whether the entry has its place among the entries. If not it takes another's, in its own shard and under the same
+    /// lock, if that shard is among the heaviest.
+    pub(crate) placed: bool,
 }
 
 /// Where an entry that is to be linked comes from.
@@ -180,8 +204,6 @@ pub(crate) enum Origin<'a> {
     Load(Freshness<'a>),
     /// A write.
     Write,
-    /// A write that has no place among the entries, and can only overwrite.
-    Overwrite,
     /// A write that follows from what was seen before it: an entry, or none.
     After(Option<Sighting>),
 }
@@ -195,24 +217,34 @@ impl<'a> Origin<'a> {
         match self {
             Self::Load(freshness) => Over::Expired(freshness.now),
             Self::Write => Over::Any,
-            Self::Overwrite => Over::Only,
-            Self::After(seen) => Over::Seen(seen.map(|seen| seen.version)),
+            Self::After(seen) => Over::Seen(seen.map(|seen| seen.entry.version)),
         }
     }
 }
 
 /// The outcome of [`Store::link`].
-pub(crate) enum Linked<K, V> {
-    /// The entry is in; the one it replaced, if any, is out, and so are some that expired.
-    Done { replaced: Option<Removed<K, V>>, expired: Vec<Removed<K, V>> },
+pub(crate) enum Linked {
+    /// The entry is in; those whose place it took are out, and so are some that expired. `told` says that what the
+    /// shard publishes is up to date.
+    Done { displaced: Displaced, expired: u64, told: bool },
     /// The key has been written since its load began.
-    Stale(Entry<K, V>),
+    Stale,
     /// Somebody is writing a key that may be this one: soon it is known whether the entry is older.
-    Unclear(Entry<K, V>),
+    Unclear,
     /// A load has been marked as superseded: it may be this one.
-    Marked(Entry<K, V>),
-    /// The entry is not in, and says why.
-    Not(Entry<K, V>, NotLinked),
+    Marked,
+    /// The entry is not in, and says why. Others may have left for it nevertheless.
+    Not { why: NotLinked, displaced: Displaced },
+}
+
+/// What an eviction took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Evicted {
+    pub(crate) entries: u64,
+    /// Bytes that left the reservation; fewer than the entries had while somebody still reads them.
+    pub(crate) bytes: u64,
+    /// The credit of the last victim, where victims go in the order of it.
+    pub(crate) credit: f64,
 }
 
 impl<K, V> Store<K, V> {
@@ -223,18 +255,20 @@ impl<K, V> Store<K, V> {
     pub(crate) const FIRST_BYTES_MOST: u64 = 8 * Self::SLOT_BYTES + 4096;
 
     /// What the first entry of a shard is charged beside its heap bytes.
-    pub(crate) fn first_bytes(expires: Expires) -> u64 {
-        Shard::<K, V>::first_bytes(expires)
+    pub(crate) fn first_bytes(expires: Expires, policy: Policy) -> u64 {
+        Shard::<K, V>::first_bytes(expires, Order::new(policy, None, 0))
     }
 
     pub(crate) fn new(shards: usize, policy: Policy) -> Self {
         let exact = shards == 1 && policy == Policy::Lru;
         let places = shards.next_power_of_two();
         Self {
+            era: Shard::<K, V>::era(),
             places: (0..places).map(|_| Place::new()).collect(),
             due: AtomicU64::new(NEVER),
             tick: AtomicU64::new(0),
             exact,
+            noted: policy.noted(),
             writing: std::array::from_fn(|_| AtomicU16::new(0)),
         }
     }
@@ -259,34 +293,42 @@ impl<K, V> Store<K, V> {
         if self.exact { self.tick.fetch_add(1, Ordering::Relaxed) } else { self.tick() }
     }
 
-    /// The table in a shard uses the hash's lowest and highest bits; these are others.
-    #[inline]
+    /// The table in a shard uses the lower half of the hash; these bits are others.
+    #[inline(always)]
     fn place(&self, hash: u64) -> usize {
         (hash >> 40) as usize & (self.places.len() - 1)
     }
 
-    #[inline]
+    #[inline(always)]
     fn at(&self, hash: u64) -> &Place<K, V> {
-        &self.places[self.place(hash)]
+        // SAFETY: there is a power of two of places, at least one.
+        unsafe { self.places.get_unchecked(self.place(hash)) }
     }
 
-    fn lock(&self, at: usize) -> Locked<'_, K, V> {
-        Locked { store: self, at, guard: self.places[at].shard.write() }
+    fn lock<'a>(&'a self, place: &'a Place<K, V>, reservation: &'a Reservation) -> Locked<'a, K, V> {
+        Locked { store: self, place, reservation, _guard: place.lock.lock() }
     }
 
     /// Locks a place; not always in the child of a fork.
-    fn lock_unless_forked(&self, at: usize) -> Option<Locked<'_, K, V>> {
-        let guard = fork::write(&self.places[at].shard)?;
-        Some(Locked { store: self, at, guard })
+    fn lock_unless_forked<'a>(
+        &'a self,
+        place: &'a Place<K, V>,
+        reservation: &'a Reservation,
+    ) -> Option<Locked<'a, K, V>> {
+        self.lock_if(place, !fork::forked(), reservation)
     }
 
     /// Locks a place; unless `patient`, only if nobody else has it.
-    fn lock_if(&self, at: usize, patient: bool) -> Option<Locked<'_, K, V>> {
+    fn lock_if<'a>(
+        &'a self,
+        place: &'a Place<K, V>,
+        patient: bool,
+        reservation: &'a Reservation,
+    ) -> Option<Locked<'a, K, V>> {
         if patient {
-            return Some(self.lock(at));
+            return Some(self.lock(place, reservation));
         }
-        let guard = self.places[at].shard.try_write()?;
-        Some(Locked { store: self, at, guard })
+        Some(Locked { store: self, place, reservation, _guard: place.lock.try_lock()? })
     }
 
     /// Whether an entry may be expired by `now`.
@@ -311,30 +353,47 @@ impl<K, V> Store<K, V> {
         Writing(writing)
     }
 
-    /// Finds a value, notes the use, and makes `R` of it under the shared lock. The clock is read only for
-    /// entries that expire.
-    #[inline]
+    /// Whether a hit needs neither a clock nor a place in an exact order: then [`get`](Self::get) will do.
+    pub(crate) fn is_plain(&self, expires: Expires) -> bool {
+        expires == Expires::Never && !self.exact
+    }
+
+    /// Finds a value, notes the use, and makes `R` of it while it is protected; with it comes the byte of its cost.
+    /// For stores that are plain.
+    #[inline(always)]
     pub(crate) fn get<R>(
+        &self,
+        hash: u64,
+        eq: impl FnMut(&K) -> bool,
+        take: impl FnOnce(&V) -> R,
+    ) -> Option<(R, u8)> {
+        let _reading = self.era.read();
+        let shard = self.at(hash).shard()?;
+        // SAFETY: we read under the era.
+        unsafe {
+            shard.find(hash, eq, |_, slot, value, cost| {
+                slot.touch.record(self.noted, || self.tick());
+                (take(value), cost)
+            })
+        }
+    }
+
+    /// [`get`](Self::get) for every store. The clock is read only where entries expire.
+    pub(crate) fn get_fresh<R>(
         &self,
         hash: u64,
         eq: impl FnMut(&K) -> bool,
         now: impl FnOnce() -> Nanos,
         take: impl FnOnce(&V) -> R,
     ) -> Probe<R> {
-        let Some(guard) = fork::read(&self.at(hash).shard) else { return Probe::Absent };
-        let Some(shard) = &*guard else { return Probe::Absent };
-        let Some((index, slot)) = shard.find(hash, eq) else { return Probe::Absent };
-        if matches!(shard.expires, Expires::ByUse(_)) {
-            let now = now();
-            if shard.deadline(index, slot) <= now {
-                return Probe::Expired;
-            }
-            shard.note_use(index, now);
-        } else if slot.deadline != NEVER && slot.deadline <= now() {
-            return Probe::Expired;
-        }
-        slot.touch.record(self.next_use());
-        Probe::Hit(take(&slot.value), slot.cost)
+        let _reading = self.era.read();
+        let Some(shard) = self.at(hash).shard() else { return Probe::Absent };
+        let found = |slot: &pages::Slot<K, V>, value: &V| {
+            slot.touch.record(self.noted, || self.next_use());
+            take(value)
+        };
+        // SAFETY: we read under the era.
+        unsafe { shard.find_fresh(hash, eq, now, true, found) }
     }
 
     /// Finds a value without noting the use.
@@ -345,62 +404,74 @@ impl<K, V> Store<K, V> {
         now: impl FnOnce() -> Nanos,
         take: impl FnOnce(&V) -> R,
     ) -> Option<R> {
-        let guard = fork::read(&self.at(hash).shard)?;
-        let shard = guard.as_ref()?;
-        let (index, slot) = shard.find(hash, eq)?;
-        let deadline = shard.deadline(index, slot);
-        let fresh = deadline == NEVER || deadline > now();
-        fresh.then(|| take(&slot.value))
+        let _reading = self.era.read();
+        let shard = self.at(hash).shard()?;
+        // SAFETY: we read under the era.
+        match unsafe { shard.find_fresh(hash, eq, now, false, |_, value| take(value)) } {
+            Probe::Hit(found, _) => Some(found),
+            Probe::Absent | Probe::Expired => None,
+        }
     }
 
-    /// Puts an entry in, unless it is stale. Takes out a few of its shard that are expired when it was written.
+    /// When the entry with this key expires, `NEVER` if it does not.
+    pub(crate) fn deadline(&self, hash: u64, eq: impl FnMut(&K) -> bool) -> Option<Nanos> {
+        let _reading = self.era.read();
+        let shard = self.at(hash).shard()?;
+        // SAFETY: we read under the era.
+        unsafe { shard.find(hash, eq, |index, _, _, _| shard.deadline(index)) }
+    }
+
+    /// Puts the entry that is `arriving` in, and takes it, unless it is stale. Takes out a few of its shard that are
+    /// expired when it was written. What left is the caller's to drop.
     pub(crate) fn link(
         &self,
-        entry: Entry<K, V>,
-        origin: Origin<'_>,
+        arriving: &mut Option<Entry<K, V>>,
+        origin: &Origin<'_>,
         eq: impl Fn(&K, &K) -> bool,
         mut moment: Moment,
-        charge: Charge<'_>,
-    ) -> Linked<K, V> {
-        let Charge { reservation, ceiling, expires } = charge;
+        charge: &Charge<'_>,
+        leaving: &mut Leaving<K, V>,
+    ) -> Linked {
+        let Charge { reservation, ceiling, expires, placed, .. } = *charge;
+        let Some(entry) = &*arriving else { return Linked::Stale };
         let (hash, written) = (entry.hash, entry.written);
-        let mut locked = self.lock(self.place(hash));
+        let mut locked = self.lock(self.at(hash), reservation);
         // Checked under the lock: whoever invalidates supersedes the loads first and removes under this lock after,
         // so either we see that or the removal sees our entry.
         if let Some(freshness) = origin.load() {
             // Before the marks: who is no longer writing has set them.
             let busy = self.writing[Self::stripe_of(hash)].load(Ordering::Acquire) > 0;
             if freshness.marks.load(Ordering::Acquire) != freshness.seen {
-                return Linked::Marked(entry);
+                return Linked::Marked;
             }
             if busy {
-                return Linked::Unclear(entry);
+                return Linked::Unclear;
             }
         }
         moment.exact = self.exact;
         moment.tick = self.next_use();
-        let mut expired = Vec::new();
-        let outcome = match &mut *locked.guard {
-            Some(shard) => {
-                let found = shard.place_of(&entry, eq);
-                let outcome = shard.link(entry, found, origin.over(), moment, reservation, ceiling);
-                if outcome.is_ok() {
-                    shard.expire(written & !(GRAIN - 1), LOOKED, reservation, &mut expired);
-                }
-                outcome
-            }
-            absent => {
-                // On the stack until its block is charged, which its first entry does with all it needs.
-                let mut shard = Shard::new(expires);
-                let outcome = shard.link(entry, None, origin.over(), moment, reservation, ceiling);
-                if shard.vacate(reservation, u64::MAX).is_none() {
-                    *absent = Some(Box::new(shard));
-                }
-                outcome
-            }
+        let (mut linked, mut expired) = (0, 0);
+        let room = match placed {
+            true => Room::Reserved,
+            // What is expired goes first, wherever it is.
+            false if self.is_due(written) => Room::Nowhere,
+            false => Room::Victim,
         };
-        let linked = locked.guard.as_ref().map_or(0, |shard| shard.linked);
-        locked.tidy(reservation, u64::MAX);
+        let terms = Terms { over: origin.over(), room, moment, ceiling };
+        let (displaced, outcome) = match locked.writer() {
+            Some(mut shard) => {
+                let found = shard.place_of(entry, eq);
+                let (displaced, outcome) = shard.link(arriving, found, &terms, leaving);
+                if outcome.is_ok() && expires != Expires::Never {
+                    (expired, _) = shard.expire(written & !(GRAIN - 1), LOOKED);
+                }
+                shard.collect(Collect::Lazily, leaving);
+                linked = shard.linked();
+                (displaced, outcome)
+            }
+            None => self.link_first(&mut locked, arriving, hash, &terms, charge, leaving),
+        };
+        let told = locked.finish(leaving);
         drop(locked);
         // Each shard moves the tick by as much as the shards together link meanwhile.
         let pace = self.places.len() as u64;
@@ -408,42 +479,75 @@ impl<K, V> Store<K, V> {
             self.tick.fetch_add(pace, Ordering::Relaxed);
         }
         match outcome {
-            Ok(replaced) => Linked::Done { replaced, expired },
-            Err((entry, NotLinked::Present)) => Linked::Stale(entry),
-            Err((entry, error)) => Linked::Not(entry, error),
+            Ok(()) => Linked::Done { displaced, expired, told },
+            Err(NotLinked::Present) => Linked::Stale,
+            Err(why) => Linked::Not { why, displaced },
         }
     }
 
-    /// Takes out the entry with this key.
+    /// Makes a shard for its first entry.
+    #[cold]
+    fn link_first(
+        &self,
+        locked: &mut Locked<'_, K, V>,
+        arriving: &mut Option<Entry<K, V>>,
+        hash: u64,
+        terms: &Terms,
+        charge: &Charge<'_>,
+        leaving: &mut Leaving<K, V>,
+    ) -> (Displaced, Result<(), NotLinked>) {
+        let Charge { reservation, expires, policy, own, .. } = *charge;
+        // On the stack until its block is charged, which its first entry does with all it needs.
+        let made = Shard::new(expires, Order::new(policy, own, self.place(hash) as u64));
+        // SAFETY: nobody else has it.
+        let mut shard = unsafe { made.writer(&self.era, reservation) };
+        let linked = shard.link(arriving, None, terms, leaving);
+        if shard.len() > 0 {
+            locked.install(made);
+        } else {
+            // Memory is exhausted, or the budget.
+            reservation.shrink(shard.forget());
+        }
+        linked
+    }
+
+    /// Lets `change` take something out of a place's shard; says what it said, and what left. The caller drops it.
+    fn change<R>(
+        &self,
+        locked: &mut Locked<'_, K, V>,
+        how: Collect,
+        change: impl FnOnce(&mut Writer<'_, K, V>) -> R,
+    ) -> Option<(R, Leaving<K, V>)> {
+        let result = change(&mut locked.writer()?);
+        let mut leaving = Leaving::default();
+        locked.tidy(how, u64::MAX, &mut leaving);
+        Some((result, leaving))
+    }
+
+    /// Takes out the entry with this key, if there is one.
     pub(crate) fn remove(
         &self,
         hash: u64,
         eq: impl FnMut(&K) -> bool,
         reservation: &Reservation,
-    ) -> Option<Removed<K, V>> {
-        let mut locked = self.lock(self.place(hash));
-        let removed = locked.guard.as_mut()?.remove(hash, eq, reservation);
-        locked.tidy(reservation, u64::MAX);
-        removed
+    ) -> Option<Leaving<K, V>> {
+        let mut locked = self.lock(self.at(hash), reservation);
+        let removed = self.change(&mut locked, Collect::Lazily, |shard| shard.remove(hash, eq))?;
+        if let (true, leaving) = removed { Some(leaving) } else { None }
     }
 
     /// Takes out the entry with this key if it is expired by `now`.
     pub(crate) fn remove_expired(
         &self,
         hash: u64,
-        mut eq: impl FnMut(&K) -> bool,
+        eq: impl FnMut(&K) -> bool,
         now: Nanos,
         reservation: &Reservation,
-    ) -> Option<Removed<K, V>> {
-        let mut locked = self.lock_unless_forked(self.place(hash))?;
-        let shard = locked.guard.as_mut()?;
-        let (index, slot) = shard.find(hash, &mut eq)?;
-        if shard.deadline(index, slot) > now {
-            return None;
-        }
-        let removed = shard.remove(hash, eq, reservation);
-        locked.tidy(reservation, u64::MAX);
-        removed
+    ) -> Option<Leaving<K, V>> {
+        let mut locked = self.lock_unless_forked(self.at(hash), reservation)?;
+        let removed =
+            self.change(&mut locked, Collect::Lazily, |shard| shard.remove_expired(hash, eq, now))?;
+        if let (true, leaving) = removed { Some(leaving) } else { None }
     }
 
     /// Finds the entry with this key, and lets `with` see it: what it is said to weigh, and which it is. No use is
@@ -453,46 +557,52 @@ impl<K, V> Store<K, V> {
         hash: u64,
         eq: impl FnMut(&K) -> bool,
         now: impl FnOnce() -> Nanos,
+        reservation: &Reservation,
         with: impl FnOnce(&K, &V) -> R,
     ) -> Option<(R, Sighting)> {
-        let guard = self.at(hash).shard.read();
-        let shard = guard.as_ref()?;
-        let (index, slot) = shard.find(hash, eq)?;
-        let deadline = shard.deadline(index, slot);
-        if deadline != NEVER && deadline <= now() {
-            return None;
-        }
-        Some((with(&slot.key, &slot.value), Sighting { version: slot.version, heap: slot.heap }))
+        // Begun before the lock is released: what was found then stays valid without it.
+        let _reading = self.era.read();
+        let (index, entry) = self.lock(self.at(hash), reservation).writer()?.sight(hash, eq)?;
+        let seen = self.show(self.at(hash), index, now, with)?;
+        Some((seen, Sighting { place: self.place(hash) as u32, entry }))
     }
 
     /// All entries of one shard, as they are now.
-    pub(crate) fn sight_all(&self, shard: usize) -> Vec<(u64, Sighting)> {
-        let guard = self.places[shard].shard.read();
-        let slots = guard.iter().flat_map(|shard| shard.iter());
-        slots.map(|slot| (slot.hash, Sighting { version: slot.version, heap: slot.heap })).collect()
+    pub(crate) fn sight_all(&self, at: usize, reservation: &Reservation) -> Vec<Sighting> {
+        let mut all = Vec::new();
+        if let Some(shard) = self.lock(&self.places[at], reservation).writer() {
+            all.reserve_exact(shard.len());
+            shard.sight_all(|entry| all.push(Sighting { place: at as u32, entry }));
+        }
+        all
     }
 
-    /// Lets `with` see an entry again, if it is the same one, and not expired.
+    /// Lets `with` see an entry again, if it is the same one, and not expired. With no lock held.
     pub(crate) fn look_again<R>(
         &self,
-        hash: u64,
         sighting: Sighting,
+        now: impl FnOnce() -> Nanos,
+        reservation: &Reservation,
+        with: impl FnOnce(&K, &V) -> R,
+    ) -> Option<R> {
+        let place = &self.places[sighting.place as usize];
+        let _reading = self.era.read();
+        let index = self.lock(place, reservation).writer()?.find_sighted(sighting.entry)?;
+        self.show(place, index, now, with)
+    }
+
+    /// Shows the entry of a slot that was found under the lock, by who reads under the era since then.
+    fn show<R>(
+        &self,
+        place: &Place<K, V>,
+        index: u32,
         now: impl FnOnce() -> Nanos,
         with: impl FnOnce(&K, &V) -> R,
     ) -> Option<R> {
-        let guard = self.at(hash).shard.read();
-        let shard = guard.as_ref()?;
-        let (index, slot) = shard.get_version(hash, sighting.version)?;
-        let deadline = shard.deadline(index, slot);
-        (deadline == NEVER || deadline > now()).then(|| with(&slot.key, &slot.value))
-    }
-
-    /// When the entry with this key expires, `NEVER` if it does not.
-    pub(crate) fn deadline(&self, hash: u64, eq: impl FnMut(&K) -> bool) -> Option<Nanos> {
-        let guard = self.at(hash).shard.read();
-        let shard = guard.as_ref()?;
-        let (index, slot) = shard.find(hash, eq)?;
-        Some(shard.deadline(index, slot))
+        // It may be gone by now, or have moved to another slot.
+        let shard = place.shard()?;
+        // SAFETY: the caller reads under the era since before the slot was found.
+        unsafe { shard.show(index, now, with) }
     }
 
     /// Gives the entry that was sighted another weight, if `granted` bytes cover what it grew by. Returns the heap
@@ -500,73 +610,83 @@ impl<K, V> Store<K, V> {
     ///
     /// # Errors
     ///
-    /// Says whether the entry is gone, or was weighed anew by somebody else.
+    /// Says whether the entry is gone, was weighed anew by somebody else, or cannot be weighed.
     pub(crate) fn reweigh(
         &self,
-        hash: u64,
         sighting: Sighting,
         heap: u64,
         granted: u64,
         mut moment: Moment,
+        reservation: &Reservation,
     ) -> Result<u64, NotReweighed> {
-        let mut locked = self.lock(self.place(hash));
+        let mut locked = self.lock(&self.places[sighting.place as usize], reservation);
         moment.exact = self.exact;
         moment.tick = self.tick();
-        let shard = locked.guard.as_mut().ok_or(NotReweighed::Gone)?;
-        let before = shard.reweigh(hash, sighting.version, heap, granted, moment)?;
+        let mut shard = locked.writer().ok_or(NotReweighed::Gone)?;
+        let before = shard.reweigh(sighting.entry, heap, granted, moment);
         locked.publish();
-        Ok(before)
+        before
     }
 
     /// Takes out the entry that was sighted.
     pub(crate) fn remove_sighted(
         &self,
-        hash: u64,
         sighting: Sighting,
         reservation: &Reservation,
-    ) -> Option<Removed<K, V>> {
-        let mut locked = self.lock(self.place(hash));
-        let removed = locked.guard.as_mut()?.remove_version(hash, sighting.version, reservation);
-        locked.tidy(reservation, u64::MAX);
-        removed
+    ) -> Option<Leaving<K, V>> {
+        let mut locked = self.lock(&self.places[sighting.place as usize], reservation);
+        let removed =
+            self.change(&mut locked, Collect::Lazily, |shard| shard.remove_sighted(sighting.entry))?;
+        if let (true, leaving) = removed { Some(leaving) } else { None }
     }
 
     /// Evicts from the shard whose next victim is worth least. With `patient` it waits for that shard's
-    /// lock; otherwise it goes to the next cheapest, so that it never blocks on another tenant. Returns what
-    /// left, and the bytes of tables and pages that went with it; nothing, when nothing could go.
+    /// lock; otherwise it goes to the next cheapest, so that it never blocks on another tenant. Takes nothing when
+    /// nothing can go.
     pub(crate) fn evict(
         &self,
         mut moment: Moment,
         wanted: Wanted,
         reservation: &Reservation,
-    ) -> (Vec<Removed<K, V>>, u64) {
+    ) -> (Evicted, Leaving<K, V>) {
         moment.exact = self.exact;
         moment.tick = self.tick();
-        let mut removed = Vec::new();
-        let Some(Cheapest { mut locked, runner_up }) = self.lock_cheapest(wanted.patient) else {
-            return (removed, 0);
+        let mut evicted = Evicted::default();
+        let Some(Cheapest { mut locked, runner_up }) = self.lock_cheapest(wanted.patient, reservation) else {
+            return (evicted, Leaving::default());
         };
-        let Some(shard) = locked.guard.as_mut() else { return (removed, 0) };
+        let Some(mut shard) = locked.writer() else { return (evicted, Leaving::default()) };
+        let charged = shard.charged();
         let (mut heap, mut weight) = (0, 0);
         while let Some(victim) = shard.evict(moment, wanted.most - weight) {
             heap += victim.heap;
             weight += victim.heap + Self::SLOT_BYTES;
-            removed.push(victim);
+            evicted.entries += 1;
+            evicted.credit = victim.credit.unwrap_or(0.0);
             // Entries without heap free nothing one by one: they go until a page of them is empty.
             let dear = shard
                 .front()
-                .is_some_and(|(rank, credit)| credit > wanted.upto || (heap > 0 && rank > runner_up));
-            if dear || heap >= wanted.bytes || removed.len() >= BATCH {
+                .is_some_and(|next| next.credit > wanted.upto || (heap > 0 && next.rank > runner_up));
+            if dear || heap >= wanted.bytes || evicted.entries >= BATCH {
                 break;
             }
         }
-        let most = wanted.most.saturating_sub(heap);
-        let settled = shard.settle(reservation, most);
-        let freed = locked.tidy(reservation, most - settled);
-        (removed, settled + freed)
+        let how = if wanted.bytes > 0 { Collect::Now } else { Collect::Lazily };
+        let mut leaving = Leaving::default();
+        shard.collect(how, &mut leaving);
+        // What was reserved meanwhile, to shrink tables, is not the floor's.
+        let more = shard.charged().saturating_sub(charged);
+        locked.tidy(how, wanted.most.saturating_sub(heap).saturating_add(more), &mut leaving);
+        let left = locked.writer().map_or(0, |shard| shard.charged());
+        evicted.bytes = leaving.heap + charged.saturating_sub(left);
+        (evicted, leaving)
     }
 
-    fn lock_cheapest(&self, patient: bool) -> Option<Cheapest<'_, K, V>> {
+    fn lock_cheapest<'a>(
+        &'a self,
+        patient: bool,
+        reservation: &'a Reservation,
+    ) -> Option<Cheapest<'a, K, V>> {
         // Shards found busy; there are 64 at most.
         let mut passed = 0_u64;
         loop {
@@ -585,24 +705,33 @@ impl<K, V> Store<K, V> {
             if rank == u64::MAX {
                 return None;
             }
-            if let Some(locked) = self.lock_if(at, patient) {
+            if let Some(locked) = self.lock_if(&self.places[at], patient, reservation) {
                 return Some(Cheapest { locked, runner_up });
             }
             passed |= 1 << at;
         }
     }
 
-    /// The lowest credit of all shards' next victims; infinite when empty.
-    pub(crate) fn credit(&self) -> f64 {
+    /// The credit of the next victim; infinite when empty.
+    ///
+    /// Of an order by credit it is the lowest of all shards. Of any other the shards take turns, and what one of them
+    /// holds is as good as what another does: it is their mean, which no straggler in one shard decides.
+    pub(crate) fn credit(&self, by_credit: bool) -> f64 {
         let credits = self.places.iter().map(Place::credit);
-        credits.fold(f64::INFINITY, f64::min)
+        if by_credit {
+            return credits.fold(f64::INFINITY, f64::min);
+        }
+        let (sum, shards) = credits
+            .filter(|credit| credit.is_finite())
+            .fold((0.0, 0_u32), |(sum, shards), credit| (sum + credit, shards + 1));
+        if shards == 0 { f64::INFINITY } else { sum / f64::from(shards) }
     }
 
     /// What each byte of the next victim saves, in nanoseconds of compute, and that victim's credit.
-    pub(crate) fn next_victim(&self) -> Option<(f64, f64)> {
+    pub(crate) fn next_victim(&self, reservation: &Reservation) -> Option<(f64, f64)> {
         let cheapest = self.places.iter().min_by(|a, b| a.credit().total_cmp(&b.credit()))?;
-        let density = cheapest.shard.read().as_ref()?.front_density(self.tick())?;
-        Some((density, cheapest.credit()))
+        let front = self.lock(cheapest, reservation).writer()?.front()?;
+        Some((front.density, cheapest.credit()))
     }
 
     /// [`credit`](Self::credit) of the shard of one key only.
@@ -611,99 +740,146 @@ impl<K, V> Store<K, V> {
     }
 
     /// Takes out what is expired by `now`, a bounded number of slots for each lock hold; while nothing can be due, no
-    /// shard is locked. `removed` gets them with no lock held, as many as left together: one whose drop
-    /// panics must not keep the others in the books.
+    /// shard is locked. `left` hears with no lock held how many left together: one whose drop panics must not keep the
+    /// others in the books.
     pub(crate) fn expire(
         &self,
         now: Nanos,
         reservation: &Reservation,
-        mut removed: impl FnMut(Vec<Removed<K, V>>),
+        mut left: impl FnMut(u64, Leaving<K, V>),
     ) {
         if !self.is_due(now) {
             return;
         }
         let looking = self.look();
-        for at in 0..self.places.len() {
+        for place in &self.places {
             let mut done = false;
             while !done {
-                let mut expired = Vec::new();
-                let Some(mut locked) = self.lock_unless_forked(at) else { break };
-                done = locked.expire(now, SWEPT, reservation, &mut expired);
+                let Some(mut locked) = self.lock_unless_forked(place, reservation) else { break };
+                let changed = self.change(&mut locked, Collect::Now, |shard| shard.expire(now, SWEPT));
                 drop(locked);
-                if !expired.is_empty() {
-                    removed(expired);
-                }
+                let Some(((expired, all), leaving)) = changed else { break };
+                done = all;
+                left(expired, leaving);
             }
         }
         looking.done();
     }
 
-    /// Takes out some entries of one shard that are expired by `now`, if there are any. With `patient` it waits
-    /// for a busy shard.
+    /// Takes out some entries of one shard that are expired by `now`, if there are any; returns how many. With
+    /// `patient` it waits for a busy shard.
     pub(crate) fn expire_some(
         &self,
         now: Nanos,
         patient: bool,
         reservation: &Reservation,
-    ) -> Vec<Removed<K, V>> {
-        let mut removed = Vec::new();
+    ) -> (u64, Leaving<K, V>) {
+        let mut leaving = Leaving::default();
         if !self.is_due(now) {
-            return removed;
+            return (0, leaving);
         }
         let looking = self.look();
         let (places, first) = (self.places.len(), self.tick() as usize);
         let mut all = true;
         for at in (0..places).map(|at| (first + at) % places) {
-            let Some(mut locked) = self.lock_if(at, patient) else {
+            let Some(mut locked) = self.lock_if(&self.places[at], patient, reservation) else {
                 all = false;
                 continue;
             };
+            let changed = self.change(&mut locked, Collect::Now, |shard| shard.expire(now, BATCH as usize));
+            let Some(((expired, done), left)) = changed else {
+                locked.publish();
+                continue;
+            };
+            leaving.join(left);
             // Where all that came up was used since, another shard may have some.
-            all &= locked.expire(now, BATCH, reservation, &mut removed);
-            if !removed.is_empty() {
-                return removed;
+            all &= done;
+            if expired > 0 {
+                return (expired, leaving);
             }
         }
         if all {
             looking.done();
         }
-        removed
+        (0, leaving)
     }
 
-    /// Takes everything out, one shard at a time; `removed` gets each shard's entries with no lock held.
-    pub(crate) fn drain(&self, reservation: &Reservation, mut removed: impl FnMut(Vec<Removed<K, V>>)) {
-        for at in 0..self.places.len() {
-            let entries = {
-                let mut locked = self.lock(at);
-                let entries = locked.guard.as_mut().map(|shard| shard.drain(reservation)).unwrap_or_default();
-                locked.tidy(reservation, u64::MAX);
-                entries
-            };
-            if !entries.is_empty() {
-                removed(entries);
+    /// Takes everything out, one shard at a time; `left` gets each shard's entries with no lock held.
+    pub(crate) fn drain(&self, reservation: &Reservation, mut left: impl FnMut(u64, Leaving<K, V>)) {
+        for place in &self.places {
+            let mut locked = self.lock(place, reservation);
+            let drained = locked.writer().map(|mut shard| shard.drain());
+            let mut leaving = Leaving::default();
+            if drained.is_some() {
+                locked.tidy(Collect::Now, u64::MAX, &mut leaving);
+            }
+            drop(locked);
+            if let Some(entries) = drained {
+                left(entries, leaving);
             }
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.places.iter().map(|place| place.shard.read().as_ref().map_or(0, |shard| shard.len())).sum()
+    /// Takes out of limbo what nobody reads any more.
+    pub(crate) fn collect(&self, reservation: &Reservation, mut left: impl FnMut(Leaving<K, V>)) {
+        for place in &self.places {
+            let Some(mut locked) = self.lock_if(place, false, reservation) else { continue };
+            // An empty shard is one that could not be freed.
+            let mut leaving = Leaving::default();
+            if locked.writer().is_some_and(|shard| shard.waits() || shard.len() == 0) {
+                locked.tidy(Collect::Now, u64::MAX, &mut leaving);
+            }
+            drop(locked);
+            left(leaving);
+        }
+    }
+
+    pub(crate) fn len(&self, reservation: &Reservation) -> usize {
+        let len = |place| self.lock(place, reservation).writer().map_or(0, |shard| shard.len());
+        self.places.iter().map(len).sum()
     }
 
     /// Checks every shard's structure; returns the bytes that entries, shards, tables and pages account for.
     #[cfg(test)]
-    pub(crate) fn validate(&self) -> u64 {
-        let check = |place: &Place<K, V>| place.shard.read().as_ref().map_or(0, |shard| shard.validate());
+    pub(crate) fn validate(&self, reservation: &Reservation) -> u64 {
+        let check = |place| self.lock(place, reservation).writer().map_or(0, |mut shard| shard.validate());
         self.places.iter().map(check).sum()
     }
 }
 
+impl<K, V> Drop for Store<K, V> {
+    fn drop(&mut self) {
+        for place in &self.places {
+            let shard = place.shard.load(Ordering::Acquire);
+            if !shard.is_null() {
+                // SAFETY: it came out of a box, and whoever drops the store is alone with it.
+                drop(unsafe { Box::from_raw(shard) });
+            }
+        }
+    }
+}
+
+// SAFETY: places lead to shards, which are `Send` and `Sync` under these bounds and freed under the era.
+unsafe impl<K: Send + Sync, V: Send + Sync> Sync for Place<K, V> {}
+// SAFETY: as above.
+unsafe impl<K: Send, V: Send> Send for Place<K, V> {}
+
 impl<K, V> Place<K, V> {
     const fn new() -> Self {
         Self {
-            shard: RwLock::new(None),
+            shard: AtomicPtr::new(ptr::null_mut()),
+            lock: Mutex::new(()),
             rank: AtomicU64::new(u64::MAX),
             credit: AtomicU64::new(f64::INFINITY.to_bits()),
         }
+    }
+
+    /// The shard, for who reads under the store's era or has the lock: it stays for as long.
+    #[inline(always)]
+    fn shard(&self) -> Option<&Shard<K, V>> {
+        // Acquire: the shard was there before its address. SAFETY: it is freed only when nobody can reach it who has
+        // the lock, or reads since before it was taken out.
+        unsafe { self.shard.load(Ordering::Acquire).as_ref() }
     }
 
     fn credit(&self) -> f64 {
@@ -712,39 +888,89 @@ impl<K, V> Place<K, V> {
 }
 
 impl<K, V> Locked<'_, K, V> {
-    /// Takes out some of what is expired by `now`; see [`Shard::expire`].
-    fn expire(
-        &mut self,
-        now: Nanos,
-        most: usize,
-        reservation: &Reservation,
-        removed: &mut Vec<Removed<K, V>>,
-    ) -> bool {
-        let done = self.guard.as_mut().is_none_or(|shard| shard.expire(now, most, reservation, removed));
-        self.tidy(reservation, u64::MAX);
-        done
+    /// The shard, to be changed.
+    fn writer(&mut self) -> Option<Writer<'_, K, V>> {
+        let shard = self.place.shard()?;
+        // SAFETY: we have the lock, and the borrow of it keeps the writer alone.
+        Some(unsafe { shard.writer(&self.store.era, self.reservation) })
     }
 
-    /// Frees the shard if it has no entries and that gives back no more than `most` bytes, and publishes. Called
-    /// after each change, before the lock is released. Returns the bytes.
-    fn tidy(&mut self, reservation: &Reservation, most: u64) -> u64 {
-        let freed = self.guard.as_mut().and_then(|shard| shard.vacate(reservation, most));
-        if freed.is_some() {
-            *self.guard = None;
+    /// Puts a shard in, where there is none.
+    fn install(&mut self, shard: Shard<K, V>) {
+        let shard = Box::into_raw(Box::new(shard));
+        let before = self.place.shard.swap(shard, Ordering::AcqRel);
+        debug_assert!(before.is_null(), "there was a shard");
+    }
+
+    /// Empties limbo as far as is worth it, frees the shard if it has no entries, and publishes; gives back no more than
+    /// `most` bytes of what is not entries' heap. Called after each change, before the lock is released.
+    fn tidy(&mut self, how: Collect, most: u64, leaving: &mut Leaving<K, V>) {
+        if let Some(mut shard) = self.writer() {
+            shard.collect(how, leaving);
+            shard.settle(most);
         }
+        self.vacate(most);
         self.publish();
-        freed.unwrap_or(0)
+    }
+
+    /// What an insert does before it releases the lock: like [`tidy`](Self::tidy) after the shard was asked for what is
+    /// in limbo, but publishes only now and then where that says how heavy the shard is. Returns whether it did.
+    fn finish(&mut self, leaving: &mut Leaving<K, V>) -> bool {
+        let known = self.place.rank.load(Ordering::Relaxed) != u64::MAX;
+        if let Some(mut shard) = self.writer()
+            && known
+            && shard.may_wait()
+        {
+            shard.settle(u64::MAX);
+            self.note_due();
+            return false;
+        }
+        self.tidy(Collect::Lazily, u64::MAX, leaving);
+        true
+    }
+
+    /// Frees the shard if it is empty and nobody can be looking at it.
+    fn vacate(&mut self, most: u64) {
+        let Some(shard) = self.writer() else { return };
+        if !shard.is_vacant(most) {
+            return;
+        }
+        // Out of reach first. Where somebody might still look, it goes back, empty: the next one tries again.
+        let unlinked = self.place.shard.swap(ptr::null_mut(), Ordering::AcqRel);
+        let Some(shard) = self.unread(unlinked) else {
+            self.place.shard.store(unlinked, Ordering::Release);
+            return;
+        };
+        self.reservation.shrink(shard);
+        // SAFETY: it came out of a box, and nobody can reach it any more.
+        drop(unsafe { Box::from_raw(unlinked) });
+    }
+
+    /// What an unlinked shard was charged, once nobody reads it; `None` while somebody might.
+    fn unread(&self, shard: *mut Shard<K, V>) -> Option<u64> {
+        // SAFETY: we have the lock, and it is not freed yet.
+        let mut writer = unsafe { (*shard).writer(&self.store.era, self.reservation) };
+        writer.await_readers(PATIENCE).then(|| writer.forget())
     }
 
     /// Publishes what the next victim is worth, and when somebody may be due.
-    fn publish(&self) {
-        let place = &self.store.places[self.at];
-        let shard = self.guard.as_ref();
-        let (rank, credit) = shard.and_then(|shard| shard.front()).unwrap_or((u64::MAX, f64::INFINITY));
+    fn publish(&mut self) {
+        let front = self.writer().and_then(|mut shard| shard.front());
+        let (rank, credit) = front.map_or((u64::MAX, f64::INFINITY), |front| (front.rank, front.credit));
         // A rank of `MAX` means empty; no real entry comes near it.
-        place.rank.store(rank, Ordering::Relaxed);
-        place.credit.store(credit.to_bits(), Ordering::Relaxed);
-        let due = shard.map_or(NEVER, |shard| shard.next_due());
+        self.place.rank.store(rank, Ordering::Relaxed);
+        self.place.credit.store(credit.to_bits(), Ordering::Relaxed);
+        let ranks = self.store.places.iter().map(|place| place.rank.load(Ordering::Relaxed));
+        let heaviest = load_of(ranks.min().unwrap_or(u64::MAX));
+        if let Some(mut shard) = self.writer() {
+            shard.published(heaviest);
+        }
+        self.note_due();
+    }
+
+    /// Says when somebody in the shard may be due.
+    fn note_due(&mut self) {
+        let due = self.writer().map_or(NEVER, |shard| shard.next_due());
         // Looked at first: nearly always another entry is due before.
         if due < self.store.due.load(Ordering::Relaxed) {
             self.store.due.fetch_min(due, Ordering::AcqRel);

@@ -11,10 +11,16 @@ pub(crate) use model::*;
 
 #[cfg(not(larder_shuttle))]
 mod real {
-    pub(crate) use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+    pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard};
     pub(crate) use std::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+        compiler_fence, fence,
     };
+
+    /// Passes the time until a short wait's next look: a little of it, then a turn of somebody else's.
+    pub(crate) fn pause(attempt: u32) {
+        if attempt.is_multiple_of(16) { std::thread::yield_now() } else { std::hint::spin_loop() }
+    }
 }
 #[cfg(not(larder_shuttle))]
 pub(crate) use real::*;

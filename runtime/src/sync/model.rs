@@ -4,8 +4,14 @@ use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 
 pub(crate) use shuttle::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence,
+    fence,
 };
+
+/// Lets another thread go on.
+pub(crate) fn pause(_attempt: u32) {
+    shuttle::thread::yield_now();
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T: ?Sized>(shuttle::sync::Mutex<T>);
@@ -70,7 +76,6 @@ impl Condvar {
 pub(crate) struct RwLock<T: ?Sized>(shuttle::sync::RwLock<T>);
 
 pub(crate) type RwLockReadGuard<'a, T> = shuttle::sync::RwLockReadGuard<'a, T>;
-pub(crate) type RwLockWriteGuard<'a, T> = shuttle::sync::RwLockWriteGuard<'a, T>;
 
 impl<T> RwLock<T> {
     pub(crate) const fn new(value: T) -> Self {
@@ -85,11 +90,7 @@ impl<T> RwLock<T> {
         self.0.try_read().ok()
     }
 
-    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
+    pub(crate) fn write(&self) -> shuttle::sync::RwLockWriteGuard<'_, T> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
-        self.0.try_write().ok()
     }
 }

@@ -20,7 +20,6 @@ use std::ops::Deref;
 
 pub(crate) use allocator::{block_of, move_to_smaller};
 pub(crate) use known::known;
-pub(crate) use layout::buffer;
 
 /// Says how many bytes a value owns on the heap.
 ///

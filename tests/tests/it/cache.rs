@@ -427,10 +427,10 @@ fn weights_come_from_the_weigher() {
     let cache = Cache::<u64, u64>::builder("heavy").weigh(|_, value| *value).build_in(&domain).unwrap();
     let empty = cache.weight();
     cache.insert(1, 1_000_000);
-    assert!((1_000_000..1_001_000).contains(&(cache.weight() - empty)), "{}", cache.weight());
+    assert!((1_000_000..1_002_000).contains(&(cache.weight() - empty)), "{}", cache.weight());
     cache.insert(1, 0);
     assert!(
-        cache.weight() - empty < 1000,
+        cache.weight() - empty < 2000,
         "a weight below the size of the value itself is the size: {}",
         cache.weight()
     );
@@ -508,11 +508,19 @@ fn hybrid_lets_go_of_what_was_useful_once() {
             cache.get_or_insert_with(key, || key);
         }
     }
+    // A scan brings nothing that is asked for again, and takes nothing away.
     for key in 1000..20_000 {
         cache.get_or_insert_with(key, || key);
     }
-    let kept = (0..100).filter(|&key| cache.contains(key)).count();
-    assert_eq!(kept, 0, "nothing of long ago is left");
+    let kept = |cache: &Cache<u64, u64>| (0..100).filter(|&key| cache.contains(key)).count();
+    assert!(kept(&cache) >= 90, "{} of 100 outlive the scan", kept(&cache));
+    // Others are.
+    for _ in 0..20 {
+        for key in 20_000..20_200 {
+            cache.get_or_insert_with(key, || key);
+        }
+    }
+    assert!(kept(&cache) < 10, "{} of long ago are left", kept(&cache));
 }
 
 #[test]
@@ -640,10 +648,13 @@ fn a_priority_that_changes_decides_from_then_on() {
         |name| Cache::<u64, Vec<u8>>::builder(name).cost(|_, _| Duration::from_micros(100)).build_in(&domain);
     let (a, b) = (build("a").unwrap(), build("b").unwrap());
     assert!([0.0, -1.0, f64::NAN, f64::INFINITY].iter().all(|priority| a.set_priority(*priority).is_err()));
-    let fill = || {
-        for key in 0..2000 {
-            a.insert(key, vec![1; 1000]);
-            b.insert(key, vec![1; 1000]);
+    // The same traffic for both: some keys come often, most seldom.
+    let mut random = Random::new(3);
+    let mut fill = || {
+        for _ in 0..10_000 {
+            let key = random.below(60).min(random.below(60)) * random.below(300);
+            a.get_or_insert_with(key, || vec![1; 1000]);
+            b.get_or_insert_with(key, || vec![1; 1000]);
         }
     };
     fill();

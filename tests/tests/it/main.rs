@@ -12,6 +12,7 @@ mod flight;
 mod invalidate;
 mod operations;
 mod panics;
+mod policy;
 mod pressure;
 mod proptest_budget;
 mod reweigh;

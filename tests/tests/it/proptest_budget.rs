@@ -132,7 +132,7 @@ struct Machine {
 
 fn build(domain: &Domain, at: usize) -> Cache<u64, Value> {
     let builder = Cache::builder(format!("of {at}"))
-        .policy(Policy::ALL[at % 2])
+        .policy(Policy::ALL[at % Policy::ALL.len()])
         .priority([1.0, 3.0, 0.2][at % 3])
         .weigh(|_, value: &Value| value.size);
     let builder = match at {

@@ -18,7 +18,7 @@ fn the_budget_is_kept_at_every_moment() {
     let domain = Arc::new(domain(LIMIT));
     let caches: Vec<Cache<u64, Vec<u8>>> = (0..8)
         .map(|at| {
-            let builder = Cache::builder(format!("of {at}")).policy(Policy::ALL[at % 2]);
+            let builder = Cache::builder(format!("of {at}")).policy(Policy::ALL[at % Policy::ALL.len()]);
             let builder = if at % 3 == 0 { builder.max_mb(2) } else { builder };
             let builder = if at % 4 == 0 { builder.max_entries(200) } else { builder };
             builder.priority(1.0 + at as f64).build_in(&domain).unwrap()
@@ -151,7 +151,7 @@ impl Storm {
         let caches = (0..8)
             .map(|at: u64| {
                 let builder = Cache::builder(format!("of {at}"))
-                    .policy(Policy::ALL[at as usize % 2])
+                    .policy(Policy::ALL[at as usize % Policy::ALL.len()])
                     .priority([1.0, 2.0, 0.5][at as usize % 3])
                     .weigh(|_, (_, bytes): &Value| 64 + bytes.len() as u64);
                 let builder = match at {
@@ -239,8 +239,8 @@ impl Storm {
 }
 
 #[test]
-fn a_million_operations_of_every_kind_leave_the_books_right() {
-    Storm::new().run(short_or_deep(1_000_000, 100_000_000));
+fn operations_of_every_kind_leave_the_books_right() {
+    Storm::new().run(short_or_deep(300_000, 100_000_000));
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub use texts::TextLru;
 use std::sync::Arc;
 
 /// larder's own hasher, with a seed of the process.
-pub type Hashers = foldhash::fast::RandomState;
+pub type Hashers = foldhash::quality::RandomState;
 
 /// What a contestant is compared as.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use larder::{Policy, cached};
+use larder::{EntryFacts, Evict, Policy, Uses, cached};
 
 fn bytes(value: &[u8; 4]) -> u64 {
     value.len() as u64
@@ -43,6 +43,53 @@ fn fraction(n: u8) -> Option<String> {
     Some(n.to_string())
 }
 
+/// The oldest goes first.
+#[derive(Default)]
+struct Oldest(Vec<u32>);
+
+impl Evict for Oldest {
+    fn insert(&mut self, slot: u32, _: &EntryFacts) {
+        self.0.push(slot);
+    }
+
+    fn remove(&mut self, slot: u32) {
+        self.0.retain(|other| *other != slot);
+    }
+
+    fn rename(&mut self, from: u32, to: u32) {
+        self.0.iter_mut().filter(|slot| **slot == from).for_each(|slot| *slot = to);
+    }
+
+    fn victim(&mut self, _: &mut Uses<'_>) -> Option<u32> {
+        self.0.first().copied()
+    }
+}
+
+mod orders {
+    pub(crate) fn oldest() -> super::Oldest {
+        super::Oldest::default()
+    }
+}
+
+#[cached(policy = Oldest, utility = |n, _| f64::from(*n))]
+fn order_by_type(n: u8) -> u8 {
+    n
+}
+
+#[cached(policy = orders::oldest, utility = worth, ttl_by = |_, _| Duration::from_secs(1))]
+fn order_by_function(n: u8) -> u8 {
+    n
+}
+
+fn worth(_: &u8, value: &u8) -> f64 {
+    f64::from(*value) + 1.0
+}
+
+#[cached(policy = "s3fifo", utility = "worth")]
+fn filtered(n: u8) -> u8 {
+    n
+}
+
 fn main() {
     let declared = |name: &str| larder::declared().find(|item| item.name.ends_with(name)).expect("declared");
     let nothing_declared = declared("::nothing");
@@ -61,7 +108,11 @@ fn main() {
     assert_eq!(declared("::size_in_bytes").max_bytes, Some(4096));
     assert_eq!(declared("::size_in_bytes").ttl, Some(Duration::from_millis(250)));
     assert_eq!(declared("::fraction").max_bytes, Some(1049));
+    assert_eq!(declared("::order_by_type").policy, Some(Policy::Custom));
+    assert_eq!(declared("::order_by_function").policy, Some(Policy::Custom));
+    assert_eq!(declared("::filtered").policy, Some(Policy::S3Fifo));
     for n in 0..3 {
+        assert_eq!((order_by_type(n), order_by_function(n), filtered(n)), (n, n, n));
         assert_eq!(nothing(n), n);
         assert_eq!(all(n), [n; 4]);
         assert_eq!(size_in_quotes(n), [n]);

@@ -1,0 +1,159 @@
+//! Grace periods: how readers that take no lock say that they read, and how a writer learns that they are done.
+//!
+//! A reader marks itself before its first look and clears the mark after its last. A writer takes something out of
+//! everybody's reach first, *turns* the era, and waits until no mark is left from the era before: what it took out
+//! can be dropped or used again. The idea is that of epoch-based reclamation (Fraser, 2004), with an era for each
+//! protected structure instead of one for the process, so that a slow reader of one cache delays no other.
+//!
+//! ```text
+//! reader                          writer (under the structure's lock)
+//! mark = era                      unlink
+//! fence                           era += 1
+//! look, clone                     fence
+//! mark = 0                        no mark from an older era?  then drop
+//! ```
+//!
+//! Either the writer's fence comes first, and the reader finds nothing of what was unlinked; or the reader's does,
+//! and the writer sees its mark. Where dropping can wait for long, the reader's fence is only the compiler's, and
+//! the writer makes up for it with a barrier across all cores (`membarrier` on Linux), which is dear, and which it
+//! therefore asks for once for many. Everywhere else both fence.
+//!
+//! Not here: what is protected, and the lock that writers hold.
+
+mod marks;
+
+use crate::sync::{AtomicU64, Ordering, compiler_fence, fence};
+
+use marks::Mark;
+pub(crate) use marks::is_reading;
+
+/// A mark that stands for every era: a reader inside another reader.
+const ALL: u64 = u64::MAX;
+
+/// The readers of one protected structure, told apart by when they began.
+#[derive(Debug)]
+pub(crate) struct Era {
+    /// [`LIGHT`], then 31 bits of an id, then the number. The id is never 0, and of this structure alone unless two
+    /// billion were made since.
+    word: AtomicU64,
+}
+
+/// Readers leave the barrier to the writer.
+const LIGHT: u64 = 1 << 63;
+
+impl Era {
+    /// `rare` says that the writer can put off reclaiming for long, so that its readers need no fence.
+    pub(crate) fn new(rare: bool) -> Self {
+        static IDS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
+        let id = IDS.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % (u32::MAX / 2 - 1) + 1;
+        let light = if rare && barrier::is_available() { LIGHT } else { 0 };
+        Self { word: AtomicU64::new(light | u64::from(id) << 32) }
+    }
+
+    /// Begins a read. What the reader finds stays valid until the guard is dropped.
+    #[inline(always)]
+    pub(crate) fn read(&self) -> Reading {
+        // Acquire: who sees that an era ended finds nothing that was unlinked in it.
+        let word = self.word.load(Ordering::Acquire);
+        let mark = marks::mine();
+        let before = mark.get();
+        let reading = if before == 0 { Reading { mark, before } } else { marks::mine_again(mark) };
+        // A reader in a reader (the `Clone` of a value looks into a cache) keeps what both see.
+        reading.mark.set(if reading.before == 0 { word } else { ALL });
+        if word & LIGHT != 0 {
+            compiler_fence(Ordering::SeqCst);
+        } else {
+            fence(Ordering::SeqCst);
+        }
+        reading
+    }
+
+    /// Ends the era: from here on readers count as new, and find nothing that was unlinked before. Returns the
+    /// number of the era that ended.
+    ///
+    /// Several writers of parts of the structure may do so at a time.
+    pub(crate) fn turn(&self) -> u32 {
+        let next = |word: u64| word & !u64::from(u32::MAX) | u64::from((word as u32).wrapping_add(1));
+        let ended = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| Some(next(word)));
+        ended.map_or(0, |word| word as u32)
+    }
+
+    /// Makes what was unlinked before visible to all readers that are not marked yet. Once before any number of
+    /// [`is_over`](Self::is_over).
+    pub(crate) fn settle(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.word.load(Ordering::Relaxed) & LIGHT == 0 || marks::only_mine() || barrier::all_cores()
+    }
+
+    /// Whether nobody reads any more who began in this era or before. After [`settle`](Self::settle).
+    pub(crate) fn is_over(&self, ended: u32) -> bool {
+        let id = self.word.load(Ordering::Relaxed) >> 32;
+        marks::all(|word| match word {
+            0 => true,
+            ALL => false,
+            word => word >> 32 != id || (word as u32).wrapping_sub(ended) as i32 > 0,
+        })
+    }
+}
+
+/// A read under way.
+#[must_use]
+pub(crate) struct Reading {
+    mark: &'static Mark,
+    /// What the mark said before; 0 unless the thread was reading already.
+    before: u64,
+}
+
+impl Drop for Reading {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // Release: whoever sees the mark cleared may drop what was read under it.
+        if self.before == 0 {
+            self.mark.set(0);
+        } else {
+            marks::resume(self.mark, self.before);
+        }
+    }
+}
+
+/// A barrier on every core that runs a thread of this process.
+mod barrier {
+    #[cfg(all(target_os = "linux", not(larder_shuttle), not(larder_fences)))]
+    mod linux {
+        use std::sync::OnceLock;
+
+        const REGISTER: libc::c_int = 1 << 4;
+        const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
+
+        fn membarrier(command: libc::c_int) -> bool {
+            // SAFETY: the call takes numbers only and touches no memory of ours.
+            unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+        }
+
+        pub(in super::super) fn is_available() -> bool {
+            static REGISTERED: OnceLock<bool> = OnceLock::new();
+            *REGISTERED.get_or_init(|| membarrier(REGISTER))
+        }
+
+        /// Whether it was done; a sandbox may forbid tomorrow what it allowed today.
+        #[cold]
+        pub(in super::super) fn all_cores() -> bool {
+            membarrier(PRIVATE_EXPEDITED) || (membarrier(REGISTER) && membarrier(PRIVATE_EXPEDITED))
+        }
+    }
+    #[cfg(all(target_os = "linux", not(larder_shuttle), not(larder_fences)))]
+    pub(super) use linux::{all_cores, is_available};
+
+    #[cfg(not(all(target_os = "linux", not(larder_shuttle), not(larder_fences))))]
+    mod none {
+        pub(in super::super) fn is_available() -> bool {
+            false
+        }
+
+        pub(in super::super) fn all_cores() -> bool {
+            false
+        }
+    }
+    #[cfg(not(all(target_os = "linux", not(larder_shuttle), not(larder_fences))))]
+    pub(super) use none::{all_cores, is_available};
+}

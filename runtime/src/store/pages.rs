@@ -1,0 +1,828 @@
+//! Slots in pages: found without a lock, at an index that stays while an entry lives.
+//!
+//! ```text
+//! directory  ──►  pages[0]  [S . S S]            grows 4 -> 16 -> 64 slots, so that a small shard stays small
+//!                 pages[1]  [S S . S ... S]      64 slots, fewer where a slot is large
+//!                 pages[2]  [S S S . ... .]      the last page is emptied first
+//! ```
+//!
+//! Beside its slots a page has columns for what only some caches need: heap bytes, deadlines, times of use.
+//!
+//! A slot is *vacant*, or *filled*, or in limbo: out of the table, and perhaps still read. Readers reach filled
+//! slots and slots in limbo; a slot is filled before an index leads to it, and not touched again (but for the words
+//! that hits write) until the grace period after it was unlinked. So a page that grows, and a page that is given
+//! up, is copied bit by bit, and the old one goes to limbo: nothing in it is dropped.
+
+use std::alloc::Layout;
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::ptr;
+
+use smallvec::SmallVec;
+
+use super::limbo::{Block, Limbo, NONE};
+use crate::expiry::Expires;
+use crate::policy::{Node, Touch};
+use crate::sync::{AtomicPtr, AtomicU64, Ordering};
+use crate::time::NEVER;
+use crate::weight::weigh::allocation;
+
+/// An entry and what is known of it.
+pub(super) struct Slot<K, V> {
+    key: UnsafeCell<MaybeUninit<K>>,
+    value: UnsafeCell<MaybeUninit<V>>,
+    pub(super) touch: Touch,
+    fixed: UnsafeCell<Fixed>,
+}
+
+/// What is written once, before a slot is found: the hash without its lowest byte, and below it what a miss would
+/// cost, on the scale of [`crate::cost`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fixed(u32);
+
+impl Fixed {
+    pub(super) fn new(hash: u32, cost: u8) -> Self {
+        Self(hash & !0xFF | u32::from(cost))
+    }
+
+    #[inline(always)]
+    pub(super) fn may_be(self, hash: u32) -> bool {
+        (self.0 ^ hash) >> 8 == 0
+    }
+
+    /// The hash but for its lowest byte, which only the table knows.
+    pub(super) fn hash(self) -> u32 {
+        self.0 & !0xFF
+    }
+
+    #[inline(always)]
+    pub(super) fn cost(self) -> u8 {
+        self.0 as u8
+    }
+}
+
+/// Where a slot is in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum State {
+    /// In nobody's reach.
+    #[default]
+    Vacant,
+    /// In the table.
+    Filled,
+    /// Out of the table, and perhaps still read.
+    Limbo,
+    /// In a page that is given up; its entry, if it had one, is in another slot by now, and perhaps still read here.
+    Retired,
+}
+
+/// The writer's notes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Own {
+    pub(super) state: State,
+    /// The user's factor, as a byte of [`crate::cost`].
+    pub(super) factor: i8,
+    /// The byte of the hash that the slot has no room for; of no meaning unless filled.
+    pub(super) low: u8,
+    /// While the slot is filled its version: another one for each entry that is linked, so that one which was replaced
+    /// is not taken for it. Otherwise the next slot that is vacant or in limbo, too.
+    pub(super) mark: u32,
+    /// The order's.
+    pub(super) node: Node,
+}
+
+/// Slots in a full page.
+const MOST: usize = 64;
+
+/// The most bytes of a page with more than one slot.
+const PAGE_BYTES: usize = 8192;
+
+/// Pages and directories start at multiples of this, so that the length of a page fits into the bits below.
+const ALIGN: usize = 16;
+
+/// A page's slots; the exponent of their number, a power of two, is packed into the unused bits of the address.
+struct Page<K, V>(*mut Slot<K, V>);
+
+/// What readers start from: an array of pages.
+#[derive(Debug)]
+pub(super) struct Pages<K, V> {
+    directory: AtomicPtr<AtomicPtr<Slot<K, V>>>,
+}
+
+/// The writer's part.
+#[derive(Debug)]
+pub(super) struct Filling {
+    expires: Expires,
+    pages: usize,
+    /// How many pages the directory has room for.
+    room: usize,
+    /// Slots of all pages.
+    slots: usize,
+    /// The first of a chain of vacant slots.
+    vacant: u32,
+    vacancies: usize,
+    /// Pages whose entries have moved out. Somebody may still have one of their indices: they are given up, or used
+    /// again, after a grace period.
+    retired: Range<usize>,
+    /// Heap bytes of each slot of a page, for pages in which an entry has any.
+    heaps: Vec<Option<Box<[u64]>>>,
+    /// Bytes of all that, as allocated.
+    allocated: u64,
+}
+
+impl<K, V> Clone for Page<K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for Page<K, V> {}
+
+impl<K, V> Page<K, V> {
+    const PAGE: usize = {
+        let mut slots = MOST;
+        while slots > 1 && slots * size_of::<Slot<K, V>>() > PAGE_BYTES {
+            slots /= 2;
+        }
+        slots
+    };
+    const SHIFT: u32 = Self::PAGE.trailing_zeros();
+
+    fn layout(slots: usize, expires: Expires) -> Layout {
+        let columns = match expires {
+            Expires::Never => 0,
+            Expires::ByAge => 1,
+            Expires::ByUse(_) => 2,
+        };
+        let layout = || {
+            let (layout, _) = Layout::array::<Slot<K, V>>(slots)?.extend(Layout::array::<Own>(slots)?)?;
+            let (layout, _) = layout.extend(Layout::array::<AtomicU64>(slots * columns)?)?;
+            Ok::<_, std::alloc::LayoutError>(layout.align_to(ALIGN)?.pad_to_align())
+        };
+        layout().expect("slots of this size exist elsewhere")
+    }
+
+    fn new(slots: usize, expires: Expires) -> Option<Self> {
+        debug_assert!(slots.is_power_of_two() && slots <= MOST);
+        let block = Block::filled(Self::layout(slots, expires), slots, Slot::<K, V>::vacant)?;
+        let page = Self(block.cast::<Slot<K, V>>().map_addr(|addr| addr | slots.trailing_zeros() as usize));
+        for at in 0..slots {
+            // SAFETY: the layout has room for so many notes behind the slots, and nobody has seen the page.
+            unsafe { page.owns().add(at).write(Own::default()) };
+        }
+        let columns = if expires == Expires::Never { 0 } else { slots };
+        let columns = if matches!(expires, Expires::ByUse(_)) { 2 * columns } else { columns };
+        for at in 0..columns {
+            // SAFETY: the layout has room for so many times behind the notes, and nobody has seen the page.
+            unsafe { page.times().add(at).write(AtomicU64::new(NEVER)) };
+        }
+        Some(page)
+    }
+
+    fn len(self) -> usize {
+        1 << (self.0.addr() % ALIGN)
+    }
+
+    #[inline(always)]
+    fn slots(self) -> *mut Slot<K, V> {
+        self.0.map_addr(|addr| addr & !(ALIGN - 1))
+    }
+
+    /// The writer's notes: a column apart, so that what hits read lies close together.
+    fn owns(self) -> *mut Own {
+        aligned(self.slots().wrapping_add(self.len()))
+    }
+
+    /// The columns of times, deadlines first; only where entries expire.
+    fn times(self) -> *mut AtomicU64 {
+        aligned(self.owns().wrapping_add(self.len()))
+    }
+
+    fn block(self, expires: Expires) -> Block {
+        Block::of(self.slots(), Self::layout(self.len(), expires))
+    }
+
+    fn bytes(slots: usize, expires: Expires) -> u64 {
+        Block::bytes(Self::layout(slots, expires))
+    }
+}
+
+impl<K, V> Slot<K, V> {
+    fn vacant() -> Self {
+        Self {
+            key: UnsafeCell::new(MaybeUninit::uninit()),
+            value: UnsafeCell::new(MaybeUninit::uninit()),
+            touch: Touch::new(0),
+            fixed: UnsafeCell::new(Fixed::default()),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The slot is filled, or in limbo, and stays so while the reference is used.
+    #[inline(always)]
+    pub(super) unsafe fn key(&self) -> &K {
+        // SAFETY: by the caller's promise it is initialised, and nobody writes it.
+        unsafe { (*self.key.get()).assume_init_ref() }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`key`](Self::key).
+    #[inline(always)]
+    pub(super) unsafe fn value(&self) -> &V {
+        // SAFETY: by the caller's promise it is initialised, and nobody writes it.
+        unsafe { (*self.value.get()).assume_init_ref() }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`key`](Self::key).
+    #[inline(always)]
+    pub(super) unsafe fn fixed(&self) -> Fixed {
+        // SAFETY: nobody writes it, by the caller's promise.
+        unsafe { *self.fixed.get() }
+    }
+}
+
+impl<K, V> Pages<K, V> {
+    pub(super) const fn new() -> Self {
+        Self { directory: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    /// The slot at an index that the table led to.
+    ///
+    /// # Safety
+    ///
+    /// The index was read from the table under the [`Era`](crate::grace::Era) by which both are reclaimed, and the
+    /// read goes on while the reference is used; or the caller is the writer.
+    #[inline(always)]
+    pub(super) unsafe fn slot(&self, index: u32) -> &Slot<K, V> {
+        let (page, at) = self.page_of(index);
+        // SAFETY: the table leads to indices of pages that exist.
+        unsafe { &*page.slots().add(at) }
+    }
+
+    #[inline(always)]
+    fn page_of(&self, index: u32) -> (Page<K, V>, usize) {
+        let (page, at) = (index >> Page::<K, V>::SHIFT, index as usize % Page::<K, V>::PAGE);
+        // Acquire, twice: what a page holds was there before the page was.
+        let directory = self.directory.load(Ordering::Acquire);
+        // SAFETY: the directory has an entry for each page, and indices lie in pages.
+        let page = unsafe { &*directory.add(page as usize) }.load(Ordering::Acquire);
+        (Page(page), at)
+    }
+
+    /// When the slot is too old, however much it is used; for caches whose entries expire.
+    ///
+    /// # Safety
+    ///
+    /// As for [`slot`](Self::slot); the entries expire.
+    #[inline]
+    pub(super) unsafe fn deadline(&self, index: u32) -> &AtomicU64 {
+        let (page, at) = self.page_of(index);
+        // SAFETY: pages of such caches have the column.
+        unsafe { &*page.times().add(at) }
+    }
+
+    /// When the slot was last used; for caches whose entries expire when idle.
+    ///
+    /// # Safety
+    ///
+    /// As for [`slot`](Self::slot); the entries expire by use.
+    #[inline]
+    pub(super) unsafe fn used(&self, index: u32) -> &AtomicU64 {
+        let (page, at) = self.page_of(index);
+        // SAFETY: pages of such caches have the column, behind that of the deadlines.
+        unsafe { &*page.times().add(page.len() + at) }
+    }
+}
+
+impl Filling {
+    pub(super) const fn new(expires: Expires) -> Self {
+        Self {
+            expires,
+            pages: 0,
+            room: 0,
+            slots: 0,
+            vacant: NONE,
+            vacancies: 0,
+            retired: 0..0,
+            heaps: Vec::new(),
+            allocated: 0,
+        }
+    }
+
+    pub(super) fn allocated(&self) -> u64 {
+        self.allocated
+    }
+
+    /// Whether pages wait to be given up: a reader may have the index of one of their slots.
+    pub(super) fn is_retiring(&self) -> bool {
+        !self.retired.is_empty()
+    }
+
+    /// The last page in use.
+    fn last(&self) -> usize {
+        if self.retired.is_empty() { self.pages - 1 } else { self.retired.start - 1 }
+    }
+
+    /// How many slots there are; their indices are below.
+    pub(super) fn slots(&self) -> usize {
+        self.slots
+    }
+
+    #[cfg(test)]
+    pub(super) fn vacancies(&self) -> usize {
+        self.vacancies
+    }
+
+    /// How many slots there are after room for one more was made.
+    pub(super) fn slots_for_one_more<K, V>(&self) -> usize {
+        if self.vacancies > 0 {
+            self.slots
+        } else {
+            self.slots - self.grown_page::<K, V>() + self.next_page::<K, V>()
+        }
+    }
+
+    /// Slots of the page that is replaced by a larger one when room runs out: the first, while it is small.
+    fn grown_page<K, V>(&self) -> usize {
+        if self.pages == 1 && self.slots < Page::<K, V>::PAGE { self.slots } else { 0 }
+    }
+
+    /// Slots of the page that comes next.
+    fn next_page<K, V>(&self) -> usize {
+        let full = Page::<K, V>::PAGE;
+        match self.slots {
+            0 => full.min(4),
+            slots if self.pages == 1 && slots < full => full.min(slots * 4),
+            _ => full,
+        }
+    }
+
+    /// The most bytes that room for one more entry, of so many heap bytes, will take.
+    pub(super) fn growth<K, V>(&self, heap: u64) -> u64 {
+        let noted = self.heaps.first().is_some_and(Option::is_some);
+        if self.vacancies > 0 {
+            return if heap > 0 { heaps_bytes(self.slots.min(Page::<K, V>::PAGE)) } else { 0 };
+        }
+        let heaps =
+            if heap > 0 || (noted && self.pages == 1) { heaps_bytes(self.next_page::<K, V>()) } else { 0 };
+        let directory = if self.pages == self.room { directory_bytes(grown(self.room)) } else { 0 };
+        directory + Page::<K, V>::bytes(self.next_page::<K, V>(), self.expires) + heaps
+    }
+}
+
+/// The next place for a `T` at or behind the end of something else.
+fn aligned<T>(end: *mut impl Sized) -> *mut T {
+    let end = end.cast::<u8>();
+    end.wrapping_add(end.align_offset(align_of::<T>())).cast()
+}
+
+/// Room in the directory when it is full.
+fn grown(room: usize) -> usize {
+    (room * 2).max(1)
+}
+
+fn directory_layout(room: usize) -> Layout {
+    Layout::array::<AtomicPtr<u8>>(room).expect("an index has 32 bits")
+}
+
+/// With the list of heaps beside it.
+fn directory_bytes(room: usize) -> u64 {
+    Block::bytes(directory_layout(room)) + allocation(room * size_of::<Option<Box<[u64]>>>())
+}
+
+/// What the writer does: whoever has the [`Filling`] is the only one.
+impl<K, V> Pages<K, V> {
+    /// The slot at an index below the number of slots.
+    pub(super) fn slot_mine(&self, _filling: &Filling, index: u32) -> &Slot<K, V> {
+        // SAFETY: only the writer replaces pages, and the borrow of the filling keeps it from that.
+        unsafe { self.slot(index) }
+    }
+
+    pub(super) fn own(&self, filling: &Filling, index: u32) -> Own {
+        let _ = filling;
+        let (page, at) = self.page_of(index);
+        // SAFETY: only the writer looks at it, and the index lies in a page.
+        unsafe { *page.owns().add(at) }
+    }
+
+    pub(super) fn set_own(&self, filling: &mut Filling, index: u32, own: Own) {
+        *self.own_mut(filling, index) = own;
+    }
+
+    #[inline]
+    pub(super) fn own_ref<'a>(&'a self, _filling: &'a Filling, index: u32) -> &'a Own {
+        let (page, at) = self.page_of(index);
+        // SAFETY: only the writer looks at it, the index lies in a page, and the borrow of the filling keeps the writer
+        // from changing it.
+        unsafe { &*page.owns().add(at) }
+    }
+
+    #[inline]
+    pub(super) fn own_mut<'a>(&'a self, _filling: &'a mut Filling, index: u32) -> &'a mut Own {
+        let (page, at) = self.page_of(index);
+        // SAFETY: only the writer looks at it, the index lies in a page, and the borrow of the filling keeps it alone.
+        unsafe { &mut *page.owns().add(at) }
+    }
+
+    /// Whether a slot is vacant, and so many heap bytes can be noted for it: [`try_reserve_one`](Self::try_reserve_one)
+    /// would do nothing.
+    #[inline]
+    pub(super) fn has_room(&self, filling: &Filling, heap: u64) -> bool {
+        filling.vacancies > 0
+            && (heap == 0 || filling.heaps[(filling.vacant >> Page::<K, V>::SHIFT) as usize].is_some())
+    }
+
+    /// The heap bytes of a slot's entry.
+    pub(super) fn heap(&self, filling: &Filling, index: u32) -> u64 {
+        let page = (index >> Page::<K, V>::SHIFT) as usize;
+        filling.heaps[page].as_ref().map_or(0, |heaps| heaps[index as usize % Page::<K, V>::PAGE])
+    }
+
+    /// Notes other heap bytes of a slot's entry; `false` when the column that takes finds no memory or, says `reserve`,
+    /// no budget.
+    pub(super) fn set_heap(
+        &self,
+        filling: &mut Filling,
+        index: u32,
+        heap: u64,
+        reserve: &impl Fn(u64) -> bool,
+    ) -> bool {
+        let (page, at) = ((index >> Page::<K, V>::SHIFT) as usize, index as usize % Page::<K, V>::PAGE);
+        if filling.heaps[page].is_none() {
+            if heap == 0 {
+                return true;
+            }
+            let slots = filling.slots.min(Page::<K, V>::PAGE);
+            if !reserve(heaps_bytes(slots)) || !self.note_heaps(filling, page) {
+                return false;
+            }
+        }
+        if let Some(heaps) = &mut filling.heaps[page] {
+            heaps[at] = heap;
+        }
+        true
+    }
+
+    /// Makes sure that one slot is vacant, and that heap bytes can be noted for it; `false` when memory is exhausted.
+    pub(super) fn try_reserve_one(&self, filling: &mut Filling, heap: u64, limbo: &mut Limbo) -> bool {
+        (filling.vacancies > 0 || self.add_slots(filling, limbo))
+            && (heap == 0 || self.note_heaps(filling, (filling.vacant >> Page::<K, V>::SHIFT) as usize))
+    }
+
+    fn add_slots(&self, filling: &mut Filling, limbo: &mut Limbo) -> bool {
+        let (small, next) = (filling.grown_page::<K, V>(), filling.next_page::<K, V>());
+        if small == 0 && filling.pages == filling.room && !self.widen(filling, limbo) {
+            return false;
+        }
+        let noted = filling.heaps.first().and_then(Option::as_deref).filter(|_| small > 0);
+        let longer = match noted.map(|heaps| longer(heaps, next)) {
+            Some(None) => return false,
+            Some(longer) => longer,
+            None => None,
+        };
+        let Some(page) = Page::<K, V>::new(next, filling.expires) else { return false };
+        let at = if small > 0 { 0 } else { filling.pages };
+        if small > 0 {
+            let (old, _) = self.page_of(0);
+            for slot in 0..small {
+                // SAFETY: both pages have so many slots; the new one is nobody's yet, and the old one is nobody's
+                // after, except for readers, who only read. Nothing of the old one will be dropped.
+                unsafe { copy_slot(old, slot, page, slot, filling.expires) };
+            }
+            filling.allocated -= Page::<K, V>::bytes(small, filling.expires);
+            limbo.take_block(old.block(filling.expires));
+        }
+        if let Some(longer) = longer {
+            filling.heaps[0] = Some(longer);
+            filling.allocated = filling.allocated + heaps_bytes(next) - heaps_bytes(small);
+        }
+        // SAFETY: the directory has room for this page.
+        unsafe { &*self.directory.load(Ordering::Relaxed).add(at) }.store(page.0, Ordering::Release);
+        filling.allocated += Page::<K, V>::bytes(next, filling.expires);
+        filling.pages = at + 1;
+        filling.slots += next - small;
+        // The lowest index is handed out first.
+        for slot in (small..next).rev() {
+            self.vacate(filling, ((at << Page::<K, V>::SHIFT) + slot) as u32);
+        }
+        true
+    }
+
+    /// A directory with more room.
+    fn widen(&self, filling: &mut Filling, limbo: &mut Limbo) -> bool {
+        let room = grown(filling.room);
+        if filling.heaps.try_reserve_exact(room - filling.heaps.len()).is_err() {
+            return false;
+        }
+        self.redirect(filling, room, limbo)
+    }
+
+    fn redirect(&self, filling: &mut Filling, room: usize, limbo: &mut Limbo) -> bool {
+        let null = || AtomicPtr::new(ptr::null_mut::<Slot<K, V>>());
+        let Some(block) = Block::filled(directory_layout(room), room, null) else { return false };
+        let new = block.cast::<AtomicPtr<Slot<K, V>>>();
+        let old = self.directory.load(Ordering::Relaxed);
+        for at in 0..filling.pages {
+            // SAFETY: both directories have room for all pages.
+            let page = unsafe { &*old.add(at) }.load(Ordering::Relaxed);
+            // SAFETY: as above; nobody else has seen the new one.
+            unsafe { &*new.add(at) }.store(page, Ordering::Relaxed);
+        }
+        self.directory.store(new, Ordering::Release);
+        if !old.is_null() {
+            filling.allocated -= directory_bytes(filling.room);
+            limbo.take_block(Block::of(old, directory_layout(filling.room)));
+        }
+        filling.heaps.resize_with(room, || None);
+        filling.allocated += directory_bytes(room);
+        filling.room = room;
+        true
+    }
+
+    /// A page notes heap bytes from here on.
+    fn note_heaps(&self, filling: &mut Filling, page: usize) -> bool {
+        if filling.heaps[page].is_some() {
+            return true;
+        }
+        let slots = filling.slots.min(Page::<K, V>::PAGE);
+        let Some(heaps) = longer(&[], slots) else { return false };
+        filling.heaps[page] = Some(heaps);
+        filling.allocated += heaps_bytes(slots);
+        true
+    }
+
+    /// Fills a vacant slot, after [`try_reserve_one`](Self::try_reserve_one) said `true`.
+    pub(super) fn fill(
+        &self,
+        filling: &mut Filling,
+        key: K,
+        value: V,
+        touch: Touch,
+        fixed: Fixed,
+        heap: u64,
+    ) -> u32 {
+        let index = filling.vacant;
+        filling.vacant = self.own(filling, index).mark;
+        filling.vacancies -= 1;
+        let slot = ptr::from_ref(self.slot_mine(filling, index));
+        // SAFETY: a vacant slot is in nobody's reach but the writer's. All its fields are behind `UnsafeCell` or
+        // atomic; what is overwritten needs no drop.
+        unsafe {
+            (*(*slot).key.get()).write(key);
+            (*(*slot).value.get()).write(value);
+            *(*slot).fixed.get() = fixed;
+            (*slot).touch.copy(&touch);
+        }
+        self.set_own(filling, index, Own { state: State::Filled, ..Own::default() });
+        if let Some(heaps) = &mut filling.heaps[(index >> Page::<K, V>::SHIFT) as usize] {
+            heaps[index as usize % Page::<K, V>::PAGE] = heap;
+        }
+        index
+    }
+
+    /// Empties a slot that was filled, and that nobody can be reading any more.
+    ///
+    /// # Safety
+    ///
+    /// It is not in the table, a grace period has passed since it was, and it was not emptied since.
+    unsafe fn take(&self, filling: &mut Filling, index: u32) -> (K, V) {
+        let slot = self.slot_mine(filling, index);
+        // SAFETY: it is filled and nobody else's, by the caller's promise; from here on it counts as vacant.
+        let entry = unsafe { ((*slot.key.get()).assume_init_read(), (*slot.value.get()).assume_init_read()) };
+        self.vacate(filling, index);
+        entry
+    }
+
+    /// Puts a slot that is out of the table into limbo; returns its heap bytes.
+    pub(super) fn bury(&self, filling: &mut Filling, index: u32, limbo: &mut Limbo) -> u64 {
+        let heap = self.heap(filling, index);
+        self.set_own(filling, index, Own { state: State::Limbo, mark: limbo.first, ..Own::default() });
+        limbo.first = index;
+        limbo.slots += 1;
+        limbo.heap += heap;
+        heap
+    }
+
+    /// Takes the slots out of limbo and empties them; `each` gets what was in them.
+    ///
+    /// # Safety
+    ///
+    /// A grace period has passed since the last of them was unlinked.
+    pub(super) unsafe fn take_all(
+        &self,
+        filling: &mut Filling,
+        limbo: &mut Limbo,
+        mut each: impl FnMut((K, V)),
+    ) {
+        let mut next = std::mem::replace(&mut limbo.first, NONE);
+        (limbo.slots, limbo.heap) = (0, 0);
+        while next != NONE {
+            let index = next;
+            next = self.own(filling, index).mark;
+            // SAFETY: slots in limbo are filled and out of the table; nobody reads them, by the caller's promise.
+            each(unsafe { self.take(filling, index) });
+        }
+    }
+
+    fn vacate(&self, filling: &mut Filling, index: u32) {
+        let next = filling.vacant;
+        self.set_own(filling, index, Own { mark: next, ..Own::default() });
+        filling.vacant = index;
+        filling.vacancies += 1;
+    }
+
+    /// Whether more than `slack` slots are vacant beside a page of them.
+    pub(super) fn is_sparse(&self, filling: &Filling, slack: usize) -> bool {
+        // Pages that came after those that are given up are not in the way for long.
+        let open = filling.retired.is_empty() || filling.retired.end == filling.pages;
+        filling.pages > 1 && open && filling.last() > 0 && filling.vacancies >= Page::<K, V>::PAGE + slack
+    }
+
+    /// Moves the entries of the last page to vacant slots of others; [`thaw`](Self::thaw) gives it up. There are enough
+    /// of those, and none of its slots is in limbo. `moved` hears of each entry that got a new index: from and to, while
+    /// both can be read. `false` when memory or, says `reserve`, the budget is exhausted; nothing has changed then.
+    pub(super) fn retire_page(
+        &self,
+        filling: &mut Filling,
+        reserve: &impl Fn(u64) -> bool,
+        mut moved: impl FnMut(&mut Filling, u32, u32),
+    ) -> bool {
+        let last = filling.last();
+        let boundary = (last << Page::<K, V>::SHIFT) as u32;
+        let indices = boundary..boundary + Page::<K, V>::PAGE as u32;
+        self.forget_vacancies(filling, boundary);
+        let entries = indices.clone().filter(|&index| self.own(filling, index).state == State::Filled);
+        let entries: SmallVec<[u32; MOST]> = entries.collect();
+        let heaps = filling.heaps[last].is_some();
+        if heaps && !self.note_heaps_ahead(filling, entries.len(), reserve) {
+            for index in indices.rev().filter(|index| !entries.contains(index)) {
+                self.vacate(filling, index);
+            }
+            return false;
+        }
+        for from in entries {
+            let to = filling.vacant;
+            let (heap, next) = (self.heap(filling, from), self.own(filling, to).mark);
+            (filling.vacant, filling.vacancies) = (next, filling.vacancies - 1);
+            let ((old, old_at), (new, new_at)) = (self.page_of(from), self.page_of(to));
+            // SAFETY: both are slots of pages; nobody reaches the new one, a vacancy, yet, and of the old one
+            // nothing will be dropped.
+            unsafe { copy_slot(old, old_at, new, new_at, filling.expires) };
+            if let Some(heaps) = &mut filling.heaps[(to >> Page::<K, V>::SHIFT) as usize] {
+                heaps[to as usize % Page::<K, V>::PAGE] = heap;
+            }
+            moved(filling, from, to);
+        }
+        for index in indices {
+            self.set_own(filling, index, Own { state: State::Retired, ..Own::default() });
+        }
+        let end = if filling.retired.is_empty() { last + 1 } else { filling.retired.end };
+        filling.retired = last..end;
+        true
+    }
+
+    /// A grace period has passed since the last page retired: gives them up, or where others came after them, uses
+    /// their slots again.
+    pub(super) fn thaw(&self, filling: &mut Filling, limbo: &mut Limbo) {
+        let retired = std::mem::replace(&mut filling.retired, 0..0);
+        let given_up = retired.end == filling.pages;
+        for at in retired.rev() {
+            let boundary = (at << Page::<K, V>::SHIFT) as u32;
+            if given_up {
+                let (page, _) = self.page_of(boundary);
+                filling.allocated -= Page::<K, V>::bytes(page.len(), filling.expires);
+                limbo.take_block(page.block(filling.expires));
+                if filling.heaps[at].take().is_some() {
+                    filling.allocated -= heaps_bytes(Page::<K, V>::PAGE);
+                }
+                filling.pages = at;
+                filling.slots -= Page::<K, V>::PAGE;
+            } else {
+                for index in (boundary..boundary + Page::<K, V>::PAGE as u32).rev() {
+                    self.vacate(filling, index);
+                }
+            }
+        }
+    }
+
+    /// Gives back a directory that is mostly empty, if there is room for a smaller one. Nobody has the index of a page
+    /// that is gone.
+    pub(super) fn shrink(&self, filling: &mut Filling, limbo: &mut Limbo, reserve: &impl Fn(u64) -> bool) {
+        debug_assert!(filling.retired.is_empty(), "a reader may look for a page beyond the directory");
+        let room = filling.pages * 2;
+        if filling.pages * 4 < filling.room && room > 0 && reserve(directory_bytes(room)) {
+            filling.heaps.truncate(room);
+            filling.heaps.shrink_to_fit();
+            self.redirect(filling, room, limbo);
+        }
+    }
+
+    /// Gives up all pages: no slot is filled or in limbo.
+    pub(super) fn clear(&self, filling: &mut Filling, limbo: &mut Limbo) {
+        let directory = self.directory.load(Ordering::Relaxed);
+        if directory.is_null() {
+            return;
+        }
+        debug_assert_eq!(filling.vacancies + filling.retired.len() * Page::<K, V>::PAGE, filling.slots);
+        for at in 0..filling.pages {
+            // SAFETY: the directory has an entry for each page.
+            let page = Page(unsafe { &*directory.add(at) }.load(Ordering::Relaxed));
+            limbo.take_block(page.block(filling.expires));
+        }
+        self.directory.store(ptr::null_mut(), Ordering::Release);
+        limbo.take_block(Block::of(directory, directory_layout(filling.room)));
+        *filling = Filling::new(filling.expires);
+    }
+
+    /// The vacant slots from `boundary` on are no longer in the chain.
+    fn forget_vacancies(&self, filling: &mut Filling, boundary: u32) {
+        let mut vacant = std::mem::replace(&mut filling.vacant, NONE);
+        filling.vacancies = 0;
+        while vacant != NONE {
+            let next = self.own(filling, vacant).mark;
+            if vacant < boundary {
+                self.vacate(filling, vacant);
+            }
+            vacant = next;
+        }
+    }
+
+    /// The pages of the next `count` vacant slots note heap bytes from here on.
+    fn note_heaps_ahead(&self, filling: &mut Filling, count: usize, reserve: &impl Fn(u64) -> bool) -> bool {
+        let first = filling.vacant;
+        let mut noted = true;
+        for _ in 0..count {
+            let page = (filling.vacant >> Page::<K, V>::SHIFT) as usize;
+            noted = noted
+                && (filling.heaps[page].is_some()
+                    || (reserve(heaps_bytes(Page::<K, V>::PAGE)) && self.note_heaps(filling, page)));
+            filling.vacant = self.own(filling, filling.vacant).mark;
+        }
+        filling.vacant = first;
+        noted
+    }
+
+    /// Drops every entry and frees every page.
+    ///
+    /// # Safety
+    ///
+    /// Nobody reads any more, nor will.
+    pub(super) unsafe fn free(&self, filling: &mut Filling) {
+        let mut limbo = Limbo::new();
+        let mut entries = Vec::new();
+        for index in 0..filling.slots as u32 {
+            if matches!(self.own(filling, index).state, State::Filled | State::Limbo) {
+                // SAFETY: it is filled, and nobody reads, by the caller's promise.
+                entries.push(unsafe { self.take(filling, index) });
+            }
+        }
+        self.clear(filling, &mut limbo);
+        // SAFETY: by the caller's promise.
+        unsafe { limbo.free_blocks() };
+    }
+}
+
+/// Copies a slot with its times.
+///
+/// # Safety
+///
+/// Both are slots of their pages. Nobody reaches the new one; the entry is dropped through one of the two only.
+unsafe fn copy_slot<K, V>(old: Page<K, V>, from: usize, new: Page<K, V>, to: usize, expires: Expires) {
+    // SAFETY: both slots exist. Of the old one readers may hold references, and none of them writes anything but
+    // `touch`, an atomic.
+    unsafe {
+        let (source, target) = (&*old.slots().add(from), &*new.slots().add(to));
+        ptr::copy_nonoverlapping(source.key.get(), target.key.get(), 1);
+        ptr::copy_nonoverlapping(source.value.get(), target.value.get(), 1);
+        *target.fixed.get() = *source.fixed.get();
+        *new.owns().add(to) = *old.owns().add(from);
+        target.touch.copy(&source.touch);
+        let columns = match expires {
+            Expires::Never => 0,
+            Expires::ByAge => 1,
+            Expires::ByUse(_) => 2,
+        };
+        for column in 0..columns {
+            let time = &*old.times().add(column * old.len() + from);
+            (*new.times().add(column * new.len() + to))
+                .store(time.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+}
+
+fn heaps_bytes(slots: usize) -> u64 {
+    allocation(slots * size_of::<u64>())
+}
+
+/// The heap bytes of a page that becomes longer; `None` when memory is exhausted.
+fn longer(heaps: &[u64], slots: usize) -> Option<Box<[u64]>> {
+    let mut longer = Vec::new();
+    longer.try_reserve_exact(slots).ok()?;
+    longer.extend_from_slice(heaps);
+    longer.resize(slots, 0);
+    Some(longer.into_boxed_slice())
+}
