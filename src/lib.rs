@@ -2,13 +2,14 @@
 //!
 //! # Reference
 //!
-//! - [`macro@cached`] on a function, [`macro@pooled`] on a struct, [`derive@Weigh`] for the bytes of your types
+//! - [`macro@cached`] on a function, [`macro@pooled`] on a struct or a function that makes objects, [`derive@Weigh`] for the bytes of your types
 //! - [`Cache::builder`] for a cache that is made at run time
 //! - [`budget`], [`stats`], [`trim`], [`declared`]: the process as a whole
 //! - [`set_executor`]: who runs the bodies of functions with the option `detach`
 //! - [`Domain`]: a budget of its own, with a clock and a pressure source to choose; for tests
 //! - [`testing::isolated`], [`testing::bypassed`]: a test apart from the caches of the others
 //! - [`testing::audit`]: whether the weight of a type is what it really takes
+//! - [`coming_from`]: the way here from other crates
 //!
 //! # Features
 //!
@@ -42,8 +43,24 @@ pub mod __private;
 pub use larder_macros::{Weigh, cached, pooled};
 pub use larder_runtime::{
     Bits32, Bits64, Budget, BudgetStats, BuildError, Builder, Cache, CacheKey, CacheValue, Change, Clock,
-    Descriptor, Domain, DomainBuilder, Entries, EntryFacts, Evict, Kind, Level, Lookup, MemorySample, Policy,
-    Pool, Pooled, PressureSource, PressureStats, SettingError, SettingsError, Snapshot, Task, TenantStats,
-    TimedOut, Trimmed, UnknownPolicy, Uses, Watermarks, WatermarksError, Weigh, budget, clear_all, declared,
-    flush, init, set_bypass, set_executor, shutdown, stats, testing, tick, trim, weigh,
+    Descriptor, Domain, DomainBuilder, Entries, EntryFacts, Evict, Kind, Level, Local, Lookup, MemorySample,
+    Policy, Pool, Pooled, PressureSource, PressureStats, SettingError, SettingsError, Shelves, Snapshot,
+    Status, Task, TenantStats, TimedOut, Trimmed, UnknownPolicy, Unordered, Uses, Watermarks,
+    WatermarksError, Weigh, budget, clear_all, declared, flush, init, set_bypass, set_executor, shutdown,
+    stats, testing, tick, trim, weigh,
 };
+
+/// The way here from other caching crates: the same code before and after, and what each option and method is called.
+pub mod coming_from {
+    #[doc = include_str!("docs/from_cached.md")]
+    pub mod cached {}
+
+    #[doc = include_str!("docs/from_lru.md")]
+    pub mod lru {}
+
+    #[doc = include_str!("docs/from_memoize.md")]
+    pub mod memoize {}
+
+    #[doc = include_str!("docs/from_moka.md")]
+    pub mod moka {}
+}

@@ -4,7 +4,7 @@ pub fn describe(name: &str, id: u32, opts: &Opts) -> Arc<str> {
     fn __larder_body(name: &str, id: u32, opts: &Opts) -> Arc<str> {
         format!("{name}{id}{opts:?}").into()
     }
-    let cache = __larder_free_functions_only__describe_0_0();
+    let cache = __in_an_impl_write_cached_assoc__describe_0_0();
     let miss = match ::larder::__private::probe(
         cache,
         &(
@@ -29,11 +29,11 @@ pub fn describe_cache() -> &'static ::larder::Cache<
     (::std::string::String, u32, Opts),
     Arc<str>,
 > {
-    __larder_free_functions_only__describe_0_0()
+    __in_an_impl_write_cached_assoc__describe_0_0()
 }
 #[doc(hidden)]
 #[inline]
-fn __larder_free_functions_only__describe_0_0() -> &'static ::larder::Cache<
+fn __in_an_impl_write_cached_assoc__describe_0_0() -> &'static ::larder::Cache<
     (::std::string::String, u32, Opts),
     Arc<str>,
 > {

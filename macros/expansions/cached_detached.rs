@@ -10,7 +10,7 @@ async fn fetch(
     ) -> Result<Page, Failure> {
         client.get(path).await
     }
-    let cache = __larder_free_functions_only__fetch_0_0();
+    let cache = __in_an_impl_write_cached_assoc__fetch_0_0();
     let miss = match ::larder::__private::probe(
         cache,
         &(
@@ -43,11 +43,11 @@ fn fetch_cache() -> &'static ::larder::Cache<
     (Client, String, ::std::string::String),
     Page,
 > {
-    __larder_free_functions_only__fetch_0_0()
+    __in_an_impl_write_cached_assoc__fetch_0_0()
 }
 #[doc(hidden)]
 #[inline]
-fn __larder_free_functions_only__fetch_0_0() -> &'static ::larder::Cache<
+fn __in_an_impl_write_cached_assoc__fetch_0_0() -> &'static ::larder::Cache<
     (Client, String, ::std::string::String),
     Page,
 > {

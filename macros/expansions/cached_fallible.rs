@@ -2,7 +2,7 @@ fn load(path: impl AsRef<Path>) -> io::Result<Page> {
     fn __larder_body(path: impl AsRef<Path>) -> io::Result<Page> {
         Page::read(path.as_ref())
     }
-    let cache = __larder_free_functions_only__load_0_0();
+    let cache = __in_an_impl_write_cached_assoc__load_0_0();
     let miss = match ::larder::__private::probe(
         cache,
         &::larder::__private::ref_key::<Path>()
@@ -28,11 +28,11 @@ fn load_cache() -> &'static ::larder::Cache<
     <Path as ::std::borrow::ToOwned>::Owned,
     <io::Result<Page> as ::larder::__private::Fallible>::Value,
 > {
-    __larder_free_functions_only__load_0_0()
+    __in_an_impl_write_cached_assoc__load_0_0()
 }
 #[doc(hidden)]
 #[inline]
-fn __larder_free_functions_only__load_0_0() -> &'static ::larder::Cache<
+fn __in_an_impl_write_cached_assoc__load_0_0() -> &'static ::larder::Cache<
     <Path as ::std::borrow::ToOwned>::Owned,
     <io::Result<Page> as ::larder::__private::Fallible>::Value,
 > {

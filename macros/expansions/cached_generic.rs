@@ -16,7 +16,7 @@ where
     {
         search(among, x, y)
     }
-    let cache = __larder_free_functions_only__nearest_0_0::<T, N>();
+    let cache = __in_an_impl_write_cached_assoc__nearest_0_0::<T, N>();
     let miss = match ::larder::__private::probe(
         cache,
         &(
@@ -64,11 +64,11 @@ fn nearest_cache<T: CacheKey, const N: usize>() -> &'static ::larder::Cache<
 where
     T: Point<N>,
 {
-    __larder_free_functions_only__nearest_0_0::<T, N>()
+    __in_an_impl_write_cached_assoc__nearest_0_0::<T, N>()
 }
 #[doc(hidden)]
 #[inline]
-fn __larder_free_functions_only__nearest_0_0<T: CacheKey, const N: usize>() -> &'static ::larder::Cache<
+fn __in_an_impl_write_cached_assoc__nearest_0_0<T: CacheKey, const N: usize>() -> &'static ::larder::Cache<
     (
         (::larder::Bits64, ::larder::Bits64),
         ::std::vec::Vec<T>,

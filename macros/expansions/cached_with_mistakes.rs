@@ -2,7 +2,7 @@ fn answer() -> u32 {
     fn __larder_body() -> u32 {
         42
     }
-    let cache = __larder_free_functions_only__answer_0_0();
+    let cache = __in_an_impl_write_cached_assoc__answer_0_0();
     let miss = match ::larder::__private::probe(
         cache,
         &(),
@@ -20,11 +20,11 @@ fn answer() -> u32 {
 #[must_use]
 #[inline]
 fn answer_cache() -> &'static ::larder::Cache<(), u32> {
-    __larder_free_functions_only__answer_0_0()
+    __in_an_impl_write_cached_assoc__answer_0_0()
 }
 #[doc(hidden)]
 #[inline]
-fn __larder_free_functions_only__answer_0_0() -> &'static ::larder::Cache<(), u32> {
+fn __in_an_impl_write_cached_assoc__answer_0_0() -> &'static ::larder::Cache<(), u32> {
     static __DESCRIPTOR: ::larder::__private::Descriptor = ::larder::__private::Descriptor::cached(
         ::core::concat!(::core::module_path!(), "::", "answer"),
         ::core::file!(),

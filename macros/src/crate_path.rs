@@ -1,16 +1,51 @@
 //! The paths that expansions start with, in one place.
 //!
-//! Always `::larder`: an option for a renamed dependency would be read here.
+//! `::larder`, unless the attribute says `crate = path`. The path belongs to the expansion at hand, and a macro runs one
+//! at a time on its thread.
+
+use std::cell::RefCell;
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote_spanned;
+use quote::{ToTokens, quote_spanned};
+use syn::Path;
+
+thread_local! {
+    static RENAMED: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs an expansion that calls larder by this path.
+pub(crate) fn renamed<R>(path: Option<&Path>, expand: impl FnOnce() -> R) -> R {
+    /// Also when the expansion panics, the next one finds things as they were.
+    struct Restore(Option<String>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            RENAMED.set(self.0.take());
+        }
+    }
+    // As text, because a thread-local outlives the tokens of one expansion.
+    let text = path.map(|path| path.to_token_stream().to_string());
+    let _restore = Restore(RENAMED.replace(text));
+    expand()
+}
 
 /// `::larder`, for what users could have written themselves.
 pub(crate) fn larder(span: Span) -> TokenStream {
-    quote_spanned!(span=> ::larder)
+    let renamed = RENAMED.with_borrow(|path| path.as_ref().and_then(|path| path.parse::<TokenStream>().ok()));
+    match renamed {
+        // Where the user's path means what it says, whatever else is at this place.
+        Some(path) => path
+            .into_iter()
+            .map(|mut token| {
+                token.set_span(Span::call_site().located_at(span));
+                token
+            })
+            .collect(),
+        None => quote_spanned!(span=> ::larder),
+    }
 }
 
 /// `::larder::__private`, for everything else.
 pub(crate) fn private(span: Span) -> TokenStream {
-    quote_spanned!(span=> ::larder::__private)
+    let larder = larder(span);
+    quote_spanned!(span=> #larder::__private)
 }

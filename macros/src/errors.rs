@@ -81,22 +81,53 @@ catalogue! {
     /// `detach` beside `single_flight = false`.
     DetachWithoutFlight {} "`detach` keeps a computation for those who wait for it, and with `single_flight = false` nobody waits: keep one"
     /// `name = ""`.
-    EmptyName {} "`name` is empty, and nobody could find that in a table: leave it out to get the item's path"
+    EmptyName { option } "`{option}` is empty, and nobody could find that in a table: leave it out to get the item's path"
     /// `reset = "not a path"`.
     NotAPath { option, text, example } "`{text}` is not a path to a function: write `{option} = {example}`"
+
+    /// `skip = x`, `skip`.
+    NoList { option, example } "`{option}` takes a list in parentheses, as in `{example}`"
+    /// `skip(2)`.
+    NotAName { option, found } "`{option}` lists arguments by their names, and `{found}` is no name"
+    /// `skip(nam)`.
+    NoSuchArgument { function, name, hint } "`{function}` has no argument `{name}`: {hint}"
+    /// `skip(a, a)`.
+    NamedTwice { option, name } "`{name}` is twice in `{option}`: keep one"
+    /// `skip()`.
+    EmptyList { option } "`{option}()` names nothing: leave it out, and all arguments are the key; for one value whatever they are, write `once`"
+    /// `key(name.trim())`.
+    KeyWithoutType { expr } "the type of `{expr}` has to be said: write `key({expr}: Type)`, with `&str` and `&[T]` for what is borrowed"
+    /// `key(..)` beside `skip(..)`.
+    TwoKeys { first, second } "`{first}` says all of what the key is, and `{second}` would say it again: keep one"
+    /// `commutative(a)`.
+    NotAPair {} "`commutative` takes two arguments, as in `commutative(a, b)`"
+    /// `commutative` over two types.
+    UnlikePair { a, a_ty, b, b_ty } "`{a}` is `{a_ty}` and `{b}` is `{b_ty}`: only arguments of one type can change places"
+    /// `commutative(a, b), skip(a)`.
+    SkippedPair { name } "`{name}` is in `skip` and in `commutative`: keep one"
+    /// `scope = "process"`.
+    UnknownScope { scope, hint } "unknown scope `{scope}`: {hint}"
+    /// `scope` beside `within`.
+    TwoPlaces {} "`scope` and `within` both say where the cache lives: keep one"
+    /// `within = CACHES`.
+    WithinNothing { function } "`within` takes a `larder::Local` that an argument of `{function}` leads to, as in `within = self.caches`"
+    /// `pinned` beside `min_mb`.
+    PinnedFloor {} "`pinned` keeps all of it from others, and `min_mb` some: keep one"
+    /// `cache_err` where there is no `Result`.
+NotFallible { option, name, ty, instead } "`{option}` keeps what `{name}` never returns, which is `{ty}`: {instead}"
+    /// `handle = "a b"`.
+    NotAHandle { text } "`{text}` can't be the name of a function: write one, as in `handle = \"pages\"`, or `handle = false` for none"
+    /// `handle = "f"` on `f`.
+    HandleTaken { name } "`{name}` is the function itself: give the handle another name"
+    /// `refresh` where nothing can stand beside the function.
+    NothingBeside { option, instead } "`{option}` puts a function beside this one, which is to find the same cache: {instead}"
 
     // What `#[cached]` stands on.
 
     /// Not a function at all.
     CachedOnItem { found, instead } "`#[cached]` goes on a function, and this is {found}: {instead}"
-    /// A receiver.
-    Method { name } "`{name}` is a method, and this version of `#[cached]` takes free functions: let `{name}` call a free function with the parts of `self` that the result depends on, and put `#[cached]` there"
-    /// `Self` in the signature.
-    MentionsSelf { name } "`{name}` belongs to an `impl` or a trait, and this version of `#[cached]` takes free functions: write the type instead of `Self`, and move `{name}` out"
     /// `const fn`.
     ConstFn {} "a `const fn` can't look into a cache: remove `const`"
-    /// `unsafe fn`.
-    UnsafeFn {} "this version of `#[cached]` takes no `unsafe fn`: wrap the call in a safe function that keeps its promises, and put `#[cached]` there"
     /// `extern "C" fn`.
     ExternFn {} "an `extern` function is called from outside Rust: put `#[cached]` on a Rust function that it calls"
     /// `...`.
@@ -109,34 +140,46 @@ catalogue! {
     ReturnsImpl {} "`impl Trait` hides the type that would be stored: name it, or return `Arc<dyn Trait + Send + Sync>`"
     /// `-> &str`.
     ReturnsBorrow { owned } "a cached value can't borrow, it outlives the call: return {owned} instead"
+    /// `&mut self`.
+    MutReceiver { name } "`{name}` takes `&mut self`, so a call changes the object and a hit would not: take `&self` and return what changes; or cache what is computed in a function of its own, and call that from here"
+    /// `-> Pin<Box<dyn Future>>`.
+    ReturnsFuture { name } "`{name}` returns a future, which runs only once: write an `async fn`, or, under `#[async_trait]`, put `#[cached]` on an `async fn` outside the trait that `{name}` calls"
     /// `x: &mut T`.
-    MutArgument { name } "`{name}` is `&mut`, so a call changes it and a hit would not: take what the result depends on by `&` or by value, and return what changes"
+    MutArgument { name } "`{name}` is `&mut`, so a call changes it and a hit would not: take what the result depends on by `&` or by value, and return what changes; or, if a hit may leave it as it is, leave it out of the key with `skip({name})`"
     /// `x: &dyn Trait`.
-    DynArgument { name } "`{name}` is a trait object, which can't be compared with a stored key: take a concrete type, or an id of what is behind it"
+    DynArgument { name } "`{name}` is a trait object, which can't be compared with a stored key: take a concrete type, or an id of what is behind it; or leave it out of the key with `skip({name})`, if the result does not depend on it"
     /// `x: impl Fn()`.
-    FnArgument { name } "`{name}` is a function, which can't be compared with a stored key: call it before, and take what it returns"
+    FnArgument { name } "`{name}` is a function, which can't be compared with a stored key: call it before, and take what it returns; or leave it out of the key with `skip({name})`, if the result does not depend on it"
     /// `x: impl Trait` other than `AsRef`.
-    ImplArgument { name, ty } "no key can be made of `{name}: {ty}`: take `impl AsRef<str>` (or of another type), a reference, or a type parameter with `larder::CacheKey`"
+    ImplArgument { name, ty } "no key can be made of `{name}: {ty}`: take `impl AsRef<str>` (or of another type), a reference, or a type parameter with `larder::CacheKey`; or say what the key is of it, as in `key(expr: Type)`"
     /// `x: Vec<&str>`.
-    BorrowInside { name, ty, instead } "`{name}` borrows inside `{ty}`, and a key owns what it is made of: take {instead}"
+    BorrowInside { name, ty, instead } "`{name}` borrows inside `{ty}`, and a key owns what it is made of: take {instead}; or say what the key is of it, as in `key(expr: Type)`"
     /// `x: Vec<f64>`.
     FloatInside { name, ty, bits } "`{name}` has a float inside `{ty}`, and floats have no `Eq`: use `larder::{bits}` there, which compares their bits"
     /// More arguments than tuples have.
-    TooManyArguments { name, count } "`{name}` has {count} arguments, and a key has at most 12 parts: put some in a struct that derives `Clone, PartialEq, Eq, Hash`"
+    TooManyArguments { name, count } "`{name}` has {count} arguments, and a key has at most 12 parts: put some in a struct that derives `Clone, PartialEq, Eq, Hash`, or choose with `key(..)`"
 
     /// `detach` on a function that is not `async`.
     DetachSync { name } "`detach` hands a future to an executor, and `{name}` is no `async fn`: its body runs on the thread that calls, which can't leave it; make `{name}` an `async fn`, or leave `detach` out"
     /// `detach` with `x: Option<&str>`, `Cow<'_, str>`, `impl AsRef<str>`.
     DetachBorrow { name, ty } "`{name}` may borrow in `{ty}`, and a detached body outlives the call: take what owns its parts, such as `String` or `Vec<T>`, or one plain reference (`&str`, `&[T]`, `&T`), which is copied on a miss"
+    /// `detach` on `&self`.
+    DetachReceiver { name } "`{name}` borrows `self`, and a detached body outlives the call: take `self: Arc<Self>` or `self` by value"
     /// `detach` with `-> Result<T, &str>`.
     DetachReturnsBorrow { ty } "`{ty}` borrows, and what a detached body returns outlives the call: return an error that owns its parts"
 
     // What `#[pooled]` stands on.
 
     /// Not a type that can be made.
-    PooledOnItem { found, instead } "`#[pooled]` goes on a struct or an enum, and this is {found}: {instead}"
-    /// A constructor function.
-    PooledOnFunction { name } "this version of `#[pooled]` takes no functions: put it on the struct that `{name}` returns, with `new = {name}` if it takes no arguments"
+    PooledOnItem { found, instead } "`#[pooled]` goes on a struct, an enum, or a function that makes objects, and this is {found}: {instead}"
+    /// A method, a `const fn`.
+    PooledShape { name, what } "`#[pooled]` goes on a plain function, and `{name}` {what}: write one that takes what the object is made of"
+    /// `skip` on a struct.
+    KeyOfType { option } "`{option}` is about the arguments of a function, and a type has none: leave it out"
+    /// `new` beside a function.
+    NewOnFunction { name } "`{name}` itself makes the objects: leave `new` out"
+    /// `-> Conn`.
+    PooledReturns { name } "`{name}` has to say that it lends: return `larder::Pooled<T>`, or a `Result` or an `Option` of it; the body still returns a `T`"
     /// `struct Parser<'a>`.
     PooledBorrow { name, lifetime } "`{name}` borrows for `{lifetime}`, and a pool keeps objects between callers: own the data, or hold it in an `Arc`"
 

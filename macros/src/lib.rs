@@ -49,27 +49,54 @@ use proc_macro::TokenStream;
 ///
 /// | option | default | what it does |
 /// |---|---|---|
+/// | *how much, and who goes* | | |
 /// | `policy = "hybrid"` | `"hybrid"` | whom to evict: `"hybrid"` weighs recency, frequency, cost and size; or `"lru"`, `"lfu"`, `"fifo"`, `"random"`, `"s3fifo"`, `"utility"`; or the path of an order of your own, a function that makes it or a type with `Default` (`larder::Evict`) |
-/// | `utility = worth_of` | 1.0 | how much more each value is worth than what a miss costs: a function or closure of key and value that gives a factor, for `"hybrid"` and `"utility"` |
 /// | `max_mb = 50` | the budget | most megabytes, also `0.5`; 1 MB is 1,048,576 bytes |
 /// | `max_bytes = "512KiB"` | the budget | the same bound in bytes, or as a size in quotes |
 /// | `max_entries = 10_000` | none | most entries |
 /// | `min_mb = 2` | 0 | megabytes that other tenants can't take |
+/// | `pinned` | no | other tenants can't take anything; its own bounds and age still do |
 /// | `priority = 2.0` | 1.0 | how much dearer its bytes are than those of other tenants |
+/// | `cost = "20ms"` | measured | what a miss costs: a duration, or a function `fn(&K, &V) -> Duration` |
+/// | `utility = worth_of` | 1.0 | how much more each value is worth than what a miss costs: a function or closure of key and value that gives a factor, for `"hybrid"` and `"utility"` |
+/// | `weigh = path` | [`Weigh`](macro@Weigh) | a function `fn(&V) -> u64` for all bytes of a value, its own size included |
+/// | *how long* | | |
 /// | `ttl = "5m"` | none | how long a value lives after it was stored: `ms`, `s`, `m`, `h`, `d` |
 /// | `tti = "1m"` | none | how long a value lives after it was last used |
 /// | `ttl_by = path` | none | a function `fn(&K, &V) -> Duration`: how long each value lives after it was stored; the shortest of the three holds |
 /// | `jitter = 10%` | none | `ttl` and `ttl_by` end up to this part sooner, differently for each key; also `0.1` |
+/// | *the key* | | |
+/// | `skip(log, self)` | nothing | arguments that the result does not depend on |
+/// | `key(id, name.trim(): &str)` | all arguments | the parts of the key: arguments, and expressions with their types |
+/// | `key_by = path: Type` | | a function makes the key, from references to all arguments; without `: Type` there is no handle |
+/// | `commutative(a, b)` | | two arguments of one type whose order means nothing (`larder::Unordered`) |
+/// | `once` | | no key: one value, whatever the arguments are |
+/// | *where it lives* | | |
+/// | `scope = "thread"` | `"global"` | each thread has a cache of its own, which goes with it |
+/// | `within = self.caches` | | each object has a cache of its own, in a field of type `larder::Local` |
+/// | *what is stored* | | |
+/// | `cache_if = \|v\| ..` | everything | only values of which this says so |
+/// | `cache_err` | no | of a `Result` the errors, too |
+/// | `cache_none` | no | of an `Option` also `None` |
+/// | `force_if = expr` | never | an expression over the arguments: if it is true, the body runs, and what it returns is stored over what is there |
+/// | *who computes* | | |
 /// | `single_flight = false` | `true` | every caller that misses runs its own body; the first value is stored |
 /// | `wait_at_most = "2s"` | as long as it takes | a caller that has waited so long for another's body runs its own |
 /// | `detach` | no | `async fn`: an executor runs the body, which goes on while anybody waits for it |
-/// | `weigh = path` | [`Weigh`](macro@Weigh) | a function `fn(&V) -> u64` for all bytes of a value, its own size included |
+/// | *names, and what stands beside the function* | | |
 /// | `name = ".."` | the function's path | what tables and reports call it |
+/// | `namespace = ".."` | the module's path | what comes before its name there |
+/// | `handle = "pages"` | `f_cache` | the name of the handle; `false` for none, alone for the usual name where there would be none |
+/// | `uncached` | no | `f_uncached(..)` beside it: the body, without the cache |
+/// | `refresh` | no | `f_refresh(..)`: runs the body and stores what it returns over what is there |
+/// | `status` | no | `f_with_status(..)`: the value, and whether it was a `larder::Status::Hit`, a `Miss`, or was `Waited` for |
+/// | `assoc` | if it shows | the function stands in an `impl`; `self` or `Self` in it say so, too |
+/// | `crate = path` | `::larder` | where this crate finds larder |
 ///
 /// # Arguments
 ///
-/// Every argument is part of the key. A hit hashes and compares arguments as they are; only a miss makes a key that
-/// owns them.
+/// Every argument is part of the key, unless an option says otherwise. A hit hashes and compares arguments as they are;
+/// only a miss makes a key that owns them.
 ///
 /// | argument | in the key |
 /// |---|---|
@@ -77,10 +104,11 @@ use proc_macro::TokenStream;
 /// | `&T`, `Cow<'_, T>`, `impl AsRef<T>` | as `T` |
 /// | `f32`, `f64` | `Bits32`, `Bits64`: equal when the bits are |
 /// | `Option<T>`, `(T, U)` | an `Option` or a tuple of what `T` and `U` are |
+/// | `self`, `&self`, `self: Arc<Self>` | `Self` |
 /// | any other `T` | `T`, which has to be `Clone + Hash + Eq + Send + Sync + 'static` |
 ///
 /// Types are recognised by name. `&mut`, trait objects, functions, and types that borrow inside, such as `Vec<&str>`,
-/// are errors that say what to take instead.
+/// are errors that say what to take instead; with `skip` they may be anything.
 ///
 /// # What is stored
 ///
@@ -92,15 +120,91 @@ use proc_macro::TokenStream;
 ///
 /// Next to `fn embed` stands `fn embed_cache() -> &'static Cache<K, V>`, with the same visibility. With one argument `K`
 /// is that argument's type, otherwise a tuple. Keys are asked for in borrowed form: `embed_cache().get("hello")`,
-/// `area_cache().invalidate((3, "m"))`.
+/// `area_cache().invalidate((3, "m"))`. To store what is known already: `embed_cache().insert(key, value)`.
 ///
 /// Each instance of a generic function has a cache of its own, and a handle of its own: `parse_cache::<u64>()`. They
 /// share one name, one set of bounds and one row in the table.
 ///
+/// # Methods
+///
+/// A method's result may depend on all of `self`, so `self` is in the key: two objects share a value only when they are
+/// equal, and each type of a generic `impl` has its own. Often less will do:
+///
+/// ```
+/// use larder::{Local, cached};
+///
+/// #[derive(Clone, PartialEq, Eq, Hash)]
+/// pub struct Color(u8, u8, u8);
+///
+/// impl Color {
+///     /// All of `self` is in the key.
+///     #[cached]
+///     pub fn name(&self, language: &str) -> String {
+///         format!("{}-{}-{} in {language}", self.0, self.1, self.2)
+///     }
+/// }
+///
+/// #[derive(Default)]
+/// pub struct Client {
+///     tenant: String,
+///     caches: Local,
+/// }
+///
+/// impl Client {
+///     /// What the result depends on, and no more.
+///     #[cached(key(self.tenant.as_str(): &str, path))]
+///     pub fn fetch(&self, path: &str) -> String {
+///         format!("{}/{path}", self.tenant)
+///     }
+///
+///     /// A cache in each client, which goes with it.
+///     #[cached(within = self.caches)]
+///     pub fn parse(&self, text: &str) -> usize {
+///         text.len()
+///     }
+/// }
+///
+/// assert_eq!(Color(1, 2, 3).name("en"), "1-2-3 in en");
+/// assert_eq!(Color::name_cache().get((&Color(1, 2, 3), "en")).as_deref(), Some("1-2-3 in en"));
+/// let client = Client::default();
+/// assert_eq!((client.fetch("a"), client.parse("abc")), ("/a".to_owned(), 3));
+/// assert_eq!((Client::fetch_cache().len(), client.parse_cache().len()), (1, 1));
+/// ```
+///
+/// A method with `pub` has a handle, `Color::name_cache()`. One without may be that of a trait, beside which nothing can
+/// stand: it has a handle if the attribute says `handle`. A function without `self`, and without `Self` in it, says
+/// `assoc`. `&mut self` is an error: a hit would change nothing.
+///
+/// # Once more, without, and from where
+///
+/// ```
+/// use larder::{Status, cached};
+///
+/// #[cached(uncached, refresh, status)]
+/// fn load(id: u32) -> String {
+///     format!("page {id}")
+/// }
+///
+/// assert_eq!(load_with_status(7), ("page 7".to_owned(), Status::Miss));
+/// assert_eq!(load_with_status(7).1, Status::Hit);
+/// load_refresh(7); // runs the body, whatever is stored
+/// load_uncached(7); // runs the body, and stores nothing
+/// ```
+///
+/// While `load_refresh` computes, others get what was there before. It returns what it computed; if somebody writes or
+/// invalidates the key meanwhile, that is newer, and stays.
+///
+/// # Where the cache lives
+///
+/// With `scope = "thread"` and `within` there are many caches, which are one tenant: bounds hold for all of them
+/// together, and the table has one row for them. Each takes about a kilobyte. They are charged to the one budget, and
+/// others may take their bytes, so keys and values have to be `Send + Sync` all the same. The handle of a thread's cache is
+/// the cache itself, `f_cache() -> Cache<K, V>`; that of an object's is a method, `object.f_cache()`.
+///
 /// # Where it goes
 ///
-/// On free functions in this version, `async` ones too: methods, `const fn`, `unsafe fn` and `extern fn` are errors that
-/// say what to do instead.
+/// On functions with a body, `async` and `unsafe` ones too, wherever they stand. `const fn`, `extern fn`, and those that
+/// return a reference or an `impl Trait` are errors that say what to do instead.
 ///
 /// # Freshness
 ///
@@ -133,7 +237,8 @@ pub fn cached(args: TokenStream, item: TokenStream) -> TokenStream {
     cached::cached(args.into(), item.into()).into()
 }
 
-/// Gives a type a pool: `T::acquire()` lends an object, which goes back when the lease is dropped.
+/// Gives a type a pool: `T::acquire()` lends an object, which goes back when the lease is dropped. On a function that makes
+/// objects it keeps a shelf of idle ones for each set of arguments.
 ///
 /// ```
 /// use larder::{Weigh, pooled};
@@ -168,18 +273,50 @@ pub fn cached(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// | option | default | what it does |
 /// |---|---|---|
-/// | `max = 64` | none | most objects, idle and lent |
+/// | `max = 64` | none | most objects, idle and lent; of a function, for all its arguments together |
 /// | `max_mb = 16` | the budget | most megabytes, also `0.5` |
 /// | `priority = 0.5` | 1.0 | how much dearer its bytes are than those of other tenants |
 /// | `reset = Self::clear` | nothing | runs when a lease ends |
-/// | `new = Self::new` | `Default` | makes an object |
+/// | `new = Self::new` | `Default` | makes an object; a function does so itself |
 /// | `name = ".."` | the type's path | what tables and reports call it |
+/// | `skip(config)`, `key(..)` | all arguments | of a function: what tells its objects apart, as in [`macro@cached`] |
+/// | `crate = path` | `::larder` | where this crate finds larder |
 ///
 /// `reset` and `new` take a path, also in quotes, or a closure. A `reset` may return nothing, a `bool` or a
 /// `Result<(), E>`: `false` and `Err` drop the object, because it is broken or grew too large.
 ///
 /// The type has to be `Send + 'static`. How many bytes an object owns is known where the type is
 /// [`Weigh`](macro@Weigh). A generic type has a pool for each instance.
+///
+/// # Functions
+///
+/// ```
+/// use larder::{Pooled, pooled};
+///
+/// # #[derive(larder::Weigh)]
+/// # struct Conn { dsn: String, broken: bool }
+/// # impl Conn {
+/// #     fn open(dsn: &str, tls: bool) -> Result<Conn, String> {
+/// #         if dsn.is_empty() { Err("nothing".to_owned()) } else { Ok(Conn { dsn: dsn.to_owned(), broken: tls }) }
+/// #     }
+/// # }
+/// #[pooled(max = 16, reset = |conn| !conn.broken)]
+/// fn connect(dsn: &str, tls: bool) -> Result<Pooled<Conn>, String> {
+///     let conn = Conn::open(dsn, tls)?; // only when no idle one was made for the same arguments
+///     Ok(conn)
+/// }
+///
+/// let conn = connect("db:5432", false)?;
+/// drop(conn);
+/// assert_eq!(connect_pool().idle(), 1);
+/// connect("db:5432", false)?; // the same one again
+/// # assert_eq!(connect_pool().stats().loads, 1);
+/// # Ok::<(), String>(())
+/// ```
+///
+/// The signature is what callers get, and says `Pooled<T>`, alone or in a `Result` or an `Option`; the body makes the `T`.
+/// Arguments are told apart as those of [`macro@cached`] are. `async fn`s and generic ones may be pooled; methods may
+/// not, in this version. Next to `fn connect` stands `fn connect_pool() -> &'static Shelves<T>`, for its statistics.
 #[proc_macro_attribute]
 pub fn pooled(args: TokenStream, item: TokenStream) -> TokenStream {
     pooled::pooled(args.into(), item.into()).into()
@@ -220,6 +357,8 @@ pub fn pooled(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// - `#[weigh(skip)]`: the field owns nothing that this value answers for.
 /// - `#[weigh(with = path)]`: a function `fn(&Field) -> u64` says the field's heap bytes, for types without `Weigh`.
+///
+/// Above the type, `#[weigh(crate = path)]` says where this crate finds larder, if that is not `::larder`.
 #[proc_macro_derive(Weigh, attributes(weigh))]
 pub fn weigh(item: TokenStream) -> TokenStream {
     weigh::derive(item.into()).into()

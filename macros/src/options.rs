@@ -9,7 +9,7 @@ use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::discouraged::Speculative;
 use syn::parse::{ParseStream, Parser};
-use syn::{Expr, ExprLit, ExprPath, Lit, LitStr, Token};
+use syn::{Expr, ExprLit, ExprPath, Lit, LitStr, Token, Type, parenthesized, token};
 
 use crate::errors::{Errors, Mistake, show};
 use crate::literal::{self, BadDuration, BadSize, LARGEST, MEGABYTE, Number};
@@ -23,6 +23,8 @@ pub(crate) struct Vocabulary {
     pub(crate) options: &'static [(&'static str, &'static str)],
     /// Those of them that say `true` when they stand alone.
     pub(crate) flags: &'static [&'static str],
+    /// Those of them that take a list in parentheses, and no value.
+    pub(crate) lists: &'static [&'static str],
     /// What a later version may take, each with what to do today.
     pub(crate) reserved: &'static [(&'static str, &'static str)],
     /// What other crates call our options.
@@ -39,7 +41,8 @@ impl Vocabulary {
         if let Some((_, ours)) = self.synonyms.iter().find(|(theirs, _)| *theirs == option) {
             return format!("here it is called `{ours}`");
         }
-        let options = || self.options.iter().map(|(name, _)| *name);
+        // Nobody means one of our own.
+        let options = || self.options.iter().map(|(name, _)| *name).filter(|name| !name.starts_with("__"));
         let reserved = self.reserved.iter().map(|(name, _)| *name);
         let Some(word) = nearest(option, options().chain(reserved)) else {
             let options: Vec<&str> = options().collect();
@@ -63,8 +66,12 @@ pub(crate) struct Written {
     pub(crate) name: Ident,
     /// An example of the option, for messages.
     example: &'static str,
-    /// Its value.
+    /// Its value; a list has none.
     pub(crate) value: Expr,
+    /// What is between the parentheses of a list.
+    pub(crate) list: TokenStream,
+    /// The type behind `path: Type`.
+    pub(crate) ty: Option<Type>,
 }
 
 /// Reads the list; what is returned is known, given once, and has a value.
@@ -113,9 +120,23 @@ fn read_one(input: ParseStream<'_>, words: &Vocabulary, errors: &mut Errors) -> 
         skip_to_comma(input)?;
         return Ok(None);
     };
-    if (input.is_empty() || input.peek(Token![,])) && words.flags.contains(&&*option) {
+    let alone = input.is_empty() || input.peek(Token![,]);
+    let standing_for = |name: Ident| {
         let value = syn::parse_quote_spanned!(name.span()=> true);
-        return Ok(Some(Written { name, example, value }));
+        Written { name, example, value, list: TokenStream::new(), ty: None }
+    };
+    if alone && words.flags.contains(&&*option) {
+        return Ok(Some(standing_for(name)));
+    }
+    if words.lists.contains(&&*option) {
+        if input.peek(token::Paren) {
+            let content;
+            parenthesized!(content in input);
+            return Ok(Some(Written { list: content.parse()?, ..standing_for(name) }));
+        }
+        errors.at(name.span(), &Mistake::NoList { option, example: example.to_owned() });
+        skip_to_comma(input)?;
+        return Ok(None);
     }
     if input.parse::<Option<Token![=]>>()?.is_some() && !input.is_empty() {
         let value = match percentage(input) {
@@ -123,7 +144,9 @@ fn read_one(input: ParseStream<'_>, words: &Vocabulary, errors: &mut Errors) -> 
             None => input.parse::<Expr>(),
         };
         if let Ok(value) = value {
-            return Ok(Some(Written { name, example, value }));
+            let typed = !input.peek(Token![::]) && input.parse::<Option<Token![:]>>()?.is_some();
+            let ty = if typed { Some(input.parse()?) } else { None };
+            return Ok(Some(Written { name, example, value, list: TokenStream::new(), ty }));
         }
     }
     errors.at(name.span(), &Mistake::NoValue { option, example: example.to_owned() });
@@ -166,6 +189,11 @@ fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {
         input.parse::<TokenTree>()?;
     }
     Ok(())
+}
+
+/// `crate = path`, which the expansion needs before anything else.
+pub(crate) fn crate_path_of(written: &[Written], errors: &mut Errors) -> Option<syn::Path> {
+    written.iter().find(|option| option.name == "crate")?.plain_path(errors)
 }
 
 impl Written {
@@ -245,6 +273,7 @@ impl Written {
                 let instead = match self.name.to_string().as_str() {
                     "wait_at_most" => "leave `wait_at_most` out, and callers wait as long as it takes",
                     "tti" => "leave `tti` out, and idle values don't expire",
+                    "cost" => "leave `cost` out, and it is measured",
                     _ => "leave `ttl` out, and values don't expire",
                 };
                 errors.over(text, &Mistake::TooLong { text: text.value(), instead: instead.to_owned() });
@@ -290,7 +319,7 @@ impl Written {
         match self.text() {
             None => self.wrong_kind("a text in quotes", errors),
             Some(text) if text.value().trim().is_empty() => {
-                errors.over(text, &Mistake::EmptyName {});
+                errors.over(text, &Mistake::EmptyName { option: self.name.to_string() });
                 None
             }
             Some(text) => Some(text.clone()),
@@ -302,6 +331,27 @@ impl Written {
         match self.text() {
             None => self.wrong_kind(takes, errors),
             Some(text) => Some(text.clone()),
+        }
+    }
+
+    /// A text in quotes, or a flag.
+    pub(crate) fn text_or_switch(&self, takes: &str, errors: &mut Errors) -> Option<Result<LitStr, bool>> {
+        match self.bare_value() {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(Ok(text.clone())),
+            Expr::Lit(ExprLit { lit: Lit::Bool(switch), .. }) => Some(Err(switch.value)),
+            _ => self.wrong_kind(takes, errors),
+        }
+    }
+
+    /// A path, with or without quotes, as in `crate = path`.
+    pub(crate) fn plain_path(&self, errors: &mut Errors) -> Option<syn::Path> {
+        match self.bare_value() {
+            Expr::Path(ExprPath { qself: None, path, .. }) => Some(path.clone()),
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => match text.parse::<syn::Path>() {
+                Ok(path) => Some(path),
+                Err(_) => self.wrong_kind("the path of a crate", errors),
+            },
+            _ => self.wrong_kind("the path of a crate", errors),
         }
     }
 
@@ -330,7 +380,7 @@ impl Written {
         }
     }
 
-    fn text(&self) -> Option<&LitStr> {
+    pub(crate) fn text(&self) -> Option<&LitStr> {
         match self.bare_value() {
             Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text),
             _ => None,
@@ -349,7 +399,7 @@ impl Written {
         }
     }
 
-    fn wrong_kind<T>(&self, takes: &str, errors: &mut Errors) -> Option<T> {
+    pub(crate) fn wrong_kind<T>(&self, takes: &str, errors: &mut Errors) -> Option<T> {
         let (option, takes, example) = (self.name.to_string(), takes.to_owned(), self.example.to_owned());
         errors.over(&self.value, &Mistake::WrongKind { option, takes, example });
         None
@@ -363,6 +413,7 @@ impl Written {
             "ttl" => "leave it out, and values don't expire",
             "tti" => "leave it out, and idle values don't expire",
             "jitter" => "leave it out, and nothing is spread",
+            "cost" => "leave it out, and it is measured",
             "wait_at_most" => "`single_flight = false` waits for nobody",
             _ => "leave it out for no bound but the budget",
         };

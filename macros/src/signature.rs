@@ -191,12 +191,26 @@ impl Visit<'_> for Found {
     fn visit_expr(&mut self, _: &syn::Expr) {}
 }
 
-/// Whether `Self` is mentioned.
-pub(crate) fn mentions_self(tokens: TokenStream) -> bool {
+/// Whether `Self` is mentioned, other than by an item inside that has one of its own.
+pub(crate) fn mentions_own_type(tokens: TokenStream) -> bool {
+    let mut inside_item = false;
     tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == "Self",
-        TokenTree::Group(group) => mentions_self(group.stream()),
-        _ => false,
+        TokenTree::Ident(ident) if ident == "Self" => !inside_item,
+        TokenTree::Ident(ident) => {
+            inside_item |= ["impl", "trait", "struct", "enum", "union"].iter().any(|word| ident == word);
+            false
+        }
+        TokenTree::Punct(punct) => {
+            inside_item &= punct.as_char() != ';';
+            false
+        }
+        // The item ends with its braces.
+        TokenTree::Group(group) if inside_item && group.delimiter() == Delimiter::Brace => {
+            inside_item = false;
+            false
+        }
+        TokenTree::Group(group) => !inside_item && mentions_own_type(group.stream()),
+        TokenTree::Literal(_) => false,
     })
 }
 

@@ -89,6 +89,44 @@ expansion!(
 );
 
 expansion!(
+    cached_method,
+    crate::cached::cached(
+        quote!(skip(log)),
+        quote! {
+            async fn load(&self, (a, mut b): (u8, u8), log: &Log) -> Result<Page, Failure> {
+                b += a;
+                self.read(b, log).await
+            }
+        },
+    )
+);
+
+expansion!(
+    cached_in_objects,
+    crate::cached::cached(
+        quote!(within = self.caches, key(name.trim(): &str), cost = "20ms"),
+        quote! {
+            /// Documented.
+            pub fn find(&self, name: &str) -> Option<usize> {
+                self.text.find(name.trim())
+            }
+        },
+    )
+);
+
+expansion!(
+    cached_with_siblings,
+    crate::cached::cached(
+        quote!(uncached, refresh, status, force_if = reload, skip(reload), cache_if = |page| page.is_whole()),
+        quote! {
+            pub fn load(path: &str, reload: bool) -> io::Result<Page> {
+                Page::read(path)
+            }
+        },
+    )
+);
+
+expansion!(
     cached_with_mistakes,
     crate::cached::cached(
         quote!(polcy = "lru"),
@@ -120,6 +158,19 @@ expansion!(
         quote!(
             pub struct Stack<T: Copy>(Vec<T>);
         )
+    )
+);
+
+expansion!(
+    pooled_function,
+    crate::pooled::pooled(
+        quote!(max = 4, reset = |conn| !conn.broken),
+        quote! {
+            /// Documented.
+            pub fn connect(dsn: &str, tls: bool) -> Result<Pooled<Conn>, Failure> {
+                Conn::open(dsn, tls)
+            }
+        },
     )
 );
 

@@ -5,9 +5,11 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::parse::ParseStream;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{Attribute, ExprPath, Fields, Generics, Item, Meta, Token, Type, TypePath, parse_quote_spanned};
+use syn::{
+    Attribute, ExprPath, Fields, Generics, Item, Meta, Path, Token, Type, TypePath, parse_quote_spanned,
+};
 
-use crate::crate_path::larder;
+use crate::crate_path::{self, larder};
 use crate::errors::{Errors, Mistake};
 use crate::signature::{bare, named};
 use crate::spelling::nearest;
@@ -18,15 +20,36 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
         Ok(item) => item,
         Err(error) => return error.to_compile_error(),
     };
+    let path = match &item {
+        Item::Struct(item) => crate_path_in(&item.attrs),
+        Item::Enum(item) => crate_path_in(&item.attrs),
+        _ => None,
+    };
+    crate_path::renamed(path.as_ref(), || derive_for(&item))
+}
+
+/// The path in `#[weigh(crate = path)]` above the type.
+fn crate_path_in(attrs: &[Attribute]) -> Option<Path> {
+    attrs.iter().filter(|attr| attr.path().is_ident("weigh")).find_map(|attr| {
+        attr.parse_args_with(|input: ParseStream<'_>| {
+            input.parse::<Token![crate]>()?;
+            input.parse::<Token![=]>()?;
+            input.call(Path::parse_mod_style)
+        })
+        .ok()
+    })
+}
+
+fn derive_for(item: &Item) -> TokenStream {
     let mut errors = Errors::default();
-    let (ident, generics, body) = match &item {
+    let (ident, generics, body) = match item {
         Item::Struct(item) => {
-            no_attribute(&item.attrs, &mut errors);
+            no_attribute_but_crate(&item.attrs, &mut errors);
             let variant = Variant::of(quote!(Self), &item.fields, &mut errors);
             (&item.ident, &item.generics, vec![variant])
         }
         Item::Enum(item) => {
-            no_attribute(&item.attrs, &mut errors);
+            no_attribute_but_crate(&item.attrs, &mut errors);
             let variants = item.variants.iter().map(|variant| {
                 no_attribute(&variant.attrs, &mut errors);
                 let ident = &variant.ident;
@@ -44,6 +67,12 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
     };
     let expanded = expand(ident, generics, &body);
     quote!(#expanded #errors)
+}
+
+fn no_attribute_but_crate(attrs: &[Attribute], errors: &mut Errors) {
+    if crate_path_in(attrs).is_none() {
+        no_attribute(attrs, errors);
+    }
 }
 
 /// A variant of an enum, or the one form of a struct.

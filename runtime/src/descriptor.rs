@@ -52,7 +52,7 @@ pub struct Descriptor {
     pub max_bytes: Option<u64>,
     /// The item's own bound in entries (caches) or objects (pools), if it has one.
     pub max_entries: Option<u64>,
-    /// Bytes that other tenants may not take from it.
+    /// Bytes that other tenants may not take from it; [`u64::MAX`] when all of it is pinned.
     pub min_bytes: u64,
     /// How a cache picks victims; `None` for pools.
     pub policy: Option<Policy>,
@@ -68,6 +68,8 @@ pub struct Descriptor {
     pub single_flight: bool,
     /// How long a caller waits for another's computation.
     pub wait_at_most: Option<Duration>,
+    /// The item belongs to a type that the macro can't name: its first call finds out the whole name.
+    pub(crate) named_by_type: bool,
 }
 
 impl Descriptor {
@@ -91,6 +93,7 @@ impl Descriptor {
             ttl_by: options.ttl_by,
             single_flight: options.single_flight,
             wait_at_most: options.wait_at_most,
+            named_by_type: options.named_by_type,
         }
     }
 
@@ -117,6 +120,7 @@ impl Descriptor {
             ttl_by: false,
             single_flight: false,
             wait_at_most: None,
+            named_by_type: false,
         }
     }
 }
@@ -136,6 +140,7 @@ pub struct CachedOptions {
     pub ttl_by: bool,
     pub single_flight: bool,
     pub wait_at_most: Option<Duration>,
+    pub named_by_type: bool,
 }
 
 impl CachedOptions {
@@ -152,6 +157,7 @@ impl CachedOptions {
         ttl_by: false,
         single_flight: true,
         wait_at_most: None,
+        named_by_type: false,
     };
 }
 

@@ -10,7 +10,7 @@
 //! | 2 | `tenant` `domain` `flight` `store` `worker` `settings` `testing` |
 //! | 3 | `cache` `pool` |
 //! | 4 | `monitor` `coordinator` `registry` |
-//! | 5 | `global` `site` |
+//! | 5 | `global` `local` `site` |
 //!
 //! # Features
 //!
@@ -45,6 +45,7 @@ mod flight;
 mod global;
 mod grace;
 mod key;
+mod local;
 #[cfg(all(test, larder_shuttle))]
 mod models;
 mod monitor;
@@ -63,16 +64,17 @@ mod time;
 mod weight;
 mod worker;
 
-pub use cache::{BuildError, Builder, Cache, Change, Entries};
+pub use cache::{BuildError, Builder, Cache, Change, Entries, Status};
 pub use coordinator::DomainBuilder;
 pub use descriptor::{Descriptor, Kind};
 pub use domain::{Budget, Domain, Task, Trimmed};
 pub use global::{
     TimedOut, budget, clear_all, flush, init, set_bypass, set_executor, shutdown, stats, tick, trim,
 };
-pub use key::{Bits32, Bits64, CacheKey, CacheValue, Lookup};
+pub use key::{Bits32, Bits64, CacheKey, CacheValue, Lookup, Unordered};
+pub use local::Local;
 pub use policy::{EntryFacts, Evict, Policy, UnknownPolicy, Uses};
-pub use pool::{Pool, Pooled};
+pub use pool::{Pool, Pooled, Shelves};
 pub use pressure::{Level, MemorySample, PressureSource, Watermarks, WatermarksError};
 pub use registry::declared;
 pub use settings::{SettingError, SettingsError};
@@ -84,15 +86,18 @@ pub use weight::{Weigh, weigh};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::cache::{
-        load, load_async, load_detached, probe, try_load, try_load_async, try_load_detached,
+        Ran, Verdict, judge, judge_value, load, load_async, load_detached, never, probe, probe_unless,
+        try_load, try_load_async, try_load_detached,
     };
     #[cfg(feature = "static-registry")]
     pub use crate::descriptor::Declared;
     pub use crate::descriptor::{CachedOptions, Descriptor, PooledOptions};
     pub use crate::key::*;
+    pub use crate::local::Local;
     pub use crate::policy::Policy;
     pub use crate::pool::{
-        DefaultMake, PoolProof, Poolable, Recipe, ResetOutcome, default_of, keep, poolable,
+        DefaultMake, Made, PoolProof, Poolable, Recipe, ResetOutcome, Vacancy, default_of, keep,
+        look_on_shelf, made_by_function, poolable,
     };
     pub use crate::site::{Extras, Site, order};
     pub use crate::weight::{Unweighed, Weighed, Weigher};

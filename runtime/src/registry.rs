@@ -34,7 +34,8 @@ pub(crate) fn snapshot(core: &DomainCore) -> Snapshot {
         let mut stats = TenantStats::empty(item.name.to_owned(), item.kind);
         stats.policy = item.policy;
         stats.priority = item.priority;
-        stats.min_bytes = item.min_bytes;
+        // What is pinned keeps what it has, and that is nothing yet.
+        stats.min_bytes = if item.min_bytes == u64::MAX { 0 } else { item.min_bytes };
         stats.max_bytes = item.max_bytes;
         stats.max_entries = item.max_entries;
         stats

@@ -10,14 +10,16 @@ use std::any::TypeId;
 use std::fmt;
 use std::ptr;
 use std::sync::{Arc, OnceLock};
+use std::thread::LocalKey;
 use std::time::Duration;
 
 use crate::cache::{Cache, CacheTenant, Core, HeapOf, Instance, Ops, Options};
 use crate::descriptor::Descriptor;
 use crate::global;
 use crate::key::{KeyShape, ValueProof};
+use crate::local::Local;
 use crate::policy::Evict;
-use crate::pool::{Pool, PoolCore, PoolProof, Recipe};
+use crate::pool::{Pool, PoolCore, PoolProof, Recipe, Shelves};
 use crate::sync::{AtomicPtr, Mutex, Ordering};
 use crate::tenant::{Terms, arc};
 
@@ -36,6 +38,8 @@ pub struct Site {
 #[doc(hidden)]
 #[expect(missing_debug_implementations, reason = "nobody holds one")]
 pub struct Extras<K, V> {
+    /// What a miss costs, where that is not measured.
+    pub cost: Option<fn(&K, &V) -> Duration>,
     /// How long a value lives, by its key and itself.
     pub ttl_by: Option<fn(&K, &V) -> Duration>,
     /// How much more than its cost it is worth.
@@ -46,7 +50,7 @@ pub struct Extras<K, V> {
 
 impl<K, V> Extras<K, V> {
     /// None of them.
-    pub const NONE: Self = Self { ttl_by: None, utility: None, order: None };
+    pub const NONE: Self = Self { cost: None, ttl_by: None, utility: None, order: None };
 }
 
 /// Forgets the type of an order. For generated code.
@@ -64,7 +68,7 @@ struct Node {
     next: *const Node,
 }
 
-// SAFETY: `target` points to a leaked `Cache<K, V>` or `Pool<T>` that is only ever shared. Its contents may
+// SAFETY: `target` points to a leaked `Cache<K, V>`, `Pool<T>` or `Shelves<T>` that is only ever shared. Its contents may
 // be shared between threads because the proofs that were needed to make it attest `Send + Sync` of key and
 // value, and `Send` of a pooled type. `next` points to a leaked node that is never written again.
 unsafe impl Send for Node {}
@@ -99,7 +103,7 @@ impl Site {
     {
         match self.find::<F, Cache<P::Key, V>>() {
             Some(cache) => cache,
-            None => self.make::<F, _>(|| self.new_cache(keys, value, Extras::NONE)),
+            None => self.make::<F, _>(|| self.new_cache::<F, _, _>(keys, value, Extras::NONE)),
         }
     }
 
@@ -119,7 +123,56 @@ impl Site {
     {
         match self.find::<F, Cache<P::Key, V>>() {
             Some(cache) => cache,
-            None => self.make::<F, _>(|| self.new_cache(keys, value, extras)),
+            None => self.make::<F, _>(|| self.new_cache::<F, _, _>(keys, value, extras)),
+        }
+    }
+
+    /// The cache of this item for these types in an object, made on first use there.
+    #[inline]
+    pub fn cache_within<'a, P, V, F>(
+        &'static self,
+        local: &'a Local,
+        keys: P,
+        value: ValueProof<V>,
+        extras: Extras<P::Key, V>,
+        _instance: F,
+    ) -> &'a Cache<P::Key, V>
+    where
+        P: KeyShape + Send + Sync + 'static,
+        P::Key: 'static,
+        V: 'static,
+    {
+        let site = ptr::from_ref(self).addr();
+        let make = || self.new_cache::<F, _, _>(keys, value, extras);
+        // SAFETY: the proofs attest `Send + Sync` of key and value, of which the cache is made.
+        unsafe { local.find_or_make(site, typeid::of::<F>(), make) }
+    }
+
+    /// The cache of this item for these types in this thread, made on first use there. A thread that is ending has none
+    /// any more: it gets one that nobody finds again.
+    #[inline]
+    pub fn cache_of_thread<P, V, F>(
+        &'static self,
+        local: &'static LocalKey<Local>,
+        keys: P,
+        value: ValueProof<V>,
+        extras: Extras<P::Key, V>,
+        instance: F,
+    ) -> Cache<P::Key, V>
+    where
+        P: KeyShape + Send + Sync + 'static,
+        P::Key: 'static,
+        V: 'static,
+    {
+        let mut given = Some((keys, value, extras, instance));
+        let found = local.try_with(|local| {
+            let (keys, value, extras, instance) = given.take()?;
+            Some(self.cache_within(local, keys, value, extras, instance).clone())
+        });
+        match (found, given) {
+            (Ok(Some(cache)), _) => cache,
+            (_, Some((keys, value, extras, _))) => self.new_cache::<F, _, _>(keys, value, extras),
+            (_, None) => unreachable!("what was taken became a cache"),
         }
     }
 
@@ -137,6 +190,23 @@ impl Site {
         match self.find::<F, Pool<T>>() {
             Some(pool) => pool,
             None => self.make::<F, _>(|| self.new_pool(proof, recipe())),
+        }
+    }
+
+    /// The shelves of this item for this type, made on first use.
+    #[inline]
+    pub fn shelves<T, F>(
+        &'static self,
+        proof: PoolProof<T>,
+        recipe: impl FnOnce() -> Recipe<T>,
+        _instance: F,
+    ) -> &'static Shelves<T>
+    where
+        T: 'static,
+    {
+        match self.find::<F, Shelves<T>>() {
+            Some(shelves) => shelves,
+            None => self.make::<F, _>(|| Shelves { pool: self.new_pool(proof, recipe()) }),
         }
     }
 
@@ -174,7 +244,7 @@ impl Site {
         target
     }
 
-    fn new_cache<P, V>(
+    fn new_cache<F, P, V>(
         &'static self,
         keys: P,
         value: ValueProof<V>,
@@ -188,7 +258,7 @@ impl Site {
         let options = Options::from(self.descriptor);
         let tenant = self.tenant.get_or_init(|| {
             let domain = &global::domain().core;
-            options.tenant(self.descriptor.name.to_owned(), Some(self.descriptor), domain)
+            options.tenant(self.name(std::any::type_name::<F>()), Some(self.descriptor), domain)
         });
         if !(keys.exact() && value.exact()) {
             tenant.card.estimated.store(true, Ordering::Relaxed);
@@ -207,7 +277,10 @@ impl Site {
             unsafe { std::mem::transmute::<Arc<dyn Instance>, Arc<dyn Instance + Send + Sync>>(instance) }
         });
         let ops = ops
-            .with(None, extras.ttl_by.map(|ttl_by| Box::new(ttl_by) as _))
+            .with(
+                extras.cost.map(|cost| Box::new(cost) as _),
+                extras.ttl_by.map(|ttl_by| Box::new(ttl_by) as _),
+            )
             .evicting(
                 extras.utility.map(|utility| Box::new(utility) as _),
                 extras.order.map(|order| Box::new(order) as _),
@@ -215,6 +288,19 @@ impl Site {
             .sharing(options.sharing)
             .having(arc::<P>());
         Cache::from_core(Core::new(tenant, options.shards(), Arc::new(ops)))
+    }
+
+    /// The item's name in tables. `closure` is that of a closure in the item, or in a function beside it.
+    fn name(&self, closure: &str) -> String {
+        let name = self.descriptor.name;
+        if !self.descriptor.named_by_type {
+            return name.to_owned();
+        }
+        let path = without_generics(closure.trim_end_matches("::{{closure}}"));
+        match (path.rsplit_once("::"), name.rsplit_once("::")) {
+            (Some((of, _)), Some((_, own))) => format!("{of}::{own}"),
+            _ => name.to_owned(),
+        }
     }
 
     fn new_pool<T: 'static>(&'static self, proof: PoolProof<T>, recipe: Recipe<T>) -> Pool<T> {
@@ -232,8 +318,45 @@ impl Site {
     }
 }
 
+/// `app::Store<u8>::len` as `app::Store::len`, and `<app::S<u8> as app::Load>::load` as `<app::S as app::Load>::load`.
+fn without_generics(path: &str) -> String {
+    let mut kept = String::new();
+    let mut depth = 0;
+    let mut before = None;
+    for char in path.chars() {
+        // Behind a name they are arguments; `<S as Trait>` stands at the beginning.
+        let opens =
+            char == '<' && (depth > 0 || before.is_some_and(|c: char| c.is_alphanumeric() || c == '_'));
+        depth += usize::from(opens);
+        if depth == 0 {
+            kept.push(char);
+        } else if char == '>' && before != Some('-') {
+            depth -= 1;
+        }
+        before = Some(char);
+    }
+    kept
+}
+
 impl fmt::Debug for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Site").field("descriptor", self.descriptor).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_generics;
+
+    #[test]
+    fn names_go_without_the_arguments_of_one_instance() {
+        for (path, name) in [
+            ("app::f", "app::f"),
+            ("app::Store<u8>::len", "app::Store::len"),
+            ("<app::S<u8, [u8; 2]> as app::Load<fn(u8) -> Vec<u8>>>::load", "<app::S as app::Load>::load"),
+            ("<&app::S as app::Load>::load", "<&app::S as app::Load>::load"),
+        ] {
+            assert_eq!(without_generics(path), name);
+        }
     }
 }

@@ -125,7 +125,7 @@ pub(crate) struct Card {
     pub(crate) descriptor: Option<&'static Descriptor>,
     /// Bits of what the user said; from 0, exclusive.
     priority: AtomicU64,
-    /// Others may not reclaim below this many bytes.
+    /// Others may not reclaim below this many bytes; [`u64::MAX`] is whatever it has.
     pub(crate) floor: u64,
     /// The tenant's own bound, `u64::MAX` without one.
     ceiling: AtomicU64,
@@ -133,6 +133,8 @@ pub(crate) struct Card {
     pub(crate) tally: Tally,
     /// Some weights are lower bounds.
     pub(crate) estimated: AtomicBool,
+    /// The priority has changed since the tenant began.
+    pub(crate) repriced: AtomicBool,
     /// Bytes that the tenant takes while it is empty.
     base: Mutex<u32>,
     /// How many of them are charged: all, or none where the limit had no room for them. Changed with `base` locked.
@@ -158,6 +160,7 @@ impl Card {
             reservation: Reservation::new(Arc::clone(ledger)),
             tally: Tally::new(),
             estimated: AtomicBool::new(false),
+            repriced: AtomicBool::new(false),
             base: Mutex::new(base as u32),
             covered: AtomicU32::new(0),
             claimed: Claims::default(),
@@ -247,6 +250,22 @@ impl Card {
         let mut base = self.base.lock();
         self.release_base();
         *base = base.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+
+    /// The empty tenant takes so many bytes less: one of several that were [added](Self::add_base) is gone.
+    pub(crate) fn remove_base(&self, bytes: u64) {
+        let mut base = self.base.lock();
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(*base);
+        *base -= bytes;
+        if self.is_covered() {
+            self.covered.fetch_sub(bytes, Ordering::AcqRel);
+            self.reservation.shrink(bytes.into());
+        }
+    }
+
+    /// Bytes that others may not take: what the user said, or all there is.
+    pub(crate) fn floor(&self) -> u64 {
+        if self.floor == u64::MAX { self.reservation.spent() } else { self.floor }
     }
 
     /// Charges the bytes of the empty tenant, unless they are.

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
 
-use larder::cached;
+use larder::{Local, cached};
 
 /// Counts what the current thread asks of the system's allocator.
 struct Counting;
@@ -141,6 +141,58 @@ fn expiring(n: u64) -> u64 {
     n
 }
 
+#[cached(commutative(a, b))]
+fn unordered(a: &str, b: &str) -> usize {
+    a.len() + b.len()
+}
+
+#[cached(skip(words))]
+fn skipped(n: u64, words: &[String]) -> u64 {
+    n + words.len() as u64
+}
+
+#[cached(key(text.trim(): &str))]
+fn trimmed(text: &str) -> usize {
+    text.len()
+}
+
+#[cached(key_by = length: usize, force_if = text.is_empty())]
+fn by_length(text: &str) -> usize {
+    text.len()
+}
+
+fn length(text: &str) -> usize {
+    text.len()
+}
+
+#[cached(scope = "thread")]
+fn of_thread(text: &str) -> usize {
+    text.len()
+}
+
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+struct Object {
+    name: String,
+    caches: Local,
+}
+
+impl Object {
+    #[cached]
+    fn method(&self, text: &str) -> usize {
+        self.name.len() + text.len()
+    }
+
+    #[cached(key(self.name.as_str(): &str, n), status)]
+    fn of_name(&self, n: u64) -> u64 {
+        self.name.len() as u64 + n
+    }
+
+    #[cached(within = self.caches)]
+    fn within(&self, text: &str) -> usize {
+        self.name.len() + text.len()
+    }
+}
+
 #[test]
 fn a_hit_allocates_nothing() {
     let opts = Opts { name: "a name that is long enough for the heap".to_owned(), level: 3 };
@@ -161,6 +213,16 @@ fn a_hit_allocates_nothing() {
     check("a type parameter", || generic(black_box(5_u32)));
     check("Result", || result(black_box("12")));
     check("Option", || option(black_box(9)));
+    check("a pair in any order", || unordered(black_box("a"), "b"));
+    check("an argument left out", || skipped(1, black_box(&words)));
+    check("an expression", || trimmed(black_box(" text ")));
+    check("a function", || by_length(black_box("text")));
+    check("a thread's cache", || of_thread(black_box("text")));
+    let object = Object { name: "a name that is long enough for the heap".to_owned(), ..Object::default() };
+    check("&self", || object.method(black_box("text")));
+    check("a part of self", || object.of_name(black_box(1)));
+    check("a status", || object.of_name_with_status(black_box(1)));
+    check("an object's cache", || object.within(black_box("text")));
     check("an expiring entry", || expiring(black_box(9)));
 }
 

@@ -7,8 +7,8 @@ use std::hash::Hash;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use larder::__private::{Bits32, Bits64, Query, hash_of, key, ref_key};
-use larder::{Cache, Domain, Lookup, cached};
+use larder::__private::{Bits32, Bits64, Query, hash_of, key, pair, ref_key};
+use larder::{Cache, Domain, Lookup, Unordered, Weigh, cached};
 use proptest::prelude::*;
 
 /// The query, the look-up and the owned key are one key.
@@ -82,6 +82,22 @@ fn tuples_agree() {
     let hash = |query: &(_, _)| hash_of(|state| Query::hash(query, state));
     assert_ne!(hash(&parts("ab", "c")), hash(&parts("a", "bc")));
     differ(&parts("ab", "c"), ("ab", "c"), &parts("a", "bc"));
+}
+
+#[test]
+fn pairs_agree_in_either_order() {
+    let of = |a, b| pair(ref_key::<str>().of(a), ref_key::<str>().of(b));
+    agree(&of("a", "b"), Unordered("a", "b"));
+    agree(&of("a", "b"), Unordered("b", "a"));
+    agree(&of("a", "a"), Unordered("a", "a"));
+    agree(&pair(Bits64::new(f64::NAN), Bits64::new(0.0)), Unordered(0.0, f64::NAN));
+    agree(&(of("b", "a"), key::<u8>().of(&1)), (Unordered("a", "b"), 1));
+    differ(&of("a", "b"), Unordered("a", "b"), &of("a", "a"));
+    differ(&of("a", "a"), Unordered("a", "a"), &of("b", "b"));
+    differ(&of("ab", ""), Unordered("ab", ""), &of("a", "b"));
+    let (one, other) = (Unordered("a", "b"), Unordered("b", "a"));
+    assert!(one == other && Unordered("a", "a") != one);
+    assert!(Unordered("abc".to_owned(), String::new()).heap_bytes() > 0);
 }
 
 #[test]

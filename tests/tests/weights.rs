@@ -19,7 +19,11 @@ const NESTED: f64 = 0.10;
 const FLAT: f64 = 0.05;
 
 fn domain() -> Domain {
-    Domain::builder().limit_bytes(64 << 30).manual().build()
+    let domain = || Domain::builder().limit_bytes(64 << 30).manual().build();
+    // What a thread keeps for its look-ups comes with the first one, and is no cache's.
+    let other = Cache::<u64, u64>::builder("another").build_in(&domain()).expect("nothing is odd here");
+    assert_eq!(other.get(1), None);
+    domain()
 }
 
 fn build<K, V>(domain: &Domain) -> Cache<K, V>

@@ -6,6 +6,9 @@ use std::collections::BTreeSet;
 
 use crate::steps::{Failure, Run};
 
+/// Distinct crates a default build of larder may compile, itself included.
+pub(crate) const OF_A_BUILD: usize = 25;
+
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Fails when the facade's tree with these `edges` holds more than `limit` distinct crates.

@@ -3,6 +3,7 @@
 //! This is a list of steps and nothing clever: every step is a command that a person could type, printed before it
 //! runs. It is not a build system, and nothing here is needed to use larder.
 
+mod compile_times;
 mod crate_count;
 mod deep;
 mod example;
@@ -21,6 +22,7 @@ The project's own commands.
     cargo xtask deep             the long forms: longer tests and models, sanitizers (nightly), rust-version
     cargo xtask deep --rivals    the same, then every table that compares larder with its peers
     cargo xtask rivals ARGS..    those tables alone; `cargo xtask rivals --help` says what can be chosen
+    cargo xtask compile-times    what 200 annotations take to compile, beside `cached` (Linux); and the crate count
     cargo xtask help             this text
 
 All stop at the first step that fails, and print the command that failed.
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         ["deep"] => deep::run(deep::Rivals::Leave),
         ["deep", "--rivals"] => deep::run(deep::Rivals::Compare),
         ["rivals", ref rest @ ..] => rivals::run(rest),
+        ["compile-times"] => compile_times::run(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

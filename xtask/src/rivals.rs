@@ -14,9 +14,15 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), Failure> {
     Run::cargo(&args).check()
 }
 
-/// Its own tests: the reader of traces, and the reference policies that the others are measured by.
+/// Its own tests: the reader of traces, and the reference policies that the others are measured by; then the pages for
+/// users of other crates, with the code of those crates, too.
 pub(crate) fn test() -> Result<(), Failure> {
-    Run::cargo(&cargo("test")).check()
+    let mut own = cargo("test");
+    own.extend(["--bins"]);
+    Run::cargo(&own).check()?;
+    let mut pages = cargo("test");
+    pages.extend(["--doc", "--", "--include-ignored"]);
+    Run::cargo(&pages).check()
 }
 
 fn cargo(action: &'static str) -> Vec<&'static str> {

@@ -3,9 +3,6 @@
 use crate::steps::{Failure, Run, Steps};
 use crate::{crate_count, deep, example, features, machine};
 
-/// Distinct crates a default build of larder may compile, itself included.
-const CRATES_OF_A_BUILD: usize = 25;
-
 /// Distinct crates that `cargo run --example near_duplicates` may compile.
 const CRATES_OF_THE_EXAMPLE: usize = 40;
 
@@ -21,7 +18,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Run::cargo(&["fmt", "--check", "--manifest-path", "benches/rivals/Cargo.toml"]).check()
     })?;
     steps.step("crate counts", || {
-        crate_count::check("a default build", &["-e", "normal,build"], CRATES_OF_A_BUILD)?;
+        crate_count::check("a default build", &["-e", "normal,build"], crate_count::OF_A_BUILD)?;
         crate_count::check("the example", &["-e", "normal,build,dev"], CRATES_OF_THE_EXAMPLE)
     })?;
     steps.step("clippy", || clippy(&["--workspace", "--all-targets"]))?;

@@ -37,6 +37,11 @@ pub(crate) enum Part {
     Smart(Box<Part>),
     /// What an `impl AsRef<T>` turns into.
     AsRef(Type, Box<Part>),
+    /// The object that a method is called on.
+    Receiver {
+        /// Where `self` was written.
+        span: Span,
+    },
     /// Maybe a part.
     Option(Box<Part>),
     /// Several parts.
@@ -172,6 +177,7 @@ impl Part {
         let span = Span::mixed_site();
         match self {
             Self::Value(ty) => quote!(#ty),
+            Self::Receiver { span } => own_type(*span),
             Self::Ref { owned, .. } => owned.clone(),
             Self::Slice(element) => quote_spanned!(span=> ::std::vec::Vec<#element>),
             Self::Float { bits, span } => {
@@ -196,6 +202,7 @@ impl Part {
         let p = private(Span::mixed_site());
         match self {
             Self::Value(ty) => weighed(&key_of(ty), ty),
+            Self::Receiver { span } => weighed(&key_of_receiver(*span), own_type(*span)),
             Self::Ref { owned, .. } => weighed(&quote!(#p::key::<#owned>()), owned),
             Self::Slice(element) => {
                 let key = key_of(element);
@@ -224,6 +231,10 @@ impl Part {
         match self {
             Self::Value(ty) => {
                 let (key, place) = (key_of(ty), place.borrowed());
+                quote!(#key.of(#place))
+            }
+            Self::Receiver { span } => {
+                let (key, place) = (key_of_receiver(*span), place.borrowed());
                 quote!(#key.of(#place))
             }
             Self::Ref { borrowed, .. } => {
@@ -269,6 +280,19 @@ fn key_of(ty: &Type) -> TokenStream {
     let span = Span::mixed_site().located_at(ty.span());
     let p = private(span);
     quote_spanned!(span=> #p::key::<#ty>())
+}
+
+/// `Self`, as the user would have written it at this place.
+fn own_type(at: Span) -> TokenStream {
+    let own = syn::Ident::new("Self", at.resolved_at(Span::call_site()));
+    quote!(#own)
+}
+
+/// `receiver::<Self>()`, at `self`: where a missing bound is reported.
+fn key_of_receiver(at: Span) -> TokenStream {
+    let span = Span::mixed_site().located_at(at);
+    let (p, own) = (private(span), own_type(at));
+    quote_spanned!(span=> #p::receiver::<#own>())
 }
 
 fn weighed(proof: &TokenStream, ty: impl quote::ToTokens) -> TokenStream {

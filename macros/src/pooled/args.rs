@@ -18,9 +18,13 @@ const WORDS: Vocabulary = Vocabulary {
         ("priority", "priority = 0.5"),
         ("reset", "reset = Self::clear"),
         ("new", "new = Self::new"),
+        ("skip", "skip(config)"),
+        ("key", "key(dsn, options.tls: bool)"),
         ("name", "name = \"parsers\""),
+        ("crate", "crate = path::to::larder"),
     ],
     flags: &[],
+    lists: &["skip", "key"],
     reserved: &[
         ("acquire", "objects are taken with `acquire()`"),
         ("weigh", "derive `larder::Weigh` for the struct"),
@@ -37,7 +41,6 @@ const WORDS: Vocabulary = Vocabulary {
         ("domain", ONE_FOR_ALL),
         ("within", ONE_FOR_ALL),
         ("namespace", "give the whole name with `name`"),
-        ("crate", "name the dependency `larder` in Cargo.toml"),
     ],
     synonyms: &[
         ("size", "max"),

@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 use syn::parse_quote_spanned;
 use syn::spanned::Spanned;
 
-use super::model::Model;
+use super::model::{Model, Options};
 use crate::crate_path::{larder, private};
 
 /// The impl block.
@@ -29,7 +29,8 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
         }
     }
     let (params, arguments, bounds) = generics.split_for_impl();
-    let (descriptor, make, reset) = (descriptor(model), make(model, at_type), reset(model));
+    let (descriptor, make, reset) =
+        (descriptor(ident, options), make(model, at_type), reset(options, &quote!(Self)));
     let docs = format!(" The pool that [`acquire`](Self::acquire) takes a `{ident}` from.");
     let acquire_docs =
         format!(" Takes a `{ident}` from its pool, or makes one; it goes back when the lease is dropped.");
@@ -56,10 +57,10 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
     }
 }
 
-fn descriptor(model: &Model) -> TokenStream {
+/// The static facts of an item of this name.
+pub(super) fn descriptor(ident: &Ident, options: &Options) -> TokenStream {
     let span = Span::mixed_site();
     let p = private(span);
-    let Model { ident, options, .. } = model;
     let name = match &options.name {
         Some(name) => name.to_token_stream(),
         None => {
@@ -95,10 +96,10 @@ fn make(model: &Model, at_type: Span) -> TokenStream {
 }
 
 /// The user's reset with its outcome as a bool. The annotation tells a closure the type of its argument.
-fn reset(model: &Model) -> TokenStream {
+pub(super) fn reset(options: &Options, object: &TokenStream) -> TokenStream {
     let span = Span::mixed_site();
     let p = private(span);
-    match &model.options.reset {
+    match &options.reset {
         Some(reset) => {
             let at_reset = Span::mixed_site().located_at(reset.span());
             let keep = {
@@ -107,7 +108,7 @@ fn reset(model: &Model) -> TokenStream {
             };
             quote_spanned! {span=>
                 |object| {
-                    let reset: fn(&mut Self) -> _ = #reset;
+                    let reset: fn(&mut #object) -> _ = #reset;
                     #keep
                 }
             }

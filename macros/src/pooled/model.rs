@@ -54,15 +54,18 @@ pub(crate) struct Model {
 
 impl Model {
     /// The model, or `None` after a mistake that leaves nothing to be pooled.
-    pub(crate) fn of(item: &TokenStream, options: Options, errors: &mut Errors) -> Option<Self> {
+    pub(crate) fn of(
+        item: &TokenStream,
+        options: Options,
+        written: &[Written],
+        errors: &mut Errors,
+    ) -> Option<Self> {
+        for option in written.iter().filter(|option| option.name == "skip" || option.name == "key") {
+            errors.at(option.name.span(), &Mistake::KeyOfType { option: option.name.to_string() });
+        }
         let (vis, ident, generics) = match syn::parse2::<Item>(item.clone()) {
             Ok(Item::Struct(item)) => (item.vis, item.ident, item.generics),
             Ok(Item::Enum(item)) => (item.vis, item.ident, item.generics),
-            Ok(Item::Fn(function)) => {
-                let name = function.sig.ident.to_string();
-                errors.at(function.sig.ident.span(), &Mistake::PooledOnFunction { name });
-                return None;
-            }
             Ok(_) => {
                 let found = kind_of(item.clone()).unwrap_or_default();
                 let instead = match found {

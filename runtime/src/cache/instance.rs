@@ -496,6 +496,17 @@ impl<K, V> Core<K, V> {
     }
 }
 
+impl<K, V> Drop for Core<K, V> {
+    /// The tenant may stay, when this was one object's cache: it gets everything back.
+    fn drop(&mut self) {
+        self.tenant.card.remove_base(self.base_bytes());
+        self.store.drain(&self.tenant.card.reservation, |entries, leaving| {
+            self.tenant.give_places(entries);
+            drop(leaving);
+        });
+    }
+}
+
 impl<K, V> Instance for Core<K, V> {
     fn credit(&self) -> f64 {
         self.store.credit(self.tenant.policy.is_by_credit())

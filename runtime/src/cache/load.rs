@@ -159,7 +159,7 @@ impl<K, V> Core<K, V> {
         }
     }
 
-    fn keep<F>(&self, hash: u64, key: K, value: &V, nanos: Nanos, lead: &Lead<K, V, F>)
+    pub(super) fn keep<F>(&self, hash: u64, key: K, value: &V, nanos: Nanos, lead: &Lead<K, V, F>)
     where
         F: Deref<Target = Flights<K, V>>,
     {
@@ -173,7 +173,7 @@ impl<K, V> Core<K, V> {
         let _ = self.store_new(hash, key, (self.ops.clone)(value), cost, Source::Load(loaded), true);
     }
 
-    fn cost_of(&self, key: &K, value: &V, measured: Nanos) -> u8 {
+    pub(super) fn cost_of(&self, key: &K, value: &V, measured: Nanos) -> u8 {
         let nanos = match self.ops.cost() {
             Some(cost) => crate::time::nanos(cost(key, value)),
             None => measured,
@@ -264,13 +264,19 @@ pub fn probe<K, V, Q: Query<Key = K>>(
     let hash = hash_of(|state| query.hash(state));
     match cache.core.get(hash, |stored| query.eq(stored), |found| value.clone_of(found)) {
         Some(found) => Ok(found),
-        None => Err(Miss { hash, key: query.own() }),
+        None => Err(Miss { hash, key: query.own(), forced: false }),
     }
 }
 
 /// Computes and stores a missing value. For generated code.
 #[doc(hidden)]
 pub fn load<K, V>(cache: &Cache<K, V>, miss: Miss<K>, body: impl FnOnce() -> V) -> V {
+    if miss.forced {
+        return match cache.here().try_refresh(miss.hash, miss.key, || Ok::<V, Never>(body())) {
+            Ok(value) => value,
+            Err(never) => match never {},
+        };
+    }
     cache.here().load(miss.hash, miss.key, body)
 }
 
@@ -280,7 +286,12 @@ pub fn try_load<R, K>(cache: &Cache<K, R::Value>, miss: Miss<K>, body: impl FnOn
 where
     R: Fallible,
 {
-    match cache.here().try_load(miss.hash, miss.key, || body().split()) {
+    let loaded = if miss.forced {
+        cache.here().try_refresh(miss.hash, miss.key, || body().split())
+    } else {
+        cache.here().try_load(miss.hash, miss.key, || body().split())
+    };
+    match loaded {
         Ok(value) => R::from_value(value),
         Err(rest) => rest,
     }
@@ -290,7 +301,12 @@ where
 #[doc(hidden)]
 pub async fn load_async<K, V>(cache: &Cache<K, V>, miss: Miss<K>, body: impl Future<Output = V>) -> V {
     let never = async { Ok::<V, Never>(body.await) };
-    match cache.here().try_load_async(miss.hash, miss.key, never).await {
+    let loaded = if miss.forced {
+        cache.here().try_refresh_async(miss.hash, miss.key, never).await
+    } else {
+        cache.here().try_load_async(miss.hash, miss.key, never).await
+    };
+    match loaded {
         Ok(value) => value,
         Err(never) => match never {},
     }
@@ -307,7 +323,12 @@ where
     R: Fallible,
 {
     let split = async { body.await.split() };
-    match cache.here().try_load_async(miss.hash, miss.key, split).await {
+    let loaded = if miss.forced {
+        cache.here().try_refresh_async(miss.hash, miss.key, split).await
+    } else {
+        cache.here().try_load_async(miss.hash, miss.key, split).await
+    };
+    match loaded {
         Ok(value) => R::from_value(value),
         Err(rest) => rest,
     }
@@ -321,6 +342,9 @@ where
     V: Send + Sync + 'static,
     F: Future<Output = V> + Send + 'static,
 {
+    if miss.forced {
+        return load_async(cache, miss, body).await;
+    }
     let never = async { Ok::<V, Never>(body.await) };
     match cache.shared().try_load_detached(miss.hash, miss.key, never).await {
         Ok(value) => value,
@@ -337,6 +361,9 @@ where
     R::Value: Send + Sync + 'static,
     F: Future<Output = R> + Send + 'static,
 {
+    if miss.forced {
+        return try_load_async(cache, miss, body).await;
+    }
     let split = async { body.await.split() };
     match cache.shared().try_load_detached(miss.hash, miss.key, split).await {
         Ok(value) => R::from_value(value),

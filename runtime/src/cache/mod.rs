@@ -3,13 +3,16 @@
 //! Not here: how entries lie (store), whom to evict (policy), who pays (tenant), who computes (flight).
 
 mod builder;
+mod call;
 mod detached;
 mod instance;
 mod load;
 mod operations;
+mod refresh;
 mod tenant;
 
 pub use builder::{BuildError, Builder};
+pub use call::{Ran, Status, Verdict, judge, judge_value, never, probe_unless};
 pub use load::{load, load_async, load_detached, probe, try_load, try_load_async, try_load_detached};
 pub use operations::{Change, Entries};
 

@@ -111,6 +111,82 @@ fn a_value_in_place_of_another_is_always_found() {
 }
 
 #[test]
+fn a_reader_never_finds_an_older_value_than_another_did() {
+    check(|| {
+        let domain = domain();
+        let cache = cache::<u64>(&domain, 64);
+        cache.insert(1, 0);
+        // Known by address to this thread only.
+        let seen = Arc::new(AtomicU64::new(0));
+        let look = |cache: &Cache<u64, u64>, seen: &AtomicU64| {
+            let before = seen.load(Ordering::SeqCst);
+            let found = cache.get(1).expect("it was never out");
+            assert!(found >= before, "{found} after {before}");
+            seen.fetch_max(found, Ordering::SeqCst);
+        };
+        look(&cache, &seen);
+        look(&cache, &seen);
+        let other = {
+            let (cache, seen) = (cache.clone(), Arc::clone(&seen));
+            thread::spawn(move || (0..5).for_each(|_| look(&cache, &seen)))
+        };
+        let writer = {
+            let cache = cache.clone();
+            thread::spawn(move || (1..5).for_each(|value| cache.insert(1, value)))
+        };
+        (0..6).for_each(|_| look(&cache, &seen));
+        other.join().unwrap();
+        writer.join().unwrap();
+        look(&cache, &seen);
+        assert_eq!(seen.load(Ordering::SeqCst), 4);
+    });
+}
+
+#[test]
+fn what_comes_and_goes_is_found_by_all_or_by_none() {
+    check(|| {
+        let domain = domain();
+        let cache = cache::<u64>(&domain, 64);
+        // Its slot is known to this thread, and used again and again.
+        cache.insert(1, 0);
+        assert_eq!((cache.get(1), cache.get(1)), (Some(0), Some(0)));
+        let version = Arc::new(AtomicU64::new(0));
+        let writer = {
+            let (cache, version) = (cache.clone(), Arc::clone(&version));
+            thread::spawn(move || {
+                for value in 1..3 {
+                    assert!(cache.invalidate(1));
+                    version.store(2 * value - 1, Ordering::SeqCst);
+                    cache.insert(1, value);
+                    version.store(2 * value, Ordering::SeqCst);
+                }
+            })
+        };
+        let other = cache.clone();
+        let pair = thread::spawn(move || {
+            let (first, second) = (other.get(1), other.get(1));
+            assert!(first.is_none() || second.is_none() || first <= second);
+        });
+        for _ in 0..4 {
+            let before = version.load(Ordering::SeqCst);
+            let found = cache.get(1);
+            let after = version.load(Ordering::SeqCst);
+            match found {
+                // Written by then, and not removed before the look began.
+                Some(value) => {
+                    assert!(2 * value + 1 > before && 2 * value <= after + 1, "{value}: {before}-{after}")
+                }
+                None => assert!(before < 4, "it is there for good"),
+            }
+        }
+        writer.join().unwrap();
+        pair.join().unwrap();
+        assert_eq!(cache.get(1), Some(2));
+        assert_eq!(cache.core.validate(), cache.weight());
+    });
+}
+
+#[test]
 fn what_stays_is_found_while_table_and_pages_grow_and_shrink() {
     check(|| {
         let domain = domain();

@@ -15,7 +15,7 @@ use crate::expiry::{Expires, Lifetime};
 use crate::policy::{Moment, Policy};
 use crate::stats::{Count, TenantStats};
 use crate::store::{Evicted, Wanted};
-use crate::sync::{AtomicBool, AtomicU64, Ordering, RwLock, fork};
+use crate::sync::{AtomicU64, Ordering, RwLock, fork};
 use crate::tenant::{Card, Claim, Given, Need, ScopeId, Tenant, Twins, arc};
 use crate::time::Nanos;
 use crate::weight::weigh::allocation;
@@ -101,8 +101,6 @@ pub(crate) struct CacheTenant {
     lead: AtomicU64,
     /// Between credits and prices; `None` until the priority changes.
     rate: RwLock<Option<Box<Rate>>>,
-    /// Whether it has.
-    rated: AtomicBool,
     pub(crate) costs: Median,
     /// How long entries live; `None` when nothing expires. Boxed, because most caches have none.
     pub(crate) lifetime: Option<Box<Lifetime>>,
@@ -127,7 +125,6 @@ impl CacheTenant {
             entries: AtomicU64::new(0),
             lead: AtomicU64::new(0.0_f64.to_bits()),
             rate: RwLock::new(None),
-            rated: AtomicBool::new(false),
             costs: Median::default(),
             lifetime: lifetime.map(Box::new),
             instances: RwLock::new(SmallVec::new()),
@@ -144,7 +141,9 @@ impl CacheTenant {
     /// not, the first entry tries again. The instance hears of mode changes from now on.
     pub(crate) fn adopt(&self, instance: &Arc<dyn Instance + Send + Sync>, base: u64) {
         let mut instances = self.instances.write();
-        instances.retain(|instance| instance.strong_count() > 0);
+        if instances.len() == instances.capacity() {
+            instances.retain(|instance| instance.strong_count() > 0);
+        }
         instances.push(Arc::downgrade(instance));
         drop(instances);
         instance.follow_mode();
@@ -220,7 +219,7 @@ impl CacheTenant {
         let level = self.rate_of(rate.as_deref()).level(inflation);
         self.card.set_priority(priority);
         *rate = Some(Box::new(Rate { credit: level, price: inflation, scale: self.card.scale() }));
-        self.rated.store(true, Ordering::Release);
+        self.card.repriced.store(true, Ordering::Release);
         drop(rate);
         self.publish();
     }
@@ -243,7 +242,7 @@ impl CacheTenant {
     }
 
     fn rate(&self) -> Rate {
-        if self.rated.load(Ordering::Acquire) {
+        if self.card.repriced.load(Ordering::Acquire) {
             self.rate_of(self.rate.read().as_deref())
         } else {
             self.rate_of(None)
@@ -388,9 +387,18 @@ impl CacheTenant {
 
     fn evict(&self, wanted: Wanted, why: Count) -> Evicted {
         let mut instances = self.live();
-        instances.sort_by(|a, b| a.credit().total_cmp(&b.credit()));
-        let evicted = instances.iter().map(|instance| instance.evict(self, wanted, why));
-        evicted.into_iter().find(|evicted| evicted.entries > 0).unwrap_or_default()
+        let cheapest =
+            instances.iter().enumerate().min_by(|(_, a), (_, b)| a.credit().total_cmp(&b.credit()));
+        let Some((cheapest, _)) = cheapest else { return Evicted::default() };
+        instances.swap(0, cheapest);
+        let evicted = instances[0].evict(self, wanted, why);
+        if evicted.entries > 0 {
+            return evicted;
+        }
+        // Seldom: its entries went in the meantime, or none of them may.
+        instances[1..].sort_by(|a, b| a.credit().total_cmp(&b.credit()));
+        let mut others = instances[1..].iter().map(|instance| instance.evict(self, wanted, why));
+        others.find(|evicted| evicted.entries > 0).unwrap_or_default()
     }
 
     /// So many entries left: their places are free. Their heap bytes are given back by the store, when nobody

@@ -236,7 +236,7 @@ impl Coordinator {
         let level = self.watermarks.next(before, fullness);
         core.set_level(level);
         let ledger = &core.ledger;
-        let floors = core.with_cards(|cards| cards.fold(0_u64, |sum, card| sum.saturating_add(card.floor)));
+        let floors = core.with_cards(|cards| cards.fold(0_u64, |sum, card| sum.saturating_add(card.floor())));
         if level == Level::Emergency {
             for tenant in core.live() {
                 tenant.drop_idle();

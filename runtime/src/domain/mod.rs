@@ -272,7 +272,7 @@ impl DomainCore {
         stats.bytes = card.reservation.spent();
         stats.reserved = card.reservation.held();
         stats.share = if limit == 0 { 0.0 } else { stats.reserved as f64 / limit as f64 };
-        stats.min_bytes = card.floor;
+        stats.min_bytes = card.floor();
         stats.max_bytes = (card.ceiling() < u64::MAX).then_some(card.ceiling());
         stats.priority = card.priority();
         stats.price = tenant.marginal();

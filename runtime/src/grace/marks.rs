@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::ptr;
 
 use super::Reading;
+use super::near::Near;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
 
 /// What one thread reads: 0 for nothing.
@@ -13,6 +14,8 @@ use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence
 pub(super) struct Mark {
     word: AtomicU64,
     taken: AtomicBool,
+    /// Where the thread found something lately.
+    pub(super) near: Near,
     /// The next older mark. Never changes once the mark is in the list.
     next: *const Mark,
 }
@@ -57,8 +60,12 @@ mod here {
     }
 
     /// Stands for the mark of a thread that has none. Never 0, so that hits look at one word only; never written.
-    static NOBODY: Mark =
-        Mark { word: AtomicU64::new(crate::grace::ALL), taken: AtomicBool::new(true), next: ptr::null() };
+    static NOBODY: Mark = Mark {
+        word: AtomicU64::new(crate::grace::ALL),
+        taken: AtomicBool::new(true),
+        near: Near::nowhere(),
+        next: ptr::null(),
+    };
 
     /// Gives the mark back when its thread ends.
     struct Lease(&'static Mark);
@@ -192,6 +199,7 @@ fn take() -> &'static Mark {
     let mark = Box::leak(Box::new(Mark {
         word: AtomicU64::new(0),
         taken: AtomicBool::new(true),
+        near: Near::new(),
         next: ptr::null(),
     }));
     loop {

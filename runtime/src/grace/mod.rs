@@ -21,11 +21,16 @@
 //! Not here: what is protected, and the lock that writers hold.
 
 mod marks;
+mod near;
 
-use crate::sync::{AtomicU64, Ordering, compiler_fence, fence};
+use std::ptr::NonNull;
+
+use crate::sync::{AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
 
 use marks::Mark;
 pub(crate) use marks::is_reading;
+use near::Layout;
+pub(crate) use near::Name;
 
 /// A mark that stands for every era: a reader inside another reader.
 const ALL: u64 = u64::MAX;
@@ -36,6 +41,8 @@ pub(crate) struct Era {
     /// [`LIGHT`], then 31 bits of an id, then the number. The id is never 0, and of this structure alone unless two
     /// billion were made since.
     word: AtomicU64,
+    /// The number of the [`Layout`].
+    layout: AtomicU32,
 }
 
 /// Readers leave the barrier to the writer.
@@ -47,7 +54,21 @@ impl Era {
         static IDS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
         let id = IDS.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % (u32::MAX / 2 - 1) + 1;
         let light = if rare && barrier::is_available() { LIGHT } else { 0 };
-        Self { word: AtomicU64::new(light | u64::from(id) << 32) }
+        let layout = AtomicU32::new(Layout::new().number());
+        Self { word: AtomicU64::new(light | u64::from(id) << 32), layout }
+    }
+
+    /// The name of what may be found under a hash, for who reads.
+    #[inline(always)]
+    pub(crate) fn name(&self, hash: u64) -> Name {
+        // Relaxed: the read began before, and what has the layout's addresses is not freed before it ends.
+        Layout::of(self.layout.load(Ordering::Relaxed)).name(hash)
+    }
+
+    /// Memory that readers know the address of is about to be freed, or used for something else, after the next grace
+    /// period: they find nothing by it from here on.
+    pub(crate) fn relocate(&self) {
+        self.layout.store(Layout::new().number(), Ordering::Release);
     }
 
     /// Begins a read. What the reader finds stays valid until the guard is dropped.
@@ -93,6 +114,21 @@ impl Era {
             ALL => false,
             word => word >> 32 != id || (word as u32).wrapping_sub(ended) as i32 > 0,
         })
+    }
+}
+
+impl Reading {
+    /// The address that this thread noted under a name. While the read goes on it points to what it was noted for, or to
+    /// what came there since in memory of the same structure.
+    #[inline(always)]
+    pub(crate) fn recall(&self, name: Name) -> Option<NonNull<()>> {
+        self.mark.near.recall(name)
+    }
+
+    /// Under this name something was found, at this address.
+    #[inline(always)]
+    pub(crate) fn found(&self, name: Name, at: *mut ()) {
+        self.mark.near.found(name, at);
     }
 }
 

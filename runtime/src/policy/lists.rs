@@ -379,7 +379,7 @@ mod tests {
     #[test]
     fn classes_are_half_octaves_of_cost_over_weight() {
         for (cost, factor, weight) in
-            [(0, 0, 1000), (80, 0, 64), (255, 127, 1), (3, -128, 1 << 40), (40, 9, 777)]
+            [(0, 0, 1000), (80, 0, 64), (254, 127, 1), (3, -128, 1 << 40), (40, 9, 777)]
         {
             let facts = Facts { cost, factor, weight, hash: 0 };
             let exact = 2.0 * (facts.worth() / weight as f64).log2();

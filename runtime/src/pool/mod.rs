@@ -6,8 +6,11 @@
 //! Only idle objects are reclaimed, the one that waited longest first.
 
 mod recipe;
+mod shelf;
 
 pub use recipe::{DefaultMake, PoolProof, Poolable, Recipe, ResetOutcome, default_of, keep, poolable};
+
+pub use shelf::{Made, Shelves, Vacancy, look_on_shelf, made_by_function};
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -26,6 +29,7 @@ use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::tenant::{Card, Claim, Given, ModeWord, ScopeId, Tenant, Terms, Twins, arc};
 use crate::time::Nanos;
 use crate::weight::weigh::allocation;
+use shelf::Shelf;
 
 /// A pool of objects of one type; `#[pooled]` makes one for a struct.
 ///
@@ -66,10 +70,41 @@ struct IdleList<T> {
 
 struct Idle<T> {
     object: T,
+    /// Where it belongs.
+    shelf: Shelf,
     /// Heap bytes, as charged.
     heap: u64,
     /// What keeping it is worth, computed when it came back.
     credit: f64,
+}
+
+/// A constructor at work. Dropped before it succeeded, it counts as a failure.
+struct Run<'a, T> {
+    pool: &'a PoolCore<T>,
+    start: Nanos,
+    failed: bool,
+}
+
+impl<'a, T> Run<'a, T> {
+    fn start(pool: &'a PoolCore<T>) -> Self {
+        Self { pool, start: pool.domain.now(), failed: true }
+    }
+
+    fn succeed(mut self) {
+        let nanos = self.pool.domain.now().saturating_sub(self.start);
+        self.failed = false;
+        self.pool.costs.observe(nanos);
+        self.pool.card.tally.add(Count::Loads, 1);
+        self.pool.card.tally.add(Count::LoadNanos, nanos);
+    }
+}
+
+impl<T> Drop for Run<'_, T> {
+    fn drop(&mut self) {
+        if self.failed {
+            self.pool.card.tally.add(Count::LoadFailures, 1);
+        }
+    }
 }
 
 /// What left the idle list.
@@ -137,13 +172,14 @@ impl<T> PoolCore<T> {
         })
     }
 
-    /// The object that came back last, with its heap bytes.
-    fn take_idle(&self) -> Option<(T, u64)> {
+    /// The object that came back last of those that belong where it is said.
+    fn take_idle(&self, belongs: impl Fn(&Shelf) -> bool) -> Option<Idle<T>> {
         let mut idle = self.idle.lock();
-        let taken = idle.objects.pop_back()?;
+        // Nearly always the last one, or none at all.
+        let at = idle.objects.iter().rposition(|idle| belongs(&idle.shelf))?;
+        let taken = idle.objects.remove(at)?;
         self.publish(&idle);
-        drop(idle);
-        Some((taken.object, taken.heap))
+        Some(taken)
     }
 
     fn publish(&self, idle: &IdleList<T>) {
@@ -179,23 +215,23 @@ impl<T> PoolCore<T> {
 
     /// Runs the constructor; a panic counts as a failure and leaves the pool as it was.
     fn make(&self) -> T {
-        struct Attempt<'a>(&'a Card, bool);
-        impl Drop for Attempt<'_> {
-            fn drop(&mut self) {
-                if !self.1 {
-                    self.0.tally.add(Count::LoadFailures, 1);
-                }
-            }
-        }
-        let mut attempt = Attempt(&self.card, false);
-        let start = self.domain.now();
+        let run = Run::start(self);
         let object = (self.recipe.make)();
-        let nanos = self.domain.now().saturating_sub(start);
-        attempt.1 = true;
-        self.costs.observe(nanos);
-        self.card.tally.add(Count::Loads, 1);
-        self.card.tally.add(Count::LoadNanos, nanos);
+        run.succeed();
         object
+    }
+
+    /// Heap bytes of an object, and what it takes to tell where it belongs.
+    fn heap(&self, object: &T, shelf: &Shelf) -> u64 {
+        (self.proof.weigher.heap)(object) + shelf.as_ref().map_or(0, |label| label.bytes())
+    }
+
+    /// Counts one object more, if the bound allows.
+    fn try_count(&self) -> bool {
+        let counted = self.objects.fetch_update(Ordering::AcqRel, Ordering::Acquire, |objects| {
+            (objects < self.max).then_some(objects + 1)
+        });
+        counted.is_ok()
     }
 
     /// What each byte of an idle object of this weight saves: what making another costs, once.
@@ -204,20 +240,20 @@ impl<T> PoolCore<T> {
     }
 
     /// Keeps a returned object for the next lease, if it is worth it and there is room for it.
-    fn put(&self, object: T, heap: u64, was_charged: u64) -> Result<(), T> {
+    fn put(&self, object: T, shelf: Shelf, heap: u64, was_charged: u64) -> Result<(), (T, Shelf)> {
         let credit = self.domain.inflation() / self.card.scale() + self.density(heap + inline::<T>());
         // What the lease was charged becomes the idle object's heap; only a grown object needs more.
         let more = heap.saturating_sub(was_charged);
         if self.card.reservation.try_grow(more, self.card.ceiling()).is_err() {
-            return Err(object);
+            return Err((object, shelf));
         }
         let mut idle = self.idle.lock();
         if !idle.grow(&self.card) {
             drop(idle);
             self.card.reservation.shrink(more);
-            return Err(object);
+            return Err((object, shelf));
         }
-        idle.objects.push_back(Idle { object, heap, credit });
+        idle.objects.push_back(Idle { object, shelf, heap, credit });
         self.publish(&idle);
         drop(idle);
         self.card.reservation.shrink((was_charged + more).saturating_sub(heap));
@@ -327,21 +363,12 @@ impl<T> Pool<T> {
         if core.is_bypassed() {
             return Pooled::outside(core, core.make());
         }
-        if let Some((object, heap)) = core.take_idle() {
-            core.card.tally.hit(cost::decode(core.costs.current()));
-            core.leased.fetch_add(1, Ordering::Relaxed);
-            let charged = heap + core.charge(inline::<T>());
-            return Pooled::lease(core, object, heap, charged, true);
+        if let Some(idle) = core.take_idle(|_| true) {
+            return Pooled::of_idle(core, idle);
         }
         core.card.tally.miss();
         let object = core.make();
-        let heap = (core.proof.weigher.heap)(&object);
-        let counted = core.objects.fetch_update(Ordering::AcqRel, Ordering::Acquire, |objects| {
-            (objects < core.max).then_some(objects + 1)
-        });
-        core.leased.fetch_add(1, Ordering::Relaxed);
-        let charged = core.charge(heap + inline::<T>());
-        Pooled::lease(core, object, heap, charged, counted.is_ok())
+        Pooled::of_new(core, object, None)
     }
 
     /// The pool, or its twin in the scope of a test.
@@ -402,6 +429,8 @@ pub struct Pooled<T> {
     /// Taken exactly once: by `drop` or by `detach`.
     object: ManuallyDrop<T>,
     pool: Arc<PoolCore<T>>,
+    /// Where it belongs.
+    shelf: Shelf,
     /// Heap bytes when it was lent.
     heap: u64,
     /// Bytes charged for it.
@@ -420,14 +449,39 @@ enum Lease {
 }
 
 impl<T> Pooled<T> {
-    fn lease(pool: &Arc<PoolCore<T>>, object: T, heap: u64, charged: u64, member: bool) -> Self {
-        let kind = if member { Lease::Member } else { Lease::Surplus };
-        Self { object: ManuallyDrop::new(object), pool: Arc::clone(pool), heap, charged, kind }
+    /// Lends an object that was idle.
+    fn of_idle(pool: &Arc<PoolCore<T>>, idle: Idle<T>) -> Self {
+        let Idle { object, shelf, heap, .. } = idle;
+        pool.card.tally.hit(cost::decode(pool.costs.current()));
+        pool.leased.fetch_add(1, Ordering::Relaxed);
+        let charged = heap + pool.charge(inline::<T>());
+        let (object, pool, kind) = (ManuallyDrop::new(object), Arc::clone(pool), Lease::Member);
+        Self { object, pool, shelf, heap, charged, kind }
+    }
+
+    /// Lends an object that was made just now.
+    fn of_new(pool: &Arc<PoolCore<T>>, object: T, shelf: Shelf) -> Self {
+        if pool.is_bypassed() {
+            return Self::outside(pool, object);
+        }
+        let heap = pool.heap(&object, &shelf);
+        let mut counted = pool.try_count();
+        if !counted && shelf.is_some() {
+            // What waits on other shelves is not what is wanted.
+            let dropped = pool.drop_coldest(1, f64::INFINITY);
+            pool.card.tally.add(Count::Evictions, dropped.count);
+            counted = pool.try_count();
+        }
+        pool.leased.fetch_add(1, Ordering::Relaxed);
+        let charged = pool.charge(heap + inline::<T>());
+        let kind = if counted { Lease::Member } else { Lease::Surplus };
+        Self { object: ManuallyDrop::new(object), pool: Arc::clone(pool), shelf, heap, charged, kind }
     }
 
     fn outside(pool: &Arc<PoolCore<T>>, object: T) -> Self {
         let kind = Lease::Outside;
-        Self { object: ManuallyDrop::new(object), pool: Arc::clone(pool), heap: 0, charged: 0, kind }
+        let (object, pool) = (ManuallyDrop::new(object), Arc::clone(pool));
+        Self { object, pool, shelf: None, heap: 0, charged: 0, kind }
     }
 
     /// Bytes that the budget was charged for this lease.
@@ -445,6 +499,7 @@ impl<T> Pooled<T> {
         let parting = Parting::of(&lease);
         // SAFETY: the same: the pool's handle is read out once, and `lease` is not dropped.
         let pool = unsafe { std::ptr::read(&lease.pool) };
+        drop(lease.shelf.take());
         parting.forget_object(&pool);
         object
     }
@@ -476,7 +531,7 @@ impl Parting {
     }
 
     /// Resets the object and puts it back, or drops it.
-    fn finish<T>(self, pool: &PoolCore<T>, object: T) {
+    fn finish<T>(self, pool: &PoolCore<T>, object: T, shelf: Shelf) {
         /// Keeps the books right when the reset panics: the object is gone then.
         struct Discard<'a, T>(&'a PoolCore<T>, Option<Parting>);
         impl<T> Drop for Discard<'_, T> {
@@ -495,8 +550,8 @@ impl Parting {
         if !keeps || !(pool.recipe.reset)(&mut object) {
             return;
         }
-        let heap = (pool.proof.weigher.heap)(&object);
-        if pool.put(object, heap, self.charged).is_ok() {
+        let heap = pool.heap(&object, &shelf);
+        if pool.put(object, shelf, heap, self.charged).is_ok() {
             discard.1 = None;
             pool.uncharged.fetch_sub(self.heap + inline::<T>() - self.charged, Ordering::Relaxed);
             pool.leased.fetch_sub(1, Ordering::Relaxed);
@@ -508,7 +563,7 @@ impl<T> Drop for Pooled<T> {
     fn drop(&mut self) {
         // SAFETY: `drop` runs once, and `detach` never lets it run.
         let object = unsafe { ManuallyDrop::take(&mut self.object) };
-        Parting::of(self).finish(&self.pool, object);
+        Parting::of(self).finish(&self.pool, object, self.shelf.take());
     }
 }
 

@@ -23,8 +23,9 @@ mod table;
 
 pub(crate) use shard::{Displaced, Entry, Leaving, NotLinked, NotReweighed};
 
-use std::ptr;
+use std::ptr::{self, NonNull};
 
+use pages::Slot;
 use shard::{Collect, Over, PATIENCE, Room, Shard, Sighted, Terms, Writer};
 
 use crate::budget::Reservation;
@@ -57,8 +58,8 @@ const GRAIN: Nanos = 1 << 22;
 pub(crate) struct Store<K, V> {
     /// Under which readers read.
     era: Era,
-    /// A power of two of them, at most 64.
-    places: Box<[Place<K, V>]>,
+    /// The first of the places: a box of them in two words would not fit into a small cache's block.
+    first: NonNull<Place<K, V>>,
     /// No entry expires before; `NEVER` when none does. Lowered under the lock of the shard whose entry is due, and
     /// raised by who has looked into all shards; read without.
     due: AtomicU64,
@@ -69,6 +70,8 @@ pub(crate) struct Store<K, V> {
     exact: bool,
     /// What a hit notes.
     noted: Noted,
+    /// How many places there are, as a power of two; at most 64.
+    exponent: u8,
     /// How many writes of each stripe are between linking their entry and superseding the loads in flight.
     writing: [AtomicU16; STRIPES],
 }
@@ -261,10 +264,12 @@ impl<K, V> Store<K, V> {
 
     pub(crate) fn new(shards: usize, policy: Policy) -> Self {
         let exact = shards == 1 && policy == Policy::Lru;
-        let places = shards.next_power_of_two();
+        let places: Box<[Place<K, V>]> = (0..shards.next_power_of_two()).map(|_| Place::new()).collect();
+        let exponent = places.len().trailing_zeros() as u8;
         Self {
             era: Shard::<K, V>::era(),
-            places: (0..places).map(|_| Place::new()).collect(),
+            first: NonNull::from(Box::leak(places)).cast(),
+            exponent,
             due: AtomicU64::new(NEVER),
             tick: AtomicU64::new(0),
             exact,
@@ -275,12 +280,12 @@ impl<K, V> Store<K, V> {
 
     /// Bytes that it takes beside its own size while it is empty.
     pub(crate) fn base_bytes(&self) -> u64 {
-        allocation(size_of_val(&*self.places))
+        allocation(size_of_val(self.places()))
     }
 
     /// Over how many shards the entries are spread.
     pub(crate) fn shards(&self) -> usize {
-        self.places.len()
+        self.places().len()
     }
 
     pub(crate) fn tick(&self) -> u64 {
@@ -293,16 +298,22 @@ impl<K, V> Store<K, V> {
         if self.exact { self.tick.fetch_add(1, Ordering::Relaxed) } else { self.tick() }
     }
 
+    #[inline(always)]
+    fn places(&self) -> &[Place<K, V>] {
+        // SAFETY: they came out of a box of so many, and go back into one only when the store is dropped.
+        unsafe { std::slice::from_raw_parts(self.first.as_ptr(), 1 << self.exponent) }
+    }
+
     /// The table in a shard uses the lower half of the hash; these bits are others.
     #[inline(always)]
     fn place(&self, hash: u64) -> usize {
-        (hash >> 40) as usize & (self.places.len() - 1)
+        (hash >> 40) as usize & (self.places().len() - 1)
     }
 
     #[inline(always)]
     fn at(&self, hash: u64) -> &Place<K, V> {
         // SAFETY: there is a power of two of places, at least one.
-        unsafe { self.places.get_unchecked(self.place(hash)) }
+        unsafe { self.places().get_unchecked(self.place(hash)) }
     }
 
     fn lock<'a>(&'a self, place: &'a Place<K, V>, reservation: &'a Reservation) -> Locked<'a, K, V> {
@@ -364,15 +375,29 @@ impl<K, V> Store<K, V> {
     pub(crate) fn get<R>(
         &self,
         hash: u64,
-        eq: impl FnMut(&K) -> bool,
+        mut eq: impl FnMut(&K) -> bool,
         take: impl FnOnce(&V) -> R,
     ) -> Option<(R, u8)> {
-        let _reading = self.era.read();
+        let reading = self.era.read();
+        let name = self.era.name(hash);
+        if let Some(at) = reading.recall(name) {
+            // SAFETY: we read under the era, and the name has its layout: it was noted for a slot of this store, in a page
+            // that is not freed before we are done.
+            let slot = unsafe { at.cast::<Slot<K, V>>().as_ref() };
+            let fixed = slot.fixed_now();
+            // SAFETY: the slot is linked, so it is not emptied while we read.
+            if fixed.is_linked() && fixed.may_be(hash as u32) && eq(unsafe { slot.key() }) {
+                slot.touch.record(self.noted, || self.tick());
+                // SAFETY: as for the key.
+                return Some((take(unsafe { slot.value() }), fixed.cost()));
+            }
+        }
         let shard = self.at(hash).shard()?;
         // SAFETY: we read under the era.
         unsafe {
             shard.find(hash, eq, |_, slot, value, cost| {
                 slot.touch.record(self.noted, || self.tick());
+                reading.found(name, ptr::from_ref(slot).cast_mut().cast());
                 (take(value), cost)
             })
         }
@@ -388,7 +413,7 @@ impl<K, V> Store<K, V> {
     ) -> Probe<R> {
         let _reading = self.era.read();
         let Some(shard) = self.at(hash).shard() else { return Probe::Absent };
-        let found = |slot: &pages::Slot<K, V>, value: &V| {
+        let found = |slot: &Slot<K, V>, value: &V| {
             slot.touch.record(self.noted, || self.next_use());
             take(value)
         };
@@ -474,7 +499,7 @@ impl<K, V> Store<K, V> {
         let told = locked.finish(leaving);
         drop(locked);
         // Each shard moves the tick by as much as the shards together link meanwhile.
-        let pace = self.places.len() as u64;
+        let pace = self.places().len() as u64;
         if !self.exact && linked.is_multiple_of(pace) {
             self.tick.fetch_add(pace, Ordering::Relaxed);
         }
@@ -570,7 +595,7 @@ impl<K, V> Store<K, V> {
     /// All entries of one shard, as they are now.
     pub(crate) fn sight_all(&self, at: usize, reservation: &Reservation) -> Vec<Sighting> {
         let mut all = Vec::new();
-        if let Some(shard) = self.lock(&self.places[at], reservation).writer() {
+        if let Some(shard) = self.lock(&self.places()[at], reservation).writer() {
             all.reserve_exact(shard.len());
             shard.sight_all(|entry| all.push(Sighting { place: at as u32, entry }));
         }
@@ -585,7 +610,7 @@ impl<K, V> Store<K, V> {
         reservation: &Reservation,
         with: impl FnOnce(&K, &V) -> R,
     ) -> Option<R> {
-        let place = &self.places[sighting.place as usize];
+        let place = &self.places()[sighting.place as usize];
         let _reading = self.era.read();
         let index = self.lock(place, reservation).writer()?.find_sighted(sighting.entry)?;
         self.show(place, index, now, with)
@@ -619,7 +644,7 @@ impl<K, V> Store<K, V> {
         mut moment: Moment,
         reservation: &Reservation,
     ) -> Result<u64, NotReweighed> {
-        let mut locked = self.lock(&self.places[sighting.place as usize], reservation);
+        let mut locked = self.lock(&self.places()[sighting.place as usize], reservation);
         moment.exact = self.exact;
         moment.tick = self.tick();
         let mut shard = locked.writer().ok_or(NotReweighed::Gone)?;
@@ -634,7 +659,7 @@ impl<K, V> Store<K, V> {
         sighting: Sighting,
         reservation: &Reservation,
     ) -> Option<Leaving<K, V>> {
-        let mut locked = self.lock(&self.places[sighting.place as usize], reservation);
+        let mut locked = self.lock(&self.places()[sighting.place as usize], reservation);
         let removed =
             self.change(&mut locked, Collect::Lazily, |shard| shard.remove_sighted(sighting.entry))?;
         if let (true, leaving) = removed { Some(leaving) } else { None }
@@ -691,7 +716,7 @@ impl<K, V> Store<K, V> {
         let mut passed = 0_u64;
         loop {
             let (mut at, mut rank, mut runner_up) = (0, u64::MAX, u64::MAX);
-            for (other, place) in self.places.iter().enumerate() {
+            for (other, place) in self.places().iter().enumerate() {
                 let found = place.rank.load(Ordering::Relaxed);
                 if passed & (1 << other) != 0 || found >= runner_up {
                     continue;
@@ -705,7 +730,7 @@ impl<K, V> Store<K, V> {
             if rank == u64::MAX {
                 return None;
             }
-            if let Some(locked) = self.lock_if(&self.places[at], patient, reservation) {
+            if let Some(locked) = self.lock_if(&self.places()[at], patient, reservation) {
                 return Some(Cheapest { locked, runner_up });
             }
             passed |= 1 << at;
@@ -717,7 +742,7 @@ impl<K, V> Store<K, V> {
     /// Of an order by credit it is the lowest of all shards. Of any other the shards take turns, and what one of them
     /// holds is as good as what another does: it is their mean, which no straggler in one shard decides.
     pub(crate) fn credit(&self, by_credit: bool) -> f64 {
-        let credits = self.places.iter().map(Place::credit);
+        let credits = self.places().iter().map(Place::credit);
         if by_credit {
             return credits.fold(f64::INFINITY, f64::min);
         }
@@ -729,7 +754,7 @@ impl<K, V> Store<K, V> {
 
     /// What each byte of the next victim saves, in nanoseconds of compute, and that victim's credit.
     pub(crate) fn next_victim(&self, reservation: &Reservation) -> Option<(f64, f64)> {
-        let cheapest = self.places.iter().min_by(|a, b| a.credit().total_cmp(&b.credit()))?;
+        let cheapest = self.places().iter().min_by(|a, b| a.credit().total_cmp(&b.credit()))?;
         let front = self.lock(cheapest, reservation).writer()?.front()?;
         Some((front.density, cheapest.credit()))
     }
@@ -752,7 +777,7 @@ impl<K, V> Store<K, V> {
             return;
         }
         let looking = self.look();
-        for place in &self.places {
+        for place in self.places() {
             let mut done = false;
             while !done {
                 let Some(mut locked) = self.lock_unless_forked(place, reservation) else { break };
@@ -779,10 +804,10 @@ impl<K, V> Store<K, V> {
             return (0, leaving);
         }
         let looking = self.look();
-        let (places, first) = (self.places.len(), self.tick() as usize);
+        let (places, first) = (self.places().len(), self.tick() as usize);
         let mut all = true;
         for at in (0..places).map(|at| (first + at) % places) {
-            let Some(mut locked) = self.lock_if(&self.places[at], patient, reservation) else {
+            let Some(mut locked) = self.lock_if(&self.places()[at], patient, reservation) else {
                 all = false;
                 continue;
             };
@@ -806,7 +831,7 @@ impl<K, V> Store<K, V> {
 
     /// Takes everything out, one shard at a time; `left` gets each shard's entries with no lock held.
     pub(crate) fn drain(&self, reservation: &Reservation, mut left: impl FnMut(u64, Leaving<K, V>)) {
-        for place in &self.places {
+        for place in self.places() {
             let mut locked = self.lock(place, reservation);
             let drained = locked.writer().map(|mut shard| shard.drain());
             let mut leaving = Leaving::default();
@@ -822,7 +847,7 @@ impl<K, V> Store<K, V> {
 
     /// Takes out of limbo what nobody reads any more.
     pub(crate) fn collect(&self, reservation: &Reservation, mut left: impl FnMut(Leaving<K, V>)) {
-        for place in &self.places {
+        for place in self.places() {
             let Some(mut locked) = self.lock_if(place, false, reservation) else { continue };
             // An empty shard is one that could not be freed.
             let mut leaving = Leaving::default();
@@ -836,28 +861,37 @@ impl<K, V> Store<K, V> {
 
     pub(crate) fn len(&self, reservation: &Reservation) -> usize {
         let len = |place| self.lock(place, reservation).writer().map_or(0, |shard| shard.len());
-        self.places.iter().map(len).sum()
+        self.places().iter().map(len).sum()
     }
 
     /// Checks every shard's structure; returns the bytes that entries, shards, tables and pages account for.
     #[cfg(test)]
     pub(crate) fn validate(&self, reservation: &Reservation) -> u64 {
         let check = |place| self.lock(place, reservation).writer().map_or(0, |mut shard| shard.validate());
-        self.places.iter().map(check).sum()
+        self.places().iter().map(check).sum()
     }
 }
 
 impl<K, V> Drop for Store<K, V> {
     fn drop(&mut self) {
-        for place in &self.places {
+        for place in self.places() {
             let shard = place.shard.load(Ordering::Acquire);
             if !shard.is_null() {
                 // SAFETY: it came out of a box, and whoever drops the store is alone with it.
                 drop(unsafe { Box::from_raw(shard) });
             }
         }
+        // SAFETY: as above.
+        drop(unsafe {
+            Box::from_raw(ptr::slice_from_raw_parts_mut(self.first.as_ptr(), 1 << self.exponent))
+        });
     }
 }
+
+// SAFETY: a store owns its places.
+unsafe impl<K: Send + Sync, V: Send + Sync> Sync for Store<K, V> {}
+// SAFETY: as above.
+unsafe impl<K: Send, V: Send> Send for Store<K, V> {}
 
 // SAFETY: places lead to shards, which are `Send` and `Sync` under these bounds and freed under the era.
 unsafe impl<K: Send + Sync, V: Send + Sync> Sync for Place<K, V> {}
@@ -960,7 +994,7 @@ impl<K, V> Locked<'_, K, V> {
         // A rank of `MAX` means empty; no real entry comes near it.
         self.place.rank.store(rank, Ordering::Relaxed);
         self.place.credit.store(credit.to_bits(), Ordering::Relaxed);
-        let ranks = self.store.places.iter().map(|place| place.rank.load(Ordering::Relaxed));
+        let ranks = self.store.places().iter().map(|place| place.rank.load(Ordering::Relaxed));
         let heaviest = load_of(ranks.min().unwrap_or(u64::MAX));
         if let Some(mut shard) = self.writer() {
             shard.published(heaviest);

@@ -22,9 +22,10 @@ use std::ptr;
 use smallvec::SmallVec;
 
 use super::limbo::{Block, Limbo, NONE};
+use crate::cost::NOTHING;
 use crate::expiry::Expires;
 use crate::policy::{Node, Touch};
-use crate::sync::{AtomicPtr, AtomicU64, Ordering};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::time::NEVER;
 use crate::weight::weigh::allocation;
 
@@ -33,17 +34,28 @@ pub(super) struct Slot<K, V> {
     key: UnsafeCell<MaybeUninit<K>>,
     value: UnsafeCell<MaybeUninit<V>>,
     pub(super) touch: Touch,
-    fixed: UnsafeCell<Fixed>,
+    fixed: AtomicU32,
 }
 
-/// What is written once, before a slot is found: the hash without its lowest byte, and below it what a miss would
-/// cost, on the scale of [`crate::cost`].
-#[derive(Clone, Copy, Debug, Default)]
+/// What is known of an entry for as long as it is in the table: the hash without its lowest byte, and below it what a
+/// miss would cost, on the scale of [`crate::cost`]; outside the table that is [`NOTHING`], so that who comes by a slot's
+/// address alone sees that the entry is gone.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Fixed(u32);
 
 impl Fixed {
-    pub(super) fn new(hash: u32, cost: u8) -> Self {
-        Self(hash & !0xFF | u32::from(cost))
+    /// Of an entry that is not in the table yet.
+    pub(super) fn new(hash: u32) -> Self {
+        Self(hash & !0xFF | u32::from(NOTHING))
+    }
+
+    fn at_cost(self, cost: u8) -> Self {
+        Self(self.0 & !0xFF | u32::from(cost))
+    }
+
+    #[inline(always)]
+    pub(super) fn is_linked(self) -> bool {
+        self.0 as u8 != NOTHING
     }
 
     #[inline(always)]
@@ -124,6 +136,9 @@ pub(super) struct Filling {
     /// Pages whose entries have moved out. Somebody may still have one of their indices: they are given up, or used
     /// again, after a grace period.
     retired: Range<usize>,
+    /// Readers may know addresses in pages that are no longer in use. The [`Era`](crate::grace::Era) must be told before
+    /// the next grace period begins.
+    pub(super) has_moved: bool,
     /// Heap bytes of each slot of a page, for pages in which an entry has any.
     heaps: Vec<Option<Box<[u64]>>>,
     /// Bytes of all that, as allocated.
@@ -213,7 +228,7 @@ impl<K, V> Slot<K, V> {
             key: UnsafeCell::new(MaybeUninit::uninit()),
             value: UnsafeCell::new(MaybeUninit::uninit()),
             touch: Touch::new(0),
-            fixed: UnsafeCell::new(Fixed::default()),
+            fixed: AtomicU32::new(Fixed::new(0).0),
         }
     }
 
@@ -235,13 +250,27 @@ impl<K, V> Slot<K, V> {
         unsafe { (*self.value.get()).assume_init_ref() }
     }
 
-    /// # Safety
-    ///
-    /// As for [`key`](Self::key).
     #[inline(always)]
-    pub(super) unsafe fn fixed(&self) -> Fixed {
-        // SAFETY: nobody writes it, by the caller's promise.
-        unsafe { *self.fixed.get() }
+    pub(super) fn fixed(&self) -> Fixed {
+        Fixed(self.fixed.load(Ordering::Relaxed))
+    }
+
+    /// [`fixed`](Self::fixed), for who comes by the slot's address alone: where it is linked, the rest was there before.
+    #[inline(always)]
+    pub(super) fn fixed_now(&self) -> Fixed {
+        Fixed(self.fixed.load(Ordering::Acquire))
+    }
+
+    /// The entry is in the table from now on.
+    pub(super) fn announce(&self, cost: u8) {
+        // Release: who sees it may read key and value.
+        self.fixed.store(self.fixed().at_cost(cost).0, Ordering::Release);
+    }
+
+    /// The entry is about to leave the table. Before it does: who has the slot's address must not find it longer than
+    /// others do.
+    pub(super) fn denounce(&self) {
+        self.fixed.store(self.fixed().at_cost(NOTHING).0, Ordering::Release);
     }
 }
 
@@ -308,6 +337,7 @@ impl Filling {
             vacant: NONE,
             vacancies: 0,
             retired: 0..0,
+            has_moved: false,
             heaps: Vec::new(),
             allocated: 0,
         }
@@ -495,6 +525,7 @@ impl<K, V> Pages<K, V> {
             }
             filling.allocated -= Page::<K, V>::bytes(small, filling.expires);
             limbo.take_block(old.block(filling.expires));
+            filling.has_moved = true;
         }
         if let Some(longer) = longer {
             filling.heaps[0] = Some(longer);
@@ -574,7 +605,7 @@ impl<K, V> Pages<K, V> {
         unsafe {
             (*(*slot).key.get()).write(key);
             (*(*slot).value.get()).write(value);
-            *(*slot).fixed.get() = fixed;
+            (*slot).fixed.store(fixed.0, Ordering::Relaxed);
             (*slot).touch.copy(&touch);
         }
         self.set_own(filling, index, Own { state: State::Filled, ..Own::default() });
@@ -600,6 +631,7 @@ impl<K, V> Pages<K, V> {
     /// Puts a slot that is out of the table into limbo; returns its heap bytes.
     pub(super) fn bury(&self, filling: &mut Filling, index: u32, limbo: &mut Limbo) -> u64 {
         let heap = self.heap(filling, index);
+        self.slot_mine(filling, index).denounce();
         self.set_own(filling, index, Own { state: State::Limbo, mark: limbo.first, ..Own::default() });
         limbo.first = index;
         limbo.slots += 1;
@@ -682,6 +714,7 @@ impl<K, V> Pages<K, V> {
         }
         let end = if filling.retired.is_empty() { last + 1 } else { filling.retired.end };
         filling.retired = last..end;
+        filling.has_moved = true;
         true
     }
 
@@ -735,7 +768,7 @@ impl<K, V> Pages<K, V> {
         }
         self.directory.store(ptr::null_mut(), Ordering::Release);
         limbo.take_block(Block::of(directory, directory_layout(filling.room)));
-        *filling = Filling::new(filling.expires);
+        *filling = Filling { has_moved: true, ..Filling::new(filling.expires) };
     }
 
     /// The vacant slots from `boundary` on are no longer in the chain.
@@ -798,7 +831,6 @@ unsafe fn copy_slot<K, V>(old: Page<K, V>, from: usize, new: Page<K, V>, to: usi
         let (source, target) = (&*old.slots().add(from), &*new.slots().add(to));
         ptr::copy_nonoverlapping(source.key.get(), target.key.get(), 1);
         ptr::copy_nonoverlapping(source.value.get(), target.value.get(), 1);
-        *target.fixed.get() = *source.fixed.get();
         *new.owns().add(to) = *old.owns().add(from);
         target.touch.copy(&source.touch);
         let columns = match expires {
@@ -811,6 +843,10 @@ unsafe fn copy_slot<K, V>(old: Page<K, V>, from: usize, new: Page<K, V>, to: usi
             (*new.times().add(column * new.len() + to))
                 .store(time.load(Ordering::Relaxed), Ordering::Relaxed);
         }
+        // Release, after all else: somebody may know the new one's address from an earlier entry. Whoever comes by the
+        // old one's goes to the table from now on.
+        target.fixed.store(source.fixed().0, Ordering::Release);
+        source.denounce();
     }
 }
 

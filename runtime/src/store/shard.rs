@@ -277,7 +277,7 @@ impl<K, V> Shard<K, V> {
             // SAFETY: the index comes from the table, under the era.
             let slot = unsafe { self.pages.slot(index) };
             // SAFETY: the table leads to slots that are filled, or were and are in limbo until we are done.
-            let (fixed, key) = unsafe { (slot.fixed(), slot.key()) };
+            let (fixed, key) = (slot.fixed(), unsafe { slot.key() });
             (fixed.may_be(hash) && eq(key)).then_some((index, slot, fixed.cost()))
         };
         // SAFETY: we read under the era.
@@ -413,7 +413,7 @@ impl<K, V> Writer<'_, K, V> {
         self.shard.table.find_mine(shape, hash, |index| {
             let slot = self.shard.pages.slot_mine(filling, index);
             // SAFETY: the table leads to filled slots.
-            unsafe { slot.fixed().may_be(hash) && eq(slot.key()) }
+            slot.fixed().may_be(hash) && eq(unsafe { slot.key() })
         })
     }
 
@@ -471,7 +471,7 @@ impl<K, V> Writer<'_, K, V> {
         let hash = hash as u32;
         let Self { shard, inner, .. } = self;
         let Inner { shape, filling, order, wheel, linked, version, .. } = &mut **inner;
-        let (touch, fixed) = (Touch::new(moment.tick), Fixed::new(hash, cost));
+        let (touch, fixed) = (Touch::new(moment.tick), Fixed::new(hash));
         let index = shard.pages.fill(filling, key, value, touch, fixed, heap);
         *version = version.wrapping_add(1);
         let node = found.map_or_else(Node::default, |old| shard.pages.own(filling, old).node);
@@ -495,14 +495,17 @@ impl<K, V> Writer<'_, K, V> {
                 // The key keeps the uses it has earned.
                 let uses = slots.touch(old).uses();
                 let before = Replaced { slot: old, weight: slots.weight(old), uses };
-                order.replaced(before, index, &mut slots, moment);
+                shard.pages.slot_mine(slots.filling, old).denounce();
                 shard.table.replace(shape, hash, old, index);
+                shard.pages.slot_mine(slots.filling, index).announce(cost);
+                order.replaced(before, index, &mut slots, moment);
                 if let Some(wheel) = wheel {
                     wheel.cancel(old);
                 }
             }
             None => {
                 shard.table.insert(shape, hash, index);
+                shard.pages.slot_mine(slots.filling, index).announce(cost);
                 order.push(index, &mut slots, moment);
                 *linked += 1;
             }
@@ -600,6 +603,7 @@ impl<K, V> Writer<'_, K, V> {
         let Self { shard, inner, reservation, .. } = self;
         let Inner { shape, filling, limbo, wheel, charged, .. } = &mut **inner;
         let hash = hash_at(shard, filling, index);
+        shard.pages.slot_mine(filling, index).denounce();
         if shard.table.remove(shape, hash, index) {
             let extra = Cell::new(0);
             let reserve = |bytes| reserve(reservation, &extra, bytes);
@@ -667,8 +671,11 @@ impl<K, V> Writer<'_, K, V> {
     }
 
     /// Waits until nobody reads what is in limbo; not for long, and not at all for ourselves.
-    pub(super) fn await_readers(&self, patience: u32) -> bool {
+    pub(super) fn await_readers(&mut self, patience: u32) -> bool {
         let era = self.era;
+        if std::mem::take(&mut self.inner.filling.has_moved) {
+            era.relocate();
+        }
         let ended = era.turn();
         if !era.settle() {
             return false;
@@ -1043,8 +1050,7 @@ fn hash_at<K, V>(shard: &Shard<K, V>, filling: &Filling, index: u32) -> u32 {
 
 /// The same but for the lowest byte, from the slot alone.
 fn high_at<K, V>(shard: &Shard<K, V>, filling: &Filling, index: u32) -> u32 {
-    // SAFETY: the slot is filled, and so its hash is written.
-    unsafe { shard.pages.slot_mine(filling, index).fixed() }.hash()
+    shard.pages.slot_mine(filling, index).fixed().hash()
 }
 
 /// The slots as the order sees them.
@@ -1073,8 +1079,7 @@ impl<K, V> Slots for View<'_, K, V> {
 
     #[inline]
     fn facts(&self, slot: u32) -> Facts {
-        // SAFETY: an order knows only of filled slots.
-        let fixed = unsafe { self.shard.pages.slot_mine(self.filling, slot).fixed() };
+        let fixed = self.shard.pages.slot_mine(self.filling, slot).fixed();
         let factor = self.shard.pages.own(self.filling, slot).factor;
         Facts { cost: fixed.cost(), factor, weight: self.weight(slot), hash: fixed.hash() }
     }

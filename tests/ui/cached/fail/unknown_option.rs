@@ -10,7 +10,7 @@ fn no_such_thing(n: u32) -> u32 {
     n
 }
 
-#[cached(skp(n), size = 3, ttl_secs = 60)]
+#[cached(skp(n), size = 3, ttl_secs = 60, Ignore: n, force_refresh = { n > 1 }, refesh_after = "1m")]
 fn of_other_crates(n: u32) -> u32 {
     n
 }

@@ -57,6 +57,40 @@ fn with_cfg(a: u8, #[cfg(any())] b: DoesNotExist, #[cfg(all())] c: u8) -> u8 {
     a
 }
 
+#[cached(skip(b, c, d), refresh,)]
+fn with_cfg_and_lists(a: u8, #[cfg(any())] b: DoesNotExist, #[cfg(all())] c: u8, #[cfg(any())] d: Neither) -> u8 {
+    a
+}
+
+#[cached(key(a, b, c))]
+fn with_cfg_and_key(a: u8, #[cfg(any())] b: DoesNotExist, #[cfg(all())] c: u8) -> u8 {
+    a + c
+}
+
+struct Object(u8);
+
+impl Object {
+    #[cached(skip(self, log))]
+    #[must_use]
+    #[inline]
+    fn with_cfg(&self, #[cfg(any())] log: DoesNotExist, #[cfg(not(any()))] n: u8) -> u8 {
+        n + self.0
+    }
+
+    #[cached(skip(self), uncached)]
+    #[expect(unused_variables, reason = "it is so")]
+    fn expected(&self, n: u8) -> u8 {
+        self.0
+    }
+
+    /// Gone soon.
+    #[deprecated(note = "use another")]
+    #[cached(skip(self))]
+    fn outdated(&self, #[allow(unused_mut)] mut n: u8) -> u8 {
+        n + self.0
+    }
+}
+
 #[expect(dead_code)]
 #[cached]
 fn never_called(n: u8) -> u8 {
@@ -72,5 +106,11 @@ fn main() {
     assert_eq!(outdated_cache().len(), 4);
     assert_eq!(unused(1) + expected(1) + unused_argument(1, 2), 3);
     assert_eq!(with_cfg(1, 2), 3);
+    assert_eq!((with_cfg_and_lists(1, 2), with_cfg_and_lists(1, 3), with_cfg_and_lists_cache().len()), (1, 1, 1));
+    assert_eq!((with_cfg_and_key(1, 2), with_cfg_and_key_cache().get((1, 2))), (3, Some(3)));
+    assert_eq!((Object(1).with_cfg(2), Object(1).expected(2)), (3, 1));
+    #[expect(deprecated)]
+    let three = Object(1).outdated(2);
+    assert_eq!(three, 3);
     assert_eq!(with_cfg_cache().get((1, 2)), Some(3));
 }

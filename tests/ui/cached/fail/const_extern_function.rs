@@ -6,11 +6,6 @@ const fn constant(n: u32) -> u32 {
 }
 
 #[cached]
-unsafe fn dangerous(n: u32) -> u32 {
-    n
-}
-
-#[cached]
 extern "C" fn foreign(n: u32) -> u32 {
     n
 }

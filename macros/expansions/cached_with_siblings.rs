@@ -1,0 +1,171 @@
+#[allow(dead_code, reason = "those beside it may be all that is called")]
+pub fn load(path: &str, reload: bool) -> io::Result<Page> {
+    let cache = __in_an_impl_write_cached_assoc__load_0_0();
+    let miss = match ::larder::__private::probe_unless(
+        reload,
+        cache,
+        &::larder::__private::ref_key::<str>().of(path),
+        ::larder::__private::value::<
+            <io::Result<Page> as ::larder::__private::Fallible>::Value,
+        >(),
+    ) {
+        ::core::result::Result::Ok(value) => {
+            return ::larder::__private::Fallible::from_value(value);
+        }
+        ::core::result::Result::Err(miss) => miss,
+    };
+    ::larder::__private::Verdict::into_result(
+        ::larder::__private::try_load(
+            cache,
+            miss,
+            {
+                let body = move || load_uncached(path, reload);
+                move || { ::larder::__private::judge(body(), |page| page.is_whole()) }
+            },
+        ),
+    )
+}
+/// The cache behind [`load()`].
+///
+/// A key is `path`, without a tuple around it.
+#[allow(dead_code, unreachable_pub, reason = "not every cache is looked into by hand")]
+#[must_use]
+#[inline]
+pub fn load_cache() -> &'static ::larder::Cache<
+    ::std::string::String,
+    <io::Result<Page> as ::larder::__private::Fallible>::Value,
+> {
+    __in_an_impl_write_cached_assoc__load_0_0()
+}
+#[doc(hidden)]
+#[inline]
+fn __in_an_impl_write_cached_assoc__load_0_0() -> &'static ::larder::Cache<
+    ::std::string::String,
+    <io::Result<Page> as ::larder::__private::Fallible>::Value,
+> {
+    static __DESCRIPTOR: ::larder::__private::Descriptor = ::larder::__private::Descriptor::cached(
+        ::core::concat!(::core::module_path!(), "::", "load"),
+        ::core::file!(),
+        ::core::line!(),
+        ::larder::__private::CachedOptions::DEFAULT,
+    );
+    static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
+        &__DESCRIPTOR,
+    );
+    ::larder::__private::submit!(__DESCRIPTOR);
+    __SITE
+        .cache(
+            ::larder::__private::key::<::std::string::String>()
+                .weighed(::larder::__private::weigher!(::std::string::String)),
+            ::larder::__private::value::<
+                <io::Result<Page> as ::larder::__private::Fallible>::Value,
+            >()
+                .weighed(
+                    ::larder::__private::weigher!(
+                        < io::Result < Page > as ::larder::__private::Fallible > ::Value
+                    ),
+                ),
+            || (),
+        )
+}
+/// The body of [`load()`], without the cache.
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::missing_safety_doc,
+    clippy::must_use_candidate,
+    reason = "not every one is used, and what the function says holds for it"
+)]
+pub fn load_uncached(
+    path: &str,
+    #[allow(unused_variables, reason = "the attribute reads it")]
+    reload: bool,
+) -> io::Result<Page> {
+    Page::read(path)
+}
+/// Runs the body of [`load()`] and stores what it returns, over what is there.
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::missing_safety_doc,
+    clippy::must_use_candidate,
+    reason = "not every one is used, and what the function says holds for it"
+)]
+pub fn load_refresh(path: &str, reload: bool) -> io::Result<Page> {
+    let cache = __in_an_impl_write_cached_assoc__load_0_0();
+    let miss = match ::larder::__private::probe_unless(
+        true,
+        cache,
+        &::larder::__private::ref_key::<str>().of(path),
+        ::larder::__private::value::<
+            <io::Result<Page> as ::larder::__private::Fallible>::Value,
+        >(),
+    ) {
+        ::core::result::Result::Ok(value) => {
+            return ::larder::__private::Fallible::from_value(value);
+        }
+        ::core::result::Result::Err(miss) => miss,
+    };
+    ::larder::__private::Verdict::into_result(
+        ::larder::__private::try_load(
+            cache,
+            miss,
+            {
+                let body = move || load_uncached(path, reload);
+                move || { ::larder::__private::judge(body(), |page| page.is_whole()) }
+            },
+        ),
+    )
+}
+/// Calls [`load()`], and says whether that was a hit.
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::missing_safety_doc,
+    clippy::must_use_candidate,
+    reason = "not every one is used, and what the function says holds for it"
+)]
+pub fn load_with_status(
+    path: &str,
+    reload: bool,
+) -> (io::Result<Page>, ::larder::Status) {
+    let cache = __in_an_impl_write_cached_assoc__load_0_0();
+    let miss = match ::larder::__private::probe_unless(
+        reload,
+        cache,
+        &::larder::__private::ref_key::<str>().of(path),
+        ::larder::__private::value::<
+            <io::Result<Page> as ::larder::__private::Fallible>::Value,
+        >(),
+    ) {
+        ::core::result::Result::Ok(value) => {
+            return (
+                ::larder::__private::Fallible::from_value(value),
+                ::larder::Status::Hit,
+            );
+        }
+        ::core::result::Result::Err(miss) => miss,
+    };
+    let ran = ::larder::__private::Ran::new();
+    let value = ::larder::__private::Verdict::into_result(
+        ::larder::__private::try_load(
+            cache,
+            miss,
+            {
+                let ran = ::core::clone::Clone::clone(&ran);
+                let body = move || load_uncached(path, reload);
+                move || {
+                    ran.mark();
+                    ::larder::__private::judge(body(), |page| page.is_whole())
+                }
+            },
+        ),
+    );
+    (value, ran.status())
+}

@@ -1,0 +1,23 @@
+use std::future::Future;
+use std::pin::Pin;
+
+use larder::cached;
+
+struct Store;
+
+impl Store {
+    /// As `#[async_trait]` writes it.
+    #[cached]
+    fn load<'a>(&'a self, n: u32) -> Pin<Box<dyn Future<Output = u32> + Send + 'a>> {
+        Box::pin(async move { n })
+    }
+}
+
+#[cached]
+fn boxed(n: u32) -> Box<dyn Future<Output = u32> + Send> {
+    Box::new(async move { n })
+}
+
+fn main() {
+    drop((Store.load(1), boxed(1)));
+}
