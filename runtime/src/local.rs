@@ -80,16 +80,13 @@ impl Local {
     }
 
     #[cold]
-    fn add<C: 'static>(mut at: &OnceLock<Box<Node>>, mut new: Box<Node>) -> &C {
+    fn add<C: 'static>(mut at: &OnceLock<Box<Node>>, new: Box<Node>) -> &C {
         let (site, instance) = (new.site, new.instance);
+        let mut new = Some(new);
         loop {
-            if let Err(back) = at.set(new) {
-                new = back;
-            } else {
-                new = Box::new(Node { site, instance, target: Box::new(()), next: OnceLock::new() });
-            }
             // Ours, or that of somebody who came first.
-            let Some(node) = at.get() else { continue };
+            let node =
+                at.get_or_init(|| new.take().unwrap_or_else(|| unreachable!("it is found once it is in")));
             if let Some(found) = node.holds(site, instance) {
                 return found;
             }

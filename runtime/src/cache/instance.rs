@@ -360,7 +360,7 @@ impl<K, V> Core<K, V> {
                     tenant.card.tally.add(Count::Evictions, u64::from(evicted));
                     tenant.left(Count::Expirations, expired);
                     if evicted && told {
-                        tenant.made_way(self.store.credit(tenant.policy.is_by_credit()));
+                        tenant.made_way(self.credit());
                     } else {
                         tenant.offer(|| self.store.credit_beside(hash));
                     }
@@ -517,7 +517,7 @@ impl<K, V> Instance for Core<K, V> {
     }
 
     fn evict(&self, tenant: &CacheTenant, wanted: Wanted, why: Count) -> Evicted {
-        let worth = self.store.credit(tenant.policy.is_by_credit());
+        let worth = self.credit();
         let (mut evicted, leaving) = self.store.evict(tenant.moment(), wanted, &tenant.card.reservation);
         if !tenant.policy.is_by_credit() {
             // Where credit is not the order, the victim is not what the tenant was asked for: others age by what was.

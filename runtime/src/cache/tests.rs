@@ -1,5 +1,6 @@
 //! Behaviour that needs a look inside; what the public interface shows is tested outside the crate.
 
+use std::hash::Hash;
 use std::time::Duration;
 
 use super::Cache;
@@ -185,4 +186,24 @@ fn keys_that_collide_are_kept_apart() {
     }
     check(&cache);
     assert_eq!((cache.len(), cache.get(&Same(1999))), (1, Some(1999)));
+}
+
+#[test]
+fn a_light_shard_takes_places_from_the_heavy_ones() {
+    const ENTRIES: u64 = 2048;
+    let (domain, _) = domain(64 << 20);
+    let cache = Cache::<u64, u64>::builder("light").max_entries(ENTRIES).build_in(&domain).unwrap();
+    let shard_of = |key: u64| cache.core.store.place(crate::key::hash_of(|state| key.hash(state)));
+    assert!(cache.core.store.shards() > 1, "one shard has nobody to take from");
+    let in_first = || cache.iter().filter(|(key, _)| shard_of(*key) == 0).count();
+    // Full, and nobody is in the first shard.
+    for key in (0..).filter(|key| shard_of(*key) != 0).take(ENTRIES as usize) {
+        cache.insert(key, key);
+    }
+    assert_eq!((cache.len() as u64, in_first()), (ENTRIES, 0));
+    for key in (1 << 32..).filter(|key| shard_of(*key) == 0).take(150) {
+        cache.insert(key, key);
+    }
+    assert_eq!((cache.len() as u64, in_first()), (ENTRIES, 150), "it evicted its own");
+    check(&cache);
 }

@@ -29,7 +29,6 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
 
 use marks::Mark;
 pub(crate) use marks::is_reading;
-use near::Layout;
 pub(crate) use near::Name;
 
 /// A mark that stands for every era: a reader inside another reader.
@@ -41,7 +40,7 @@ pub(crate) struct Era {
     /// [`LIGHT`], then 31 bits of an id, then the number. The id is never 0, and of this structure alone unless two
     /// billion were made since.
     word: AtomicU64,
-    /// The number of the [`Layout`].
+    /// Of no other structure, and another one each time that memory is about to be freed whose addresses readers know.
     layout: AtomicU32,
 }
 
@@ -54,21 +53,22 @@ impl Era {
         static IDS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
         let id = IDS.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % (u32::MAX / 2 - 1) + 1;
         let light = if rare && barrier::is_available() { LIGHT } else { 0 };
-        let layout = AtomicU32::new(Layout::new().number());
+        let layout = AtomicU32::new(near::new_layout());
         Self { word: AtomicU64::new(light | u64::from(id) << 32), layout }
     }
 
     /// The name of what may be found under a hash, for who reads.
     #[inline(always)]
     pub(crate) fn name(&self, hash: u64) -> Name {
-        // Relaxed: the read began before, and what has the layout's addresses is not freed before it ends.
-        Layout::of(self.layout.load(Ordering::Relaxed)).name(hash)
+        // Acquire: who notes an address under this layout does not find it in what was out of reach before.
+        Name::new(self.layout.load(Ordering::Acquire), hash)
     }
 
     /// Memory that readers know the address of is about to be freed, or used for something else, after the next grace
     /// period: they find nothing by it from here on.
     pub(crate) fn relocate(&self) {
-        self.layout.store(Layout::new().number(), Ordering::Release);
+        // Swapped and not stored: who sees the layout of one writer sees what all writers before it took out of reach.
+        self.layout.swap(near::new_layout(), Ordering::AcqRel);
     }
 
     /// Begins a read. What the reader finds stays valid until the guard is dropped.

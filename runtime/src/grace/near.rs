@@ -31,38 +31,22 @@ const EVERY: u32 = if cfg!(larder_shuttle) { 1 } else { 8 };
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Name(u64);
 
-/// The number of a layout, 0 when there are no more: then nothing is noted under it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Layout(u32);
-
-impl Layout {
-    /// One that nobody had before.
-    pub(super) fn new() -> Self {
-        /// The next number; 0 when they have run out.
-        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
-        use std::sync::atomic::Ordering;
-        let next = NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
-            (next != 0).then(|| next.wrapping_add(1))
-        });
-        Self(next.unwrap_or(0))
-    }
-
-    pub(super) fn number(self) -> u32 {
-        self.0
-    }
-
-    #[inline(always)]
-    pub(super) fn of(number: u32) -> Self {
-        Self(number)
-    }
-
-    #[inline(always)]
-    pub(super) fn name(self, hash: u64) -> Name {
-        Name(u64::from(self.0) << 32 | hash & u64::from(u32::MAX))
-    }
+/// A layout that nobody had before; 0 when there are no more: then nothing is noted under it.
+pub(super) fn new_layout() -> u32 {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    /// The next one; 0 when they have run out.
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let next = NEXT
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| (next != 0).then(|| next.wrapping_add(1)));
+    next.unwrap_or(0)
 }
 
 impl Name {
+    #[inline(always)]
+    pub(super) fn new(layout: u32, hash: u64) -> Self {
+        Self(u64::from(layout) << 32 | hash & u64::from(u32::MAX))
+    }
+
     #[inline(always)]
     fn set(self) -> usize {
         (self.0 >> 7) as usize % SETS

@@ -306,7 +306,7 @@ impl<K, V> Store<K, V> {
 
     /// The table in a shard uses the lower half of the hash; these bits are others.
     #[inline(always)]
-    fn place(&self, hash: u64) -> usize {
+    pub(crate) fn place(&self, hash: u64) -> usize {
         (hash >> 40) as usize & (self.places().len() - 1)
     }
 
