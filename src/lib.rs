@@ -3,7 +3,9 @@
 //! # Reference
 //!
 //! - [`macro@cached`] on a function, [`macro@pooled`] on a struct or a function that makes objects, [`derive@Weigh`] for the bytes of your types
-//! - [`Cache::builder`] for a cache that is made at run time
+//! - [`Cache::builder`] for a cache that is made at run time, [`Pool::builder`] for a pool;
+//!   [`buffers`] for byte buffers of all sizes, [`BufferPool::builder`] for a pool of one's own
+//! - [`track`], [`Tracked`], [`charge`]: memory that is no cache's, and counts all the same
 //! - [`budget`], [`stats`], [`trim`], [`declared`]: the process as a whole
 //! - [`set_executor`]: who runs the bodies of functions with the option `detach`
 //! - [`Domain`]: a budget of its own, with a clock and a pressure source to choose; for tests
@@ -16,9 +18,10 @@
 //! | feature | default | what it adds | cost |
 //! |---|---|---|---|
 //! | `static-registry` | yes | every annotated item is listed before its first call | one small crate |
+//! | `leak-report` | no | [`Pool::leases`]: who holds what, since when, from where | a lock for each lease and return |
 //! | `serde` | no | `Serialize` for [`Snapshot`] and what it holds | serde with its derive |
 //! | `arrayvec` | no | [`trait@Weigh`] for `ArrayVec`, `ArrayString` | arrayvec 0.7 |
-//! | `bytes` | no | [`trait@Weigh`] for `Bytes`, `BytesMut` | bytes 1 |
+//! | `bytes` | no | [`trait@Weigh`] for `Bytes`, `BytesMut`; [`Buffer`] to `Bytes`, and `BufMut` for it | bytes 1 |
 //! | `chrono` | no | [`trait@Weigh`] for dates, times, `DateTime` | chrono 0.4 with one dependency |
 //! | `hashbrown` | no | [`trait@Weigh`] for `HashMap`, `HashSet`, `HashTable` of hashbrown 0.17 | nothing: it is here anyway |
 //! | `indexmap` | no | [`trait@Weigh`] for `IndexMap`, `IndexSet` | indexmap 2 with one dependency |
@@ -42,12 +45,14 @@ pub mod __private;
 
 pub use larder_macros::{Weigh, cached, pooled};
 pub use larder_runtime::{
-    Bits32, Bits64, Budget, BudgetStats, BuildError, Builder, Cache, CacheKey, CacheValue, Change, Clock,
-    Descriptor, Domain, DomainBuilder, Entries, EntryFacts, Evict, Kind, Level, Local, Lookup, MemorySample,
-    Policy, Pool, Pooled, PressureSource, PressureStats, SettingError, SettingsError, Shelves, Snapshot,
-    Status, Task, TenantStats, TimedOut, Trimmed, UnknownPolicy, Unordered, Uses, Watermarks,
-    WatermarksError, Weigh, budget, clear_all, declared, flush, init, set_bypass, set_executor, shutdown,
-    stats, testing, tick, trim, weigh,
+    AcquireError, Always, Bits32, Bits64, BoxError, Budget, BudgetStats, Buffer, BufferPool,
+    BufferPoolBuilder, BufferStats, BuildError, Builder, Cache, CacheKey, CacheValue, Change, ClassStats,
+    Clock, Descriptor, Domain, DomainBuilder, Entries, EntryFacts, Evict, Kind, Lease, Level, Local, Lookup,
+    MemorySample, NoExpiry, Order, Policy, Pool, PoolBuilder, PoolError, Pooled, PressureSource,
+    PressureStats, Refuses, RemovalCause, SettingError, SettingsError, SharedBuffer, Shelves, Snapshot,
+    Sometimes, Status, Task, TenantStats, TimedOut, Tracked, Tracking, Trimmed, UnknownPolicy, Unordered,
+    Uses, Watermarks, WatermarksError, Weigh, budget, buffers, charge, cleanup, clear_all, declared, flush,
+    init, set_bypass, set_executor, shutdown, stats, testing, tick, track, trim, weigh,
 };
 
 /// The way here from other caching crates: the same code before and after, and what each option and method is called.

@@ -17,7 +17,13 @@ pub fn describe(name: &str, id: u32, opts: &Opts) -> Arc<str> {
         ::core::result::Result::Ok(value) => return value,
         ::core::result::Result::Err(miss) => miss,
     };
-    ::larder::__private::load(cache, miss, move || __larder_body(name, id, opts))
+    let here = ::larder::__private::here(cache);
+    match ::larder::__private::begin(&here, miss) {
+        ::core::result::Result::Ok(value) => value,
+        ::core::result::Result::Err(loading) => {
+            ::larder::__private::end(loading, __larder_body(name, id, opts))
+        }
+    }
 }
 /// The cache behind [`describe()`].
 ///
@@ -48,22 +54,30 @@ fn __in_an_impl_write_cached_assoc__describe_0_0() -> &'static ::larder::Cache<
             ..::larder::__private::CachedOptions::DEFAULT
         },
     );
-    static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
-        &__DESCRIPTOR,
-    );
+    static __SITE: ::larder::__private::Single<
+        (::std::string::String, u32, Opts),
+        Arc<str>,
+    > = ::larder::__private::Single::new(&__DESCRIPTOR);
     ::larder::__private::submit!(__DESCRIPTOR);
-    __SITE
-        .cache(
-            (
-                ::larder::__private::key::<::std::string::String>()
-                    .weighed(::larder::__private::weigher!(::std::string::String)),
-                ::larder::__private::key::<u32>()
-                    .weighed(::larder::__private::weigher!(u32)),
-                ::larder::__private::key::<Opts>()
-                    .weighed(::larder::__private::weigher!(Opts)),
-            ),
-            ::larder::__private::value::<Arc<str>>()
-                .weighed(::larder::__private::weigher!(Arc < str >)),
-            || (),
-        )
+    match __SITE.get() {
+        ::core::option::Option::Some(cache) => cache,
+        ::core::option::Option::None => {
+            __SITE
+                .first(
+                    (
+                        ::larder::__private::key::<::std::string::String>()
+                            .weighed(
+                                ::larder::__private::weigher!(::std::string::String),
+                            ),
+                        ::larder::__private::key::<u32>()
+                            .weighed(::larder::__private::weigher!(u32)),
+                        ::larder::__private::key::<Opts>()
+                            .weighed(::larder::__private::weigher!(Opts)),
+                    ),
+                    ::larder::__private::value::<Arc<str>>()
+                        .weighed(::larder::__private::weigher!(Arc < str >)),
+                    ::larder::__private::Extras::NONE,
+                )
+        }
+    }
 }

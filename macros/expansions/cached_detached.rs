@@ -65,26 +65,33 @@ fn __in_an_impl_write_cached_assoc__fetch_0_0() -> &'static ::larder::Cache<
             ..::larder::__private::CachedOptions::DEFAULT
         },
     );
-    static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
-        &__DESCRIPTOR,
-    );
+    static __SITE: ::larder::__private::Single<
+        (Client, String, ::std::string::String),
+        Page,
+    > = ::larder::__private::Single::new(&__DESCRIPTOR);
     ::larder::__private::submit!(__DESCRIPTOR);
-    __SITE
-        .cache_with(
-            (
-                ::larder::__private::key::<Client>()
-                    .weighed(::larder::__private::weigher!(Client)),
-                ::larder::__private::key::<String>()
-                    .weighed(::larder::__private::weigher!(String)),
-                ::larder::__private::key::<::std::string::String>()
-                    .weighed(::larder::__private::weigher!(::std::string::String)),
-            ),
-            ::larder::__private::value::<Page>()
-                .weighed(::larder::__private::weigher!(Page)),
-            ::larder::__private::Extras {
-                ttl_by: ::core::option::Option::Some(time_of),
-                ..::larder::__private::Extras::NONE
-            },
-            || (),
-        )
+    match __SITE.get() {
+        ::core::option::Option::Some(cache) => cache,
+        ::core::option::Option::None => {
+            __SITE
+                .first(
+                    (
+                        ::larder::__private::key::<Client>()
+                            .weighed(::larder::__private::weigher!(Client)),
+                        ::larder::__private::key::<String>()
+                            .weighed(::larder::__private::weigher!(String)),
+                        ::larder::__private::key::<::std::string::String>()
+                            .weighed(
+                                ::larder::__private::weigher!(::std::string::String),
+                            ),
+                    ),
+                    ::larder::__private::value::<Page>()
+                        .weighed(::larder::__private::weigher!(Page)),
+                    ::larder::__private::Extras {
+                        ttl_by: ::core::option::Option::Some(time_of),
+                        ..::larder::__private::Extras::NONE
+                    },
+                )
+        }
+    }
 }

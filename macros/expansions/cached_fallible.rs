@@ -16,7 +16,15 @@ fn load(path: impl AsRef<Path>) -> io::Result<Page> {
         }
         ::core::result::Result::Err(miss) => miss,
     };
-    ::larder::__private::try_load(cache, miss, move || __larder_body(path))
+    let here = ::larder::__private::here(cache);
+    match ::larder::__private::begin(&here, miss) {
+        ::core::result::Result::Ok(value) => {
+            ::larder::__private::Fallible::from_value(value)
+        }
+        ::core::result::Result::Err(loading) => {
+            ::larder::__private::try_end(loading, __larder_body(path))
+        }
+    }
 }
 /// The cache behind [`load()`].
 ///

@@ -41,11 +41,18 @@ where
         }
         ::core::result::Result::Err(miss) => miss,
     };
-    ::larder::__private::try_load(
-        cache,
-        miss,
-        move || __larder_body::<T, N>(__arg0, among, __hint),
-    )
+    let here = ::larder::__private::here(cache);
+    match ::larder::__private::begin(&here, miss) {
+        ::core::result::Result::Ok(value) => {
+            ::larder::__private::Fallible::from_value(value)
+        }
+        ::core::result::Result::Err(loading) => {
+            ::larder::__private::try_end(
+                loading,
+                __larder_body::<T, N>(__arg0, among, __hint),
+            )
+        }
+    }
 }
 /// The cache behind [`nearest()`].
 ///

@@ -15,11 +15,18 @@ pub fn find(&self, name: &str) -> Option<usize> {
         };
         (cache, miss)
     };
-    ::larder::__private::try_load(
-        cache,
-        miss,
-        move || -> Option<usize> { self.text.find(name.trim()) },
-    )
+    let here = ::larder::__private::here(cache);
+    match ::larder::__private::begin(&here, miss) {
+        ::core::result::Result::Ok(value) => {
+            ::larder::__private::Fallible::from_value(value)
+        }
+        ::core::result::Result::Err(loading) => {
+            ::larder::__private::try_end(
+                loading,
+                (move || -> Option<usize> { self.text.find(name.trim()) })(),
+            )
+        }
+    }
 }
 /// The cache behind [`find()`](Self::find), this object's own.
 ///

@@ -11,7 +11,13 @@ fn answer() -> u32 {
         ::core::result::Result::Ok(value) => return value,
         ::core::result::Result::Err(miss) => miss,
     };
-    ::larder::__private::load(cache, miss, move || __larder_body())
+    let here = ::larder::__private::here(cache);
+    match ::larder::__private::begin(&here, miss) {
+        ::core::result::Result::Ok(value) => value,
+        ::core::result::Result::Err(loading) => {
+            ::larder::__private::end(loading, __larder_body())
+        }
+    }
 }
 /// The cache behind [`answer()`].
 ///
@@ -31,17 +37,22 @@ fn __in_an_impl_write_cached_assoc__answer_0_0() -> &'static ::larder::Cache<(),
         ::core::line!(),
         ::larder::__private::CachedOptions::DEFAULT,
     );
-    static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
+    static __SITE: ::larder::__private::Single<(), u32> = ::larder::__private::Single::new(
         &__DESCRIPTOR,
     );
     ::larder::__private::submit!(__DESCRIPTOR);
-    __SITE
-        .cache(
-            (),
-            ::larder::__private::value::<u32>()
-                .weighed(::larder::__private::weigher!(u32)),
-            || (),
-        )
+    match __SITE.get() {
+        ::core::option::Option::Some(cache) => cache,
+        ::core::option::Option::None => {
+            __SITE
+                .first(
+                    (),
+                    ::larder::__private::value::<u32>()
+                        .weighed(::larder::__private::weigher!(u32)),
+                    ::larder::__private::Extras::NONE,
+                )
+        }
+    }
 }
 ::core::compile_error! {
     "unknown option `polcy`: did you mean `policy`?"

@@ -15,7 +15,7 @@ pub fn load(path: &str, reload: bool) -> io::Result<Page> {
         ::core::result::Result::Err(miss) => miss,
     };
     ::larder::__private::Verdict::into_result(
-        ::larder::__private::try_load(
+        ::larder::__private::try_load_or_refresh(
             cache,
             miss,
             {
@@ -111,7 +111,7 @@ pub fn load_refresh(path: &str, reload: bool) -> io::Result<Page> {
         ::core::result::Result::Err(miss) => miss,
     };
     ::larder::__private::Verdict::into_result(
-        ::larder::__private::try_load(
+        ::larder::__private::try_load_or_refresh(
             cache,
             miss,
             {
@@ -154,7 +154,7 @@ pub fn load_with_status(
     };
     let ran = ::larder::__private::Ran::new();
     let value = ::larder::__private::Verdict::into_result(
-        ::larder::__private::try_load(
+        ::larder::__private::try_load_or_refresh(
             cache,
             miss,
             {

@@ -10,6 +10,7 @@ impl Parser {
         reason = "a pool may be used through `pool()` only"
     )]
     #[must_use]
+    #[track_caller]
     fn acquire() -> ::larder::Pooled<Self> {
         Self::pool().acquire()
     }
@@ -28,19 +29,24 @@ impl Parser {
             ::larder::__private::PooledOptions {
                 max: ::core::option::Option::Some(64),
                 max_bytes: ::core::option::Option::Some(16777216),
-                priority: 1.0,
+                ..::larder::__private::PooledOptions::DEFAULT
             },
         );
         static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
             &__DESCRIPTOR,
         );
         ::larder::__private::submit!(__DESCRIPTOR);
-        let recipe = || ::larder::__private::Recipe::<Self> {
-            make: ::larder::__private::default_of::<Self>,
-            reset: |object| {
-                let reset: fn(&mut Self) -> _ = Self::clear;
-                ::larder::__private::keep(reset(object))
-            },
+        let recipe = || {
+            ::larder::__private::Recipe::<
+                Self,
+            >::new({
+                    let new: fn() -> Self = ::larder::__private::default_of::<Self>;
+                    new
+                })
+                .reset(|object| {
+                    let reset: fn(&mut Self) -> _ = Self::clear;
+                    ::larder::__private::keep(reset(object))
+                })
         };
         __SITE
             .pool(

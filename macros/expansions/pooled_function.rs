@@ -4,7 +4,7 @@ pub fn connect(dsn: &str, tls: bool) -> Result<Pooled<Conn>, Failure> {
         Conn::open(dsn, tls)
     }
     let vacancy = match ::larder::__private::look_on_shelf(
-        __pooled_functions_are_free__connect_0_0(),
+        __in_an_impl_write_pooled_assoc__connect_0_0(),
         &(
             ::larder::__private::ref_key::<str>().of(dsn),
             ::larder::__private::key::<bool>().of(&tls),
@@ -27,30 +27,31 @@ pub fn connect(dsn: &str, tls: bool) -> Result<Pooled<Conn>, Failure> {
 #[allow(dead_code, unreachable_pub, reason = "not every pool is looked into by hand")]
 #[must_use]
 pub fn connect_pool() -> &'static ::larder::Shelves<Conn> {
-    __pooled_functions_are_free__connect_0_0()
+    __in_an_impl_write_pooled_assoc__connect_0_0()
 }
 #[doc(hidden)]
-fn __pooled_functions_are_free__connect_0_0() -> &'static ::larder::Shelves<Conn> {
+fn __in_an_impl_write_pooled_assoc__connect_0_0() -> &'static ::larder::Shelves<Conn> {
     static __DESCRIPTOR: ::larder::__private::Descriptor = ::larder::__private::Descriptor::pooled(
         ::core::concat!(::core::module_path!(), "::", "connect"),
         ::core::file!(),
         ::core::line!(),
         ::larder::__private::PooledOptions {
             max: ::core::option::Option::Some(4),
-            max_bytes: ::core::option::Option::None,
-            priority: 1.0,
+            ..::larder::__private::PooledOptions::DEFAULT
         },
     );
     static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
         &__DESCRIPTOR,
     );
     ::larder::__private::submit!(__DESCRIPTOR);
-    let recipe = || ::larder::__private::Recipe::<Conn> {
-        make: ::larder::__private::made_by_function::<Conn>,
-        reset: |object| {
-            let reset: fn(&mut Conn) -> _ = |conn| !conn.broken;
-            ::larder::__private::keep(reset(object))
-        },
+    let recipe = || {
+        ::larder::__private::Recipe::<
+            Conn,
+        >::new(::larder::__private::made_by_function::<Conn>)
+            .reset(|object| {
+                let reset: fn(&mut Conn) -> _ = |conn| !conn.broken;
+                ::larder::__private::keep(reset(object))
+            })
     };
     __SITE
         .shelves(

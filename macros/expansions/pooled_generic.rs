@@ -10,6 +10,7 @@ where
         reason = "a pool may be used through `pool()` only"
     )]
     #[must_use]
+    #[track_caller]
     pub fn acquire() -> ::larder::Pooled<Self> {
         Self::pool().acquire()
     }
@@ -25,20 +26,18 @@ where
             ::core::concat!(::core::module_path!(), "::", "Stack"),
             ::core::file!(),
             ::core::line!(),
-            ::larder::__private::PooledOptions {
-                max: ::core::option::Option::None,
-                max_bytes: ::core::option::Option::None,
-                priority: 1.0,
-            },
+            ::larder::__private::PooledOptions::DEFAULT,
         );
         static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
             &__DESCRIPTOR,
         );
         ::larder::__private::submit!(__DESCRIPTOR);
-        let recipe = || ::larder::__private::Recipe::<Self> {
-            make: || Self::new(16),
-            reset: |_| true,
-        };
+        let recipe = || ::larder::__private::Recipe::<
+            Self,
+        >::new({
+            let new: fn() -> Self = || Self::new(16);
+            new
+        });
         __SITE
             .pool(
                 ::larder::__private::poolable::<Self>()

@@ -172,12 +172,14 @@ NotFallible { option, name, ty, instead } "`{option}` keeps what `{name}` never 
 
     /// Not a type that can be made.
     PooledOnItem { found, instead } "`#[pooled]` goes on a struct, an enum, or a function that makes objects, and this is {found}: {instead}"
-    /// A method, a `const fn`.
-    PooledShape { name, what } "`#[pooled]` goes on a plain function, and `{name}` {what}: write one that takes what the object is made of"
+    /// `&mut self`, a `const fn`.
+    PooledShape { name, what } "`#[pooled]` goes on a function that makes an object of its arguments, and `{name}` {what}: write one beside it, and call that"
     /// `skip` on a struct.
-    KeyOfType { option } "`{option}` is about the arguments of a function, and a type has none: leave it out"
+    FunctionOption { option } "`{option}` is about a function that makes objects, and this is a type: leave it out"
     /// `new` beside a function.
     NewOnFunction { name } "`{name}` itself makes the objects: leave `new` out"
+    /// `trim_to` without `max_kb`, `order` on a function.
+    PooledOption { option, instead } "`{option}` has no place here: {instead}"
     /// `-> Conn`.
     PooledReturns { name } "`{name}` has to say that it lends: return `larder::Pooled<T>`, or a `Result` or an `Option` of it; the body still returns a `T`"
     /// `struct Parser<'a>`.

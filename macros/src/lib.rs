@@ -83,6 +83,7 @@ use proc_macro::TokenStream;
 /// | `single_flight = false` | `true` | every caller that misses runs its own body; the first value is stored |
 /// | `wait_at_most = "2s"` | as long as it takes | a caller that has waited so long for another's body runs its own |
 /// | `detach` | no | `async fn`: an executor runs the body, which goes on while anybody waits for it |
+/// | `on_remove = path` | nobody | a function `fn(K, V, RemovalCause)` that gets each entry that leaves, and why; outside all locks, and its panics stay with it |
 /// | *names, and what stands beside the function* | | |
 /// | `name = ".."` | the function's path | what tables and reports call it |
 /// | `namespace = ".."` | the module's path | what comes before its name there |
@@ -231,7 +232,7 @@ use proc_macro::TokenStream;
 /// last caller is gone. Its future has to be `Send`, and it owns what it works on: of arguments that are plain
 /// references (`&str`, `&[T]`, `&T`) a miss takes a copy; arguments that borrow inside are errors. Its panics are those
 /// of the caller that began, and if the executor drops it, that caller goes on with it. Calling without an executor
-/// panics on a miss.
+/// panics on a miss. A call that is forced (`force_if`, `refresh`) has no waiters, and its body stays in its own future.
 #[proc_macro_attribute]
 pub fn cached(args: TokenStream, item: TokenStream) -> TokenStream {
     cached::cached(args.into(), item.into()).into()
@@ -274,19 +275,59 @@ pub fn cached(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | option | default | what it does |
 /// |---|---|---|
 /// | `max = 64` | none | most objects, idle and lent; of a function, for all its arguments together |
+/// | `max_idle = 16` | `max` | most objects that wait |
+/// | `min_idle = 4` | 0 | so many are made ahead: before the first lease, and again at ticks |
 /// | `max_mb = 16` | the budget | most megabytes, also `0.5` |
+/// | `max_kb = 256` | none | most kilobytes of one object's heap when it comes back; what is larger is shrunk, or goes |
+/// | `trim_to = path` | it goes | shrinks such an object: `fn(&mut T, u64)`, with the bytes that it may keep |
 /// | `priority = 0.5` | 1.0 | how much dearer its bytes are than those of other tenants |
+/// | `on_exhausted = ..` | `create` | with `max` lent: `create` one more, which goes when its lease ends; `wait`; `wait("50ms")`; `fail` |
 /// | `reset = Self::clear` | nothing | runs when a lease ends |
+/// | `validate = path` | all are fit | whether an object that was reset is fit for another lease: `fn(&T) -> bool` |
+/// | `validate_on_acquire` | when it returns | asks that before an idle object is lent, too |
 /// | `new = Self::new` | `Default` | makes an object; a function does so itself |
+/// | `try_new = Self::open` | `Default` | the same, where it may fail with an error of any kind |
+/// | `idle = "10m"` | none | how long an object may wait |
+/// | `idle_soft = "1m"` | none | the same for those beyond `min_idle` |
+/// | `lifetime = "1h"` | none | how long an object lives |
+/// | `jitter = 0.1` | none | which part of that is spread over the objects |
+/// | `order = "fifo"` | `"lifo"` | lends the one that waited longest, instead of the one that came back last |
+/// | `weigh = path` | [`Weigh`](macro@Weigh) | what an object weighs, itself included: `fn(&T) -> u64` |
+/// | `buffer` | | the type stands for a pool of byte buffers, see below |
 /// | `name = ".."` | the type's path | what tables and reports call it |
 /// | `skip(config)`, `key(..)` | all arguments | of a function: what tells its objects apart, as in [`macro@cached`] |
+/// | `assoc` | if it shows | of a function: it stands in an `impl`; `self` or `Self` in it say so, too |
 /// | `crate = path` | `::larder` | where this crate finds larder |
 ///
-/// `reset` and `new` take a path, also in quotes, or a closure. A `reset` may return nothing, a `bool` or a
+/// Functions are given as a path, also in quotes, or a closure. A `reset` may return nothing, a `bool` or a
 /// `Result<(), E>`: `false` and `Err` drop the object, because it is broken or grew too large.
+///
+/// `T::acquire()` is there where it can't fail. With `try_new`, `wait("..")` or `fail` it can, and `T::try_acquire()`
+/// stands in its place and returns a `Result` with an `AcquireError`. On the pool are also `acquire_timeout` and
+/// `acquire_async`, which wait for an object to come back, first come first served, and `create`, `put`, `retain`, `trim`,
+/// `resize` and `close`.
+///
+/// A pool does not always pay: for small objects that are cheap to make it is about as fast as the allocator, and what it
+/// wins is a bound and statistics.
 ///
 /// The type has to be `Send + 'static`. How many bytes an object owns is known where the type is
 /// [`Weigh`](macro@Weigh). A generic type has a pool for each instance.
+///
+/// # Buffers
+///
+/// ```
+/// # use larder::pooled;
+/// #[pooled(buffer, classes = [4096, 65_536], max_mb = 16)]
+/// struct Frames;
+///
+/// let mut frame = Frames::acquire(1000);
+/// frame.extend_from_slice(b"to be or not");
+/// assert_eq!((frame.len(), frame.capacity()), (12, 4096));
+/// ```
+///
+/// Such a type has no objects; it is the name of a `BufferPool`. `classes` are the capacities of its buffers (unless given:
+/// 4096, and each four times the one before, to 64 MiB), `align` where they start in memory (4096). It also takes `max_mb`,
+/// `priority`, `name` and `crate`.
 ///
 /// # Functions
 ///
@@ -315,8 +356,9 @@ pub fn cached(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 ///
 /// The signature is what callers get, and says `Pooled<T>`, alone or in a `Result` or an `Option`; the body makes the `T`.
-/// Arguments are told apart as those of [`macro@cached`] are. `async fn`s and generic ones may be pooled; methods may
-/// not, in this version. Next to `fn connect` stands `fn connect_pool() -> &'static Shelves<T>`, for its statistics.
+/// Arguments are told apart as those of [`macro@cached`] are, `self` too, which `skip(self)` leaves out. `async fn`s, generic
+/// ones, methods and associated functions may be pooled. Next to `fn connect` stands
+/// `fn connect_pool() -> &'static Shelves<T>`, for its statistics; beside a method if that has `pub`.
 #[proc_macro_attribute]
 pub fn pooled(args: TokenStream, item: TokenStream) -> TokenStream {
     pooled::pooled(args.into(), item.into()).into()

@@ -106,6 +106,7 @@ impl Median {
     }
 
     /// The median, for values whose cost nobody measured.
+    #[inline]
     pub(crate) fn current(&self) -> u8 {
         let median = self.word.load(Ordering::Relaxed).saturating_sub(1) / Self::UNIT;
         u8::try_from(median).unwrap_or(u8::MAX)

@@ -15,15 +15,18 @@ pub enum Kind {
     Cache,
     /// A pool of objects to be lent.
     Pool,
+    /// Memory of the user's own that is counted.
+    Tracked,
 }
 
 impl Kind {
-    /// `"cache"` or `"pool"`.
+    /// `"cache"`, `"pool"` or `"tracked"`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Cache => "cache",
             Self::Pool => "pool",
+            Self::Tracked => "tracked",
         }
     }
 }
@@ -68,6 +71,8 @@ pub struct Descriptor {
     pub single_flight: bool,
     /// How long a caller waits for another's computation.
     pub wait_at_most: Option<Duration>,
+    /// The rules of a pool.
+    pub(crate) pool: PooledOptions,
     /// The item belongs to a type that the macro can't name: its first call finds out the whole name.
     pub(crate) named_by_type: bool,
 }
@@ -93,6 +98,7 @@ impl Descriptor {
             ttl_by: options.ttl_by,
             single_flight: options.single_flight,
             wait_at_most: options.wait_at_most,
+            pool: PooledOptions::DEFAULT,
             named_by_type: options.named_by_type,
         }
     }
@@ -120,6 +126,7 @@ impl Descriptor {
             ttl_by: false,
             single_flight: false,
             wait_at_most: None,
+            pool: options,
             named_by_type: false,
         }
     }
@@ -166,8 +173,50 @@ impl CachedOptions {
 #[derive(Debug, Clone, Copy)]
 pub struct PooledOptions {
     pub max: Option<usize>,
+    pub max_idle: Option<usize>,
+    pub min_idle: usize,
     pub max_bytes: Option<u64>,
+    pub max_object_bytes: Option<u64>,
     pub priority: f64,
+    pub idle: Option<Duration>,
+    pub idle_soft: Option<Duration>,
+    pub lifetime: Option<Duration>,
+    pub jitter: Option<f64>,
+    pub fifo: bool,
+    pub exhausted: Exhausted,
+    pub validate_on_acquire: bool,
+}
+
+impl PooledOptions {
+    /// What holds where the attribute says nothing: generated code names only what differs.
+    pub const DEFAULT: Self = Self {
+        max: None,
+        max_idle: None,
+        min_idle: 0,
+        max_bytes: None,
+        max_object_bytes: None,
+        priority: 1.0,
+        idle: None,
+        idle_soft: None,
+        lifetime: None,
+        jitter: None,
+        fifo: false,
+        exhausted: Exhausted::Create,
+        validate_on_acquire: false,
+    };
+}
+
+/// What happens to who wants an object of a pool when all that there may be are lent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[doc(hidden)]
+pub enum Exhausted {
+    /// One more is made, which goes when its lease ends.
+    #[default]
+    Create,
+    /// It waits, no longer than that.
+    Wait(Option<Duration>),
+    /// It is refused.
+    Fail,
 }
 
 /// What link-time registration collects: a pointer to each item's static facts.

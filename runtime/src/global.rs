@@ -6,12 +6,13 @@
 
 use std::fmt;
 use std::hash::Hash;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::cache::{BuildError, Builder, Cache};
-use crate::domain::{Budget, Domain, Task, Trimmed};
+use crate::domain::{Budget, Charge, Domain, Task, Tracked, Tracking, Trimmed};
 use crate::monitor::SystemPressure;
+use crate::pool::{BufferPool, BufferPoolBuilder, Pool, PoolBuilder, PoolError};
 use crate::registry;
 use crate::settings::{SettingError, Settings, SettingsError};
 use crate::stats::Snapshot;
@@ -69,6 +70,86 @@ where
     pub fn build(self) -> Result<Cache<K, V>, BuildError> {
         self.build_in(domain())
     }
+}
+
+impl<T: Send + 'static, R> PoolBuilder<T, R> {
+    /// Builds the pool under the process's budget.
+    ///
+    /// # Errors
+    ///
+    /// When options contradict each other or make no sense; the error says which.
+    pub fn build(self) -> Result<Pool<T, R>, PoolError> {
+        self.build_in(domain())
+    }
+}
+
+impl BufferPoolBuilder {
+    /// Builds the pool under the process's budget.
+    ///
+    /// # Errors
+    ///
+    /// When options make no sense; the error says which.
+    pub fn build(self) -> Result<BufferPool, PoolError> {
+        self.build_in(domain())
+    }
+}
+
+/// The buffers of the process: a pool of all sizes, made on first use.
+///
+/// # Examples
+///
+/// ```
+/// # use larder_runtime as larder;
+/// let mut buffer = larder::buffers().acquire(10_000);
+/// buffer.extend_from_slice(b"to be or not");
+/// assert_eq!((buffer.len(), buffer.capacity()), (12, 16_384));
+/// ```
+#[must_use]
+pub fn buffers() -> &'static BufferPool {
+    static BUFFERS: OnceLock<BufferPool> = OnceLock::new();
+    BUFFERS.get_or_init(|| match BufferPool::builder("larder::buffers").build() {
+        Ok(pool) => pool,
+        Err(error) => unreachable!("the defaults are sound: {error}"),
+    })
+}
+
+impl<T> Tracked<T> {
+    /// Puts `bytes` for this value on the books of the process, under a name.
+    pub fn new(name: &str, bytes: u64, value: T) -> Self {
+        Self::new_in(domain(), name, bytes, value)
+    }
+}
+
+/// Counts `bytes` of the process's budget for something shared, until the last of its owners is gone; see
+/// [`Domain::track`].
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// # use larder_runtime as larder;
+///
+/// let model = Arc::new(vec![0_u8; 1 << 20]);
+/// larder::track("model", model.len() as u64, &model);
+/// assert_eq!(larder::stats().tenant("model").unwrap().entries, 1);
+/// drop(model);
+/// assert_eq!(larder::cleanup(), 1 << 20);
+/// ```
+pub fn track<T>(name: &str, bytes: u64, shared: &Arc<T>) -> Tracking
+where
+    T: Send + Sync + ?Sized + 'static,
+{
+    domain().track(name, bytes, shared)
+}
+
+/// Counts `bytes` of the process's budget, for as long as the result is held; see [`Domain::charge`].
+pub fn charge(name: &str, bytes: u64) -> Charge {
+    domain().charge(name, bytes)
+}
+
+/// Takes off the books what was [`track`]ed and is gone; returns the bytes.
+pub fn cleanup() -> u64 {
+    domain().cleanup()
 }
 
 /// Reads the environment and builds the global domain, which otherwise happens on first use.

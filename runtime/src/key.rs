@@ -280,6 +280,10 @@ pub fn hasher() -> KeyHasher {
     }
     static SEED: OnceLock<Seed> = OnceLock::new();
     let seed = SEED.get_or_init(|| {
+        if cfg!(fuzzing) {
+            // An input that fails must fail again.
+            return Seed { start: 1, shared: SharedSeed::from_u64(2) };
+        }
         // std's keys come from the system's randomness, which foldhash's own seeds do not.
         let random = RandomState::new();
         Seed { start: random.hash_one(0), shared: SharedSeed::from_u64(random.hash_one(1)) }
@@ -333,14 +337,20 @@ mod sealed {
 /// Proof that `T` is a key, as the operations that a key has.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct KeyProof<T> {
+pub struct KeyProof<T: 'static> {
+    /// A constant that each use sees through: one word to hand on, and not seven.
+    ops: &'static KeyOps<T>,
+    weigher: Weigher<T>,
+}
+
+#[derive(Debug)]
+struct KeyOps<T> {
     hash: fn(&T, &mut KeyHasher),
     eq: fn(&T, &T) -> bool,
     own: fn(&T) -> T,
     hash_slice: fn(&[T], &mut KeyHasher),
     eq_slice: fn(&[T], &[T]) -> bool,
     own_slice: fn(&[T]) -> Vec<T>,
-    weigher: Weigher<T>,
 }
 
 /// The only place that asks for [`CacheKey`].
@@ -348,15 +358,17 @@ pub struct KeyProof<T> {
 #[inline]
 #[must_use]
 pub const fn key<T: CacheKey>() -> KeyProof<T> {
-    KeyProof {
-        hash: T::hash::<KeyHasher>,
-        eq: T::eq,
-        own: T::clone,
-        hash_slice: <[T]>::hash::<KeyHasher>,
-        eq_slice: <[T]>::eq,
-        own_slice: <[T]>::to_vec,
-        weigher: Weigher::shallow(),
-    }
+    let ops = const {
+        &KeyOps {
+            hash: T::hash::<KeyHasher>,
+            eq: T::eq,
+            own: T::clone,
+            hash_slice: <[T]>::hash::<KeyHasher>,
+            eq_slice: <[T]>::eq,
+            own_slice: <[T]>::to_vec,
+        }
+    };
+    KeyProof { ops, weigher: Weigher::shallow() }
 }
 
 /// [`key`] for `self`; it asks for [`ReceiverKey`].
@@ -380,14 +392,14 @@ impl<T> KeyProof<T> {
     #[inline]
     #[must_use]
     pub fn of(self, place: &T) -> ByVal<'_, T> {
-        ByVal { place, proof: self }
+        ByVal { place, ops: self.ops }
     }
 
     /// The proof for slices of `T`, which are owned as vectors.
     #[inline]
     #[must_use]
     pub const fn slice(self) -> SliceProof<T> {
-        SliceProof { element: self, weigher: Weigher::shallow() }
+        SliceProof { ops: self.ops, weigher: Weigher::shallow() }
     }
 
     /// With a way to weigh what a key owns.
@@ -405,7 +417,7 @@ impl<T: 'static> KeyShape for KeyProof<T> {
 
     #[inline]
     fn eq(&self, a: &T, b: &T) -> bool {
-        (self.eq)(a, b)
+        (self.ops.eq)(a, b)
     }
 
     #[inline]
@@ -422,9 +434,9 @@ impl<T: 'static> KeyShape for KeyProof<T> {
 /// An argument that is hashed as it is and owned by a clone.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct ByVal<'a, T> {
+pub struct ByVal<'a, T: 'static> {
     place: &'a T,
-    proof: KeyProof<T>,
+    ops: &'static KeyOps<T>,
 }
 
 impl<T> Query for ByVal<'_, T> {
@@ -432,25 +444,25 @@ impl<T> Query for ByVal<'_, T> {
 
     #[inline]
     fn hash(&self, state: &mut KeyHasher) {
-        (self.proof.hash)(self.place, state);
+        (self.ops.hash)(self.place, state);
     }
 
     #[inline]
     fn eq(&self, key: &T) -> bool {
-        (self.proof.eq)(self.place, key)
+        (self.ops.eq)(self.place, key)
     }
 
     #[inline]
     fn own(&self) -> T {
-        (self.proof.own)(self.place)
+        (self.ops.own)(self.place)
     }
 }
 
 /// Proof that slices of `T` are keys.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct SliceProof<T> {
-    element: KeyProof<T>,
+pub struct SliceProof<T: 'static> {
+    ops: &'static KeyOps<T>,
     weigher: Weigher<Vec<T>>,
 }
 
@@ -459,7 +471,7 @@ impl<T> SliceProof<T> {
     #[inline]
     #[must_use]
     pub fn of(self, place: &[T]) -> BySlice<'_, T> {
-        BySlice { place, proof: self.element }
+        BySlice { place, ops: self.ops }
     }
 
     /// With a way to weigh what a key owns.
@@ -477,7 +489,7 @@ impl<T: 'static> KeyShape for SliceProof<T> {
 
     #[inline]
     fn eq(&self, a: &Vec<T>, b: &Vec<T>) -> bool {
-        (self.element.eq_slice)(a, b)
+        (self.ops.eq_slice)(a, b)
     }
 
     #[inline]
@@ -494,9 +506,9 @@ impl<T: 'static> KeyShape for SliceProof<T> {
 /// A slice that is owned as a vector.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct BySlice<'a, T> {
+pub struct BySlice<'a, T: 'static> {
     place: &'a [T],
-    proof: KeyProof<T>,
+    ops: &'static KeyOps<T>,
 }
 
 impl<T> Query for BySlice<'_, T> {
@@ -504,17 +516,17 @@ impl<T> Query for BySlice<'_, T> {
 
     #[inline]
     fn hash(&self, state: &mut KeyHasher) {
-        (self.proof.hash_slice)(self.place, state);
+        (self.ops.hash_slice)(self.place, state);
     }
 
     #[inline]
     fn eq(&self, key: &Vec<T>) -> bool {
-        (self.proof.eq_slice)(self.place, key)
+        (self.ops.eq_slice)(self.place, key)
     }
 
     #[inline]
     fn own(&self) -> Vec<T> {
-        (self.proof.own_slice)(self.place)
+        (self.ops.own_slice)(self.place)
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 0 | `sync` `weight` `time` `key` `cost` `grace` |
+//! | 0 | `sync` `weight` `time` `key` `cost` `removal` `grace` |
 //! | 1 | `policy` `budget` `expiry` `pressure` `descriptor` `stats` |
 //! | 2 | `tenant` `domain` `flight` `store` `worker` `settings` `testing` |
 //! | 3 | `cache` `pool` |
@@ -17,9 +17,10 @@
 //! | feature | default | what it adds | cost |
 //! |---|---|---|---|
 //! | `static-registry` | yes | [`declared`] lists every annotated item before its first call | one small crate |
+//! | `leak-report` | no | [`Pool::leases`]: who holds what, since when, from where | a lock for each lease and return |
 //! | `serde` | no | `Serialize` for [`Snapshot`] | serde with its derive |
 //! | `arrayvec` | no | [`Weigh`] for `ArrayVec`, `ArrayString` | arrayvec 0.7 |
-//! | `bytes` | no | [`Weigh`] for `Bytes`, `BytesMut` | bytes 1 |
+//! | `bytes` | no | [`Weigh`] for `Bytes`, `BytesMut`; [`Buffer`] to `Bytes`, and `BufMut` for it | bytes 1 |
 //! | `chrono` | no | [`Weigh`] for dates, times, `DateTime` | chrono 0.4 with one dependency |
 //! | `hashbrown` | no | [`Weigh`] for `HashMap`, `HashSet`, `HashTable` of hashbrown 0.17 | nothing: it is here anyway |
 //! | `indexmap` | no | [`Weigh`] for `IndexMap`, `IndexSet` | indexmap 2 with one dependency |
@@ -53,6 +54,7 @@ mod policy;
 mod pool;
 mod pressure;
 mod registry;
+mod removal;
 mod settings;
 mod site;
 mod stats;
@@ -64,19 +66,24 @@ mod time;
 mod weight;
 mod worker;
 
-pub use cache::{BuildError, Builder, Cache, Change, Entries, Status};
+pub use cache::{BuildError, Builder, Cache, Change, Entries, NoExpiry, Status};
 pub use coordinator::DomainBuilder;
 pub use descriptor::{Descriptor, Kind};
-pub use domain::{Budget, Domain, Task, Trimmed};
+pub use domain::{Budget, Charge, Domain, Task, Tracked, Tracking, Trimmed};
 pub use global::{
-    TimedOut, budget, clear_all, flush, init, set_bypass, set_executor, shutdown, stats, tick, trim,
+    TimedOut, budget, buffers, charge, cleanup, clear_all, flush, init, set_bypass, set_executor, shutdown,
+    stats, tick, track, trim,
 };
 pub use key::{Bits32, Bits64, CacheKey, CacheValue, Lookup, Unordered};
 pub use local::Local;
 pub use policy::{EntryFacts, Evict, Policy, UnknownPolicy, Uses};
-pub use pool::{Pool, Pooled, Shelves};
+pub use pool::{
+    AcquireError, Always, BoxError, Buffer, BufferPool, BufferPoolBuilder, BufferStats, ClassStats, Lease,
+    Order, Pool, PoolBuilder, PoolError, Pooled, Refuses, SharedBuffer, Shelves, Sometimes,
+};
 pub use pressure::{Level, MemorySample, PressureSource, Watermarks, WatermarksError};
 pub use registry::declared;
+pub use removal::RemovalCause;
 pub use settings::{SettingError, SettingsError};
 pub use stats::{BudgetStats, PressureStats, Snapshot, TenantStats};
 pub use time::Clock;
@@ -85,21 +92,27 @@ pub use weight::{Weigh, weigh};
 /// What generated code may name. No promises: it changes with any release.
 #[doc(hidden)]
 pub mod __private {
+    #[cfg(feature = "__validate")]
+    pub use crate::cache::validate;
     pub use crate::cache::{
-        Ran, Verdict, judge, judge_value, load, load_async, load_detached, never, probe, probe_unless,
-        try_load, try_load_async, try_load_detached,
+        Ran, Verdict, begin, end, here, judge, judge_value, load_async, load_detached, never, probe,
+        probe_unless, try_end, try_load_async, try_load_detached,
+    };
+    pub use crate::cache::{
+        load_async_or_refresh, load_detached_or_refresh, load_or_refresh, try_load_async_or_refresh,
+        try_load_detached_or_refresh, try_load_or_refresh,
     };
     #[cfg(feature = "static-registry")]
     pub use crate::descriptor::Declared;
-    pub use crate::descriptor::{CachedOptions, Descriptor, PooledOptions};
+    pub use crate::descriptor::{CachedOptions, Descriptor, Exhausted, PooledOptions};
     pub use crate::key::*;
     pub use crate::local::Local;
     pub use crate::policy::Policy;
     pub use crate::pool::{
-        DefaultMake, Made, PoolProof, Poolable, Recipe, ResetOutcome, Vacancy, default_of, keep,
-        look_on_shelf, made_by_function, poolable,
+        Always, BoxError, DefaultMake, Made, PoolProof, Poolable, Recipe, ResetOutcome, Sometimes, Vacancy,
+        default_of, keep, look_on_shelf, made_by_function, poolable,
     };
-    pub use crate::site::{Extras, Site, order};
+    pub use crate::site::{BufferSite, Extras, Single, Site, order};
     pub use crate::weight::{Unweighed, Weighed, Weigher};
     pub use crate::{__submit as submit, __weigher as weigher};
     #[cfg(feature = "static-registry")]

@@ -57,6 +57,7 @@ impl Local {
     }
 
     /// What this site keeps here for this instance, which `make` makes on first use. Two that make it at once keep one.
+    /// `made` sees it once it can be found here.
     ///
     /// # Safety
     ///
@@ -67,6 +68,7 @@ impl Local {
         site: usize,
         instance: TypeId,
         make: impl FnOnce() -> C,
+        made: impl FnOnce(&C),
     ) -> &C {
         let mut at = &self.first;
         while let Some(node) = at.get() {
@@ -75,8 +77,10 @@ impl Local {
             }
             at = &node.next;
         }
-        // Outside of any lock: making room for it may run a user's `Drop`, which may come here again.
-        Self::add(at, Box::new(Node { site, instance, target: Box::new(make()), next: OnceLock::new() }))
+        let new = Box::new(Node { site, instance, target: Box::new(make()), next: OnceLock::new() });
+        let added = Self::add(at, new);
+        made(added);
+        added
     }
 
     #[cold]

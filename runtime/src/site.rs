@@ -19,7 +19,8 @@ use crate::global;
 use crate::key::{KeyShape, ValueProof};
 use crate::local::Local;
 use crate::policy::Evict;
-use crate::pool::{Pool, PoolCore, PoolProof, Recipe, Shelves};
+use crate::pool::{self, BufferPool, Pool, PoolCore, PoolProof, Recipe, Shelves};
+use crate::removal::RemovalCause;
 use crate::sync::{AtomicPtr, Mutex, Ordering};
 use crate::tenant::{Terms, arc};
 
@@ -46,17 +47,35 @@ pub struct Extras<K, V> {
     pub utility: Option<fn(&K, &V) -> f64>,
     /// Makes an order of eviction.
     pub order: Option<fn() -> Box<dyn Evict>>,
+    /// Hears of entries that leave.
+    pub on_remove: Option<fn(K, V, RemovalCause)>,
 }
 
 impl<K, V> Extras<K, V> {
     /// None of them.
-    pub const NONE: Self = Self { cost: None, ttl_by: None, utility: None, order: None };
+    pub const NONE: Self = Self { cost: None, ttl_by: None, utility: None, order: None, on_remove: None };
 }
 
 /// Forgets the type of an order. For generated code.
 #[doc(hidden)]
 pub fn order<E: Evict>(order: E) -> Box<dyn Evict> {
     Box::new(order)
+}
+
+/// An instance of an item, as the type of a closure in it tells: taken down to values here, because that type is another
+/// for each item, and what depends on it is compiled for each.
+#[derive(Clone, Copy)]
+struct Which {
+    id: TypeId,
+    name: fn() -> &'static str,
+}
+
+impl Which {
+    #[inline]
+    fn of<F>() -> Self {
+        // `typeid` ignores lifetimes: a generic function may borrow in its parameters.
+        Self { id: typeid::of::<F>(), name: std::any::type_name::<F> }
+    }
 }
 
 struct Node {
@@ -74,6 +93,51 @@ struct Node {
 unsafe impl Send for Node {}
 // SAFETY: as above.
 unsafe impl Sync for Node {}
+
+/// The static of a function that has one instance, whose types can be said there: there is nothing to tell apart. For
+/// generated code.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Single<K, V> {
+    site: Site,
+    cache: OnceLock<Cache<K, V>>,
+}
+
+// SAFETY: a `Cache<K, V>` comes in with proofs of `Send + Sync` of key and value, and before that there is nothing of
+// theirs.
+unsafe impl<K, V> Sync for Single<K, V> {}
+
+impl<K: 'static, V: 'static> Single<K, V> {
+    /// The site of the function that `descriptor` describes.
+    #[must_use]
+    pub const fn new(descriptor: &'static Descriptor) -> Self {
+        Self { site: Site::new(descriptor), cache: OnceLock::new() }
+    }
+
+    /// The cache, if it was made.
+    #[inline]
+    pub fn get(&'static self) -> Option<&'static Cache<K, V>> {
+        self.cache.get()
+    }
+
+    /// The cache, made unless it is there.
+    #[cold]
+    #[inline(never)]
+    pub fn first<P>(
+        &'static self,
+        keys: P,
+        value: ValueProof<V>,
+        extras: Extras<K, V>,
+    ) -> &'static Cache<K, V>
+    where
+        P: KeyShape<Key = K> + Send + Sync + 'static,
+    {
+        // What runs under this lock is nothing of the user's, as in `Site::make`.
+        let cache = self.cache.get_or_init(|| self.site.new_cache(|| "", keys, value, extras));
+        cache.core.charge_base();
+        cache
+    }
+}
 
 impl Site {
     /// The site of the item that `descriptor` describes.
@@ -101,9 +165,10 @@ impl Site {
         P::Key: 'static,
         V: 'static,
     {
-        match self.find::<F, Cache<P::Key, V>>() {
+        let instance = Which::of::<F>();
+        match self.find::<Cache<P::Key, V>>(instance.id) {
             Some(cache) => cache,
-            None => self.make::<F, _>(|| self.new_cache::<F, _, _>(keys, value, Extras::NONE)),
+            None => self.first_cache(instance, keys, value, Extras::NONE),
         }
     }
 
@@ -121,9 +186,10 @@ impl Site {
         P::Key: 'static,
         V: 'static,
     {
-        match self.find::<F, Cache<P::Key, V>>() {
+        let instance = Which::of::<F>();
+        match self.find::<Cache<P::Key, V>>(instance.id) {
             Some(cache) => cache,
-            None => self.make::<F, _>(|| self.new_cache::<F, _, _>(keys, value, extras)),
+            None => self.first_cache(instance, keys, value, extras),
         }
     }
 
@@ -143,9 +209,10 @@ impl Site {
         V: 'static,
     {
         let site = ptr::from_ref(self).addr();
-        let make = || self.new_cache::<F, _, _>(keys, value, extras);
+        let instance = Which::of::<F>();
+        let make = || self.new_cache(instance.name, keys, value, extras);
         // SAFETY: the proofs attest `Send + Sync` of key and value, of which the cache is made.
-        unsafe { local.find_or_make(site, typeid::of::<F>(), make) }
+        unsafe { local.find_or_make(site, instance.id, make, |cache| cache.core.charge_base()) }
     }
 
     /// The cache of this item for these types in this thread, made on first use there. A thread that is ending has none
@@ -171,25 +238,36 @@ impl Site {
         });
         match (found, given) {
             (Ok(Some(cache)), _) => cache,
-            (_, Some((keys, value, extras, _))) => self.new_cache::<F, _, _>(keys, value, extras),
+            (_, Some((keys, value, extras, _))) => {
+                let cache = self.new_cache(std::any::type_name::<F>, keys, value, extras);
+                cache.core.charge_base();
+                cache
+            }
             (_, None) => unreachable!("what was taken became a cache"),
         }
     }
 
     /// The pool of this item for this type, made on first use.
     #[inline]
-    pub fn pool<T, F>(
+    pub fn pool<T, R, F>(
         &'static self,
         proof: PoolProof<T>,
         recipe: impl FnOnce() -> Recipe<T>,
         _instance: F,
-    ) -> &'static Pool<T>
+    ) -> &'static Pool<T, R>
     where
         T: 'static,
+        R: 'static,
     {
-        match self.find::<F, Pool<T>>() {
+        let instance = Which::of::<F>();
+        match self.find::<Pool<T, R>>(instance.id) {
             Some(pool) => pool,
-            None => self.make::<F, _>(|| self.new_pool(proof, recipe())),
+            None => {
+                let mut recipe = Some(recipe());
+                let pool = self.make(instance.id, &mut || self.new_pool(proof, recipe.take(), false));
+                pool.core.charge_base();
+                pool
+            }
         }
     }
 
@@ -204,16 +282,23 @@ impl Site {
     where
         T: 'static,
     {
-        match self.find::<F, Shelves<T>>() {
+        let instance = Which::of::<F>();
+        match self.find::<Shelves<T>>(instance.id) {
             Some(shelves) => shelves,
-            None => self.make::<F, _>(|| Shelves { pool: self.new_pool(proof, recipe()) }),
+            None => {
+                let recipe = recipe();
+                let mut recipe = Some(recipe);
+                let shelves = self
+                    .make(instance.id, &mut || Shelves { pool: self.new_pool(proof, recipe.take(), true) });
+                shelves.pool.core.charge_base();
+                shelves
+            }
         }
     }
 
     #[inline]
-    fn find<F, C: 'static>(&'static self) -> Option<&'static C> {
-        // `typeid` ignores lifetimes: a generic function may borrow in its parameters.
-        let (instance, kind) = (typeid::of::<F>(), TypeId::of::<C>());
+    fn find<C: 'static>(&'static self, instance: TypeId) -> Option<&'static C> {
+        let kind = TypeId::of::<C>();
         let mut at: *const Node = self.head.load(Ordering::Acquire);
         // SAFETY: nodes are leaked and never written after they were published with release.
         while let Some(node) = unsafe { at.as_ref() } {
@@ -226,16 +311,18 @@ impl Site {
         None
     }
 
+    /// `make` runs under the lock, and so nothing of the user's in it: the bytes of what is new are charged when it can be
+    /// found, because what makes way for them is dropped then, and its `Drop` may come here again.
     #[cold]
     #[inline(never)]
-    fn make<F, C: 'static>(&'static self, make: impl FnOnce() -> C) -> &'static C {
+    fn make<C: 'static>(&'static self, instance: TypeId, make: &mut dyn FnMut() -> C) -> &'static C {
         let _making = self.making.lock();
-        if let Some(made) = self.find::<F, C>() {
+        if let Some(made) = self.find::<C>(instance) {
             return made;
         }
         let target: &'static C = Box::leak(Box::new(make()));
         let node = Box::new(Node {
-            instance: typeid::of::<F>(),
+            instance,
             kind: TypeId::of::<C>(),
             target: ptr::from_ref(target).cast(),
             next: self.head.load(Ordering::Acquire),
@@ -244,8 +331,33 @@ impl Site {
         target
     }
 
-    fn new_cache<F, P, V>(
+    #[cold]
+    #[inline(never)]
+    fn first_cache<P, V>(
         &'static self,
+        instance: Which,
+        keys: P,
+        value: ValueProof<V>,
+        extras: Extras<P::Key, V>,
+    ) -> &'static Cache<P::Key, V>
+    where
+        P: KeyShape + Send + Sync + 'static,
+        P::Key: 'static,
+        V: 'static,
+    {
+        let mut given = Some((keys, value, extras));
+        let cache = self.make(instance.id, &mut || match given.take() {
+            Some((keys, value, extras)) => self.new_cache(instance.name, keys, value, extras),
+            None => unreachable!("an instance is made once"),
+        });
+        cache.core.charge_base();
+        cache
+    }
+
+    /// A cache whose bytes are still to be charged. `named` gives the name of a type that only this instance has.
+    fn new_cache<P, V>(
+        &'static self,
+        named: fn() -> &'static str,
         keys: P,
         value: ValueProof<V>,
         extras: Extras<P::Key, V>,
@@ -258,7 +370,7 @@ impl Site {
         let options = Options::from(self.descriptor);
         let tenant = self.tenant.get_or_init(|| {
             let domain = &global::domain().core;
-            options.tenant(self.name(std::any::type_name::<F>()), Some(self.descriptor), domain)
+            options.tenant(self.name(named()), Some(self.descriptor), domain)
         });
         if !(keys.exact() && value.exact()) {
             tenant.card.estimated.store(true, Ordering::Relaxed);
@@ -285,9 +397,10 @@ impl Site {
                 extras.utility.map(|utility| Box::new(utility) as _),
                 extras.order.map(|order| Box::new(order) as _),
             )
+            .telling(extras.on_remove.map(|tell| Box::new(tell) as _))
             .sharing(options.sharing)
             .having(arc::<P>());
-        Cache::from_core(Core::new(tenant, options.shards(), Arc::new(ops)))
+        Cache::from_core(Core::uncharged(tenant, options.shards(), Arc::new(ops)))
     }
 
     /// The item's name in tables. `closure` is that of a closure in the item, or in a function beside it.
@@ -303,7 +416,13 @@ impl Site {
         }
     }
 
-    fn new_pool<T: 'static>(&'static self, proof: PoolProof<T>, recipe: Recipe<T>) -> Pool<T> {
+    fn new_pool<T: 'static, R>(
+        &'static self,
+        proof: PoolProof<T>,
+        recipe: Option<Recipe<T>>,
+        shelved: bool,
+    ) -> Pool<T, R> {
+        let Some(recipe) = recipe else { unreachable!("an instance is made once") };
         let descriptor = self.descriptor;
         let domain = &global::domain().core;
         let terms = Terms {
@@ -314,7 +433,56 @@ impl Site {
             floor: descriptor.min_bytes,
             ceiling: descriptor.max_bytes.unwrap_or(u64::MAX),
         };
-        Pool::from_core(PoolCore::new(domain, terms, descriptor.max_entries, recipe, proof))
+        let options = pool::Options { shelved, ..pool::Options::from(&descriptor.pool) };
+        let recipe = Arc::new(recipe.or_weighed(proof.weigher));
+        Pool::from_core(PoolCore::uncharged(domain, terms, options, recipe, proof))
+    }
+}
+
+/// The static behind a type that stands for a pool of byte buffers. For generated code.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct BufferSite {
+    descriptor: &'static Descriptor,
+    /// None stands for the usual ones.
+    classes: &'static [usize],
+    align: usize,
+    pool: OnceLock<BufferPool>,
+}
+
+impl BufferSite {
+    /// The site of the item that `descriptor` describes.
+    ///
+    /// # Panics
+    ///
+    /// While the item is compiled, where its sizes make no sense.
+    #[must_use]
+    pub const fn new(descriptor: &'static Descriptor, classes: &'static [usize], align: usize) -> Self {
+        assert!(align.is_power_of_two(), "`align` has to be a power of two, as in 4096");
+        let mut at = 0;
+        while at < classes.len() {
+            assert!(classes[at] > 0, "a class of 0 bytes holds nothing: leave it out");
+            at += 1;
+        }
+        Self { descriptor, classes, align, pool: OnceLock::new() }
+    }
+
+    /// The pool, made on first use.
+    #[inline]
+    pub fn pool(&'static self) -> &'static BufferPool {
+        self.pool.get_or_init(|| {
+            let builder = BufferPool::builder(self.descriptor.name)
+                .declared(self.descriptor)
+                .align(self.align)
+                .max_bytes(self.descriptor.max_bytes.unwrap_or(u64::MAX))
+                .priority(self.descriptor.priority);
+            let builder =
+                if self.classes.is_empty() { builder } else { builder.classes(self.classes.iter().copied()) };
+            match builder.build() {
+                Ok(pool) => pool,
+                Err(error) => unreachable!("the macro and `new` have looked at all of it: {error}"),
+            }
+        })
     }
 }
 

@@ -91,7 +91,8 @@ impl<T> Twins<T> {
         Self(Mutex::new(None))
     }
 
-    /// The twin in a scope, made on first use there. `make` runs under the list's lock, so that there is one only.
+    /// The twin in a scope, made on first use there. `make` runs under the list's lock, so that there is one only; it
+    /// must not run anything of the user's, which may come here again.
     pub(crate) fn find_or_make(&self, scope: ScopeId, make: impl FnOnce() -> Arc<T>) -> Arc<T> {
         let mut twins = self.0.lock();
         let list = twins.get_or_insert_default();
@@ -101,6 +102,12 @@ impl<T> Twins<T> {
         let twin = make();
         list.push((scope, Arc::clone(&twin)));
         twin
+    }
+
+    /// Takes all twins out; they are the caller's to drop.
+    pub(crate) fn take_all(&self) -> Vec<Arc<T>> {
+        let twins = self.0.lock().take();
+        twins.map_or_else(Vec::new, |twins| twins.into_iter().map(|(_, twin)| twin).collect())
     }
 
     /// Takes the twin of a scope out; it is the caller's to drop.
@@ -115,6 +122,9 @@ impl<T> Twins<T> {
         Some(twin)
     }
 }
+
+/// The bytes of the empty tenant are charged.
+const COVERED: u32 = 1 << 31;
 
 /// What a tenant publishes for everybody to read, and its part of the budget.
 #[derive(Debug)]
@@ -135,10 +145,11 @@ pub(crate) struct Card {
     pub(crate) estimated: AtomicBool,
     /// The priority has changed since the tenant began.
     pub(crate) repriced: AtomicBool,
-    /// Bytes that the tenant takes while it is empty.
-    base: Mutex<u32>,
-    /// How many of them are charged: all, or none where the limit had no room for them. Changed with `base` locked.
-    covered: AtomicU32,
+    /// Held while the base changes.
+    covering: Mutex<()>,
+    /// Bytes that the tenant takes while it is empty, and [`COVERED`] where they are charged; they are not where the limit
+    /// had no room for them. They grow only while they are not.
+    base: AtomicU32,
     /// Bytes that others are about to take: they count as gone for those who come next.
     claimed: Claims,
     /// Bits of what the next victim is worth, on the domain's scale; infinite with nothing to evict. It may
@@ -161,8 +172,8 @@ impl Card {
             tally: Tally::new(),
             estimated: AtomicBool::new(false),
             repriced: AtomicBool::new(false),
-            base: Mutex::new(base as u32),
-            covered: AtomicU32::new(0),
+            covering: Mutex::new(()),
+            base: AtomicU32::new(base as u32),
             claimed: Claims::default(),
             price: AtomicU64::new(f64::INFINITY.to_bits()),
         }
@@ -170,10 +181,12 @@ impl Card {
 
     /// What prices are multiplied with: the priority, kept to what floats can still tell apart. Beyond, one
     /// tenant would be worth infinitely more than all, or nothing.
+    #[inline]
     pub(crate) fn scale(&self) -> f64 {
         self.priority().clamp(1e-6, 1e6)
     }
 
+    #[inline]
     pub(crate) fn priority(&self) -> f64 {
         f64::from_bits(self.priority.load(Ordering::Relaxed))
     }
@@ -205,6 +218,7 @@ impl Card {
         }
     }
 
+    #[inline]
     pub(crate) fn price(&self) -> f64 {
         f64::from_bits(self.price.load(Ordering::Relaxed))
     }
@@ -222,44 +236,53 @@ impl Card {
 
     /// Bytes that others may take.
     pub(crate) fn reclaimable(&self) -> u64 {
-        self.reservation.spent().saturating_sub(self.floor.max(self.base()))
+        self.reservation.spent().saturating_sub(self.floor.max(self.kept()))
     }
 
     /// Bytes that can be taken, whatever the floor.
     pub(crate) fn evictable(&self) -> u64 {
-        self.reservation.held().saturating_sub(self.base())
+        self.reservation.held().saturating_sub(self.kept())
+    }
+
+    /// Bytes that stay whoever asks: of the empty tenant, and of what is pinned.
+    fn kept(&self) -> u64 {
+        self.base() + self.reservation.pinned()
     }
 
     /// Bytes of the empty tenant that are charged.
+    #[inline]
     pub(crate) fn base(&self) -> u64 {
-        self.covered.load(Ordering::Acquire).into()
+        let base = self.base.load(Ordering::Acquire);
+        if base & COVERED != 0 { (base & !COVERED).into() } else { 0 }
     }
 
     /// Bytes of the empty tenant that are not charged, because there was no room for them.
     pub(crate) fn uncovered(&self) -> u64 {
-        u64::from(*self.base.lock()) - self.base()
+        let base = self.base.load(Ordering::Acquire);
+        if base & COVERED != 0 { 0 } else { base.into() }
     }
 
     #[inline]
     pub(crate) fn is_covered(&self) -> bool {
-        self.base() > 0
+        self.base.load(Ordering::Acquire) & COVERED != 0
     }
 
     /// The empty tenant takes so many bytes more; charged with the next [`cover`](Self::cover).
     pub(crate) fn add_base(&self, bytes: u64) {
-        let mut base = self.base.lock();
+        let _covering = self.covering.lock();
         self.release_base();
-        *base = base.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        let base = self.uncovered().saturating_add(bytes).min((COVERED - 1).into());
+        self.base.store(base as u32, Ordering::Release);
     }
 
     /// The empty tenant takes so many bytes less: one of several that were [added](Self::add_base) is gone.
     pub(crate) fn remove_base(&self, bytes: u64) {
-        let mut base = self.base.lock();
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(*base);
-        *base -= bytes;
-        if self.is_covered() {
-            self.covered.fetch_sub(bytes, Ordering::AcqRel);
-            self.reservation.shrink(bytes.into());
+        let _covering = self.covering.lock();
+        let (charged, uncharged) = (self.base(), self.uncovered());
+        let bytes = bytes.min(charged + uncharged);
+        self.base.fetch_sub(bytes as u32, Ordering::AcqRel);
+        if charged > 0 {
+            self.reservation.shrink(bytes);
         }
     }
 
@@ -274,10 +297,10 @@ impl Card {
     ///
     /// Says what is in the way.
     pub(crate) fn cover(&self) -> Result<(), Refused> {
-        let base = self.base.lock();
+        let _covering = self.covering.lock();
         if !self.is_covered() {
-            self.reservation.try_grow((*base).into(), self.ceiling())?;
-            self.covered.store(*base, Ordering::Release);
+            self.reservation.try_grow(self.uncovered(), self.ceiling())?;
+            self.base.fetch_or(COVERED, Ordering::AcqRel);
         }
         Ok(())
     }
@@ -285,21 +308,24 @@ impl Card {
     /// Takes the bytes of the empty tenant off the books: the limit is too low even for them. Nothing is stored
     /// until they are charged again.
     pub(crate) fn uncover(&self) {
-        let _base = self.base.lock();
+        let _covering = self.covering.lock();
         self.release_base();
     }
 
     /// Gives everything back: the tenant is gone, and the domain's list keeps the card for a while.
     pub(crate) fn close(&self) {
         self.publish(f64::INFINITY);
-        let _base = self.base.lock();
-        self.covered.store(0, Ordering::Release);
+        let _covering = self.covering.lock();
+        self.base.fetch_and(!COVERED, Ordering::AcqRel);
         self.reservation.close();
     }
 
-    /// With `base` locked.
+    /// With `covering` locked.
     fn release_base(&self) {
-        self.reservation.shrink(self.covered.swap(0, Ordering::AcqRel).into());
+        let base = self.base.fetch_and(!COVERED, Ordering::AcqRel);
+        if base & COVERED != 0 {
+            self.reservation.shrink((base & !COVERED).into());
+        }
     }
 
     /// Claims up to `bytes` for somebody else, as far as the floor allows beside what others have claimed.

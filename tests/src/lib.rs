@@ -3,6 +3,8 @@
 //! A package of its own, so that trybuild and proptest are no development dependencies of the facade: the README's
 //! first command would compile them. The library itself holds only what several test files share.
 
+pub mod history;
+
 use std::time::Duration;
 
 /// Picks the figure of a test: the short one for every change, the long one for `cargo xtask deep`.

@@ -304,6 +304,30 @@ fn an_order_of_the_users_own_and_a_factor_reach_the_cache() {
 }
 
 #[test]
+fn a_listener_hears_of_what_leaves() {
+    static GONE: Mutex<Vec<(String, larder::RemovalCause)>> = Mutex::new(Vec::new());
+
+    fn was_removed((text, n): (String, u32), value: String, cause: larder::RemovalCause) {
+        assert_eq!(value, text.repeat(n as usize));
+        GONE.lock().unwrap().push((value, cause));
+    }
+
+    #[cached(max_entries = 2, policy = "fifo", on_remove = was_removed)]
+    fn repeated(text: &str, n: u32) -> String {
+        text.repeat(n as usize)
+    }
+
+    for n in 1..4 {
+        repeated("x", n);
+    }
+    assert!(repeated_cache().invalidate(("x", 3)));
+    let gone = std::mem::take(&mut *GONE.lock().unwrap());
+    let expected = [("x", larder::RemovalCause::Evicted), ("xxx", larder::RemovalCause::Invalidated)];
+    assert_eq!(gone, expected.map(|(text, cause)| (text.to_owned(), cause)));
+    assert_eq!(repeated_cache().stats().listener_panics, 0);
+}
+
+#[test]
 fn options_reach_the_cache() {
     /// Pretends that every value is a kilobyte.
     fn kilobyte(_: &u64) -> u64 {

@@ -21,6 +21,9 @@ const DEEP: &str = "LARDER_DEEP";
 /// Schedules of each concurrency model.
 const SCHEDULES: &str = "10000";
 
+/// How long the fuzzer makes up histories.
+const FUZZED_SECONDS: u32 = 1800;
+
 pub(crate) fn run(compare: Rivals) -> Result<(), Failure> {
     let mut steps = Steps::new("cargo xtask deep");
 
@@ -41,6 +44,7 @@ pub(crate) fn run(compare: Rivals) -> Result<(), Failure> {
     steps.step("other allocators", other_allocators)?;
     steps.step_or_skip("address sanitizer", || sanitize("address"))?;
     steps.step_or_skip("thread sanitizer", || sanitize("thread"))?;
+    steps.step_or_skip("fuzzing", fuzz)?;
     steps.step_or_skip("lowest Rust", lowest_rust)?;
     steps.step_or_skip("licences and advisories", deny)?;
     steps.step("what measures the rivals", rivals::test)?;
@@ -75,15 +79,25 @@ fn other_allocators() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The runtime's own tests under one of the compiler's sanitizers.
-fn sanitize(sanitizer: &str) -> Result<Ending, Failure> {
+/// The host, where the compiler's own instruments work there; otherwise why not.
+fn instrumented_host() -> Result<Result<String, Ending>, Failure> {
     if !machine::has_toolchain("nightly") {
-        return Ok(Ending::Skipped("no nightly toolchain (rustup toolchain install nightly)".to_owned()));
+        let reason = "no nightly toolchain (rustup toolchain install nightly)";
+        return Ok(Err(Ending::Skipped(reason.to_owned())));
     }
     let host = machine::host()?;
     if !host.contains("linux") {
-        return Ok(Ending::Skipped(format!("not set up for {host}")));
+        return Ok(Err(Ending::Skipped(format!("not set up for {host}"))));
     }
+    Ok(Ok(host))
+}
+
+/// The runtime's own tests, and those of its behaviour, under one of the compiler's sanitizers.
+fn sanitize(sanitizer: &str) -> Result<Ending, Failure> {
+    let host = match instrumented_host()? {
+        Ok(host) => host,
+        Err(skipped) => return Ok(skipped),
+    };
     machine::ensure_packages(&[Tool {
         program: "llvm-symbolizer",
         packages: &["llvm"],
@@ -94,13 +108,49 @@ fn sanitize(sanitizer: &str) -> Result<Ending, Failure> {
     // Readers that leave the barrier to the writer do so by a system call that ThreadSanitizer knows nothing of.
     let flags = format!("-Zsanitizer={sanitizer} -Cunsafe-allow-abi-mismatch=sanitizer --cfg larder_fences");
     let suppressions = root().join("xtask/tsan-suppressions.txt").display().to_string();
-    let mut args = vec!["test", "--locked", "--package", "larder-runtime", "--lib", "--target", &host];
-    // They compare with the system's allocator, which a sanitizer replaces by its own.
-    args.extend(["--", "--skip", "weight::tests"]);
+    // Optimised, with every assertion: instruments cost more than the compiler.
+    let tests: [&[&str]; 2] = [
+        // What is skipped compares with the system's allocator, which a sanitizer replaces by its own.
+        &["--package", "larder-runtime", "--lib", "--target", &host, "--", "--skip", "weight::tests"],
+        &["--package", "larder-tests", "--test", "it", "--target", &host],
+    ];
+    for which in tests {
+        let mut args = vec!["test", "--locked", "--profile", "deep"];
+        args.extend_from_slice(which);
+        Run::cargo_of("nightly", &args)
+            .env("RUSTFLAGS", &flags)
+            .env("CARGO_TARGET_DIR", &format!("target/{sanitizer}"))
+            .env("TSAN_OPTIONS", &format!("suppressions={suppressions}"))
+            .check()?;
+    }
+    Ok(Ending::Passed)
+}
+
+/// Histories that a fuzzer makes up, watched by the address sanitizer. What it found worth keeping stays in
+/// `fuzz/corpus`, and an input that fails in `fuzz/artifacts`.
+fn fuzz() -> Result<Ending, Failure> {
+    let host = match instrumented_host()? {
+        Ok(host) => host,
+        Err(skipped) => return Ok(skipped),
+    };
+    // What `cargo fuzz` would set, so that nothing has to be installed.
+    let flags = [
+        "--cfg fuzzing --cfg larder_fences -Zsanitizer=address -Cunsafe-allow-abi-mismatch=sanitizer",
+        "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4",
+        "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table",
+        "-Cllvm-args=-sanitizer-coverage-trace-compares",
+    ]
+    .join(" ");
+    for folder in ["fuzz/corpus", "fuzz/artifacts"] {
+        std::fs::create_dir_all(root().join(folder))
+            .map_err(|error| format!("cannot make {folder}: {error}"))?;
+    }
+    let seconds = format!("-max_total_time={FUZZED_SECONDS}");
+    let mut args = vec!["run", "--release", "--manifest-path", "fuzz/Cargo.toml", "--target", &host, "--"];
+    args.extend(["fuzz/corpus", "-artifact_prefix=fuzz/artifacts/", "-max_len=3000", &seconds]);
     Run::cargo_of("nightly", &args)
         .env("RUSTFLAGS", &flags)
-        .env("CARGO_TARGET_DIR", &format!("target/{sanitizer}"))
-        .env("TSAN_OPTIONS", &format!("suppressions={suppressions}"))
+        .env("CARGO_TARGET_DIR", "fuzz/target")
         .check()?;
     Ok(Ending::Passed)
 }

@@ -15,6 +15,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     steps.step("components", || machine::need_components(&["rustfmt", "clippy"]))?;
     steps.step("format", || {
         Run::cargo(&["fmt", "--all", "--check"]).check()?;
+        Run::cargo(&["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]).check()?;
         Run::cargo(&["fmt", "--check", "--manifest-path", "benches/rivals/Cargo.toml"]).check()
     })?;
     steps.step("crate counts", || {

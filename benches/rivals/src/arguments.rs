@@ -18,6 +18,12 @@ Parts, all of them unless some are named:
     pair          look-ups by a borrowed (&str, u32), with allocations
     insert        inserts that evict, 1 and 2 threads
     miss          get or compute where nothing is found
+    pool-objects  a lease and its return, a struct, 1 and 2 threads
+    pool-vectors  the same for a vector of 64 KiB
+    pool-buffers  a buffer of 64 KiB that nobody zeroes
+    pool-turns    eight pools in turn against one
+    pool-burst    sixteen buffers of a megabyte at once
+    pool-waiting  tasks that wait for each other's objects
     bytes         bytes beside key and value
     large         ten million entries in a domain of 2 GB; only if named where --quick is given
     traces        hit ratios
@@ -31,7 +37,7 @@ Options:
 ";
 
 /// Everything that can be measured, in the order in which it is.
-pub const PARTS: [&str; 11] = [
+pub const PARTS: [&str; 17] = [
     "hit",
     "annotated",
     "threads",
@@ -40,6 +46,12 @@ pub const PARTS: [&str; 11] = [
     "pair",
     "insert",
     "miss",
+    "pool-objects",
+    "pool-vectors",
+    "pool-buffers",
+    "pool-turns",
+    "pool-burst",
+    "pool-waiting",
     "bytes",
     "large",
     "traces",

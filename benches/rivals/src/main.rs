@@ -11,6 +11,7 @@ mod contestants;
 mod large;
 mod measure;
 mod plot;
+mod pools;
 mod table;
 mod traces;
 mod workloads;
@@ -66,7 +67,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 
 fn measure_times(arguments: &Arguments, plots: Option<&Path>) -> Result<(), Box<dyn Error>> {
     let effort = if arguments.is_quick { Effort::QUICK } else { Effort::FULL };
-    let parts: [(&str, &dyn Fn() -> table::Group); 8] = [
+    let parts: [(&str, &dyn Fn() -> table::Group); 14] = [
         ("hit", &|| workloads::hit(effort)),
         ("annotated", &|| workloads::annotated(effort)),
         ("threads", &|| workloads::threads(effort)),
@@ -75,6 +76,12 @@ fn measure_times(arguments: &Arguments, plots: Option<&Path>) -> Result<(), Box<
         ("pair", &|| workloads::pair(effort)),
         ("insert", &|| workloads::insert(effort)),
         ("miss", &|| workloads::miss(effort)),
+        ("pool-objects", &|| pools::objects(effort)),
+        ("pool-vectors", &|| pools::vectors(effort)),
+        ("pool-buffers", &|| pools::buffers(effort)),
+        ("pool-turns", &|| pools::turns(effort)),
+        ("pool-burst", &|| pools::burst(effort)),
+        ("pool-waiting", &|| pools::waiting(effort)),
     ];
     for (part, measure) in parts.into_iter().filter(|(part, _)| arguments.wants(part)) {
         eprintln!("   {part}");

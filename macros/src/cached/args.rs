@@ -44,6 +44,7 @@ const WORDS: Vocabulary = Vocabulary {
         ("single_flight", "single_flight = false"),
         ("wait_at_most", "wait_at_most = \"2s\""),
         ("detach", "detach"),
+        ("on_remove", "on_remove = was_removed"),
         ("name", "name = \"thumbnails\""),
         ("namespace", "namespace = \"billing\""),
         ("handle", "handle = \"pages\""),
@@ -75,7 +76,6 @@ const WORDS: Vocabulary = Vocabulary {
         ("stale_for", ONE_TTL),
         ("stale_if_error", ONE_TTL),
         ("refresh_after", ONE_TTL),
-        ("on_remove", "give the value's type a `Drop`, which runs when the last clone goes"),
         ("tags", BY_KEY),
         ("depends_on", BY_KEY),
         ("tiers", IN_MEMORY),
@@ -126,6 +126,9 @@ const WORDS: Vocabulary = Vocabulary {
         ("prefix", "namespace"),
         ("companions", "handle"),
         ("condition", "cache_if"),
+        ("listener", "on_remove"),
+        ("on_evict", "on_remove"),
+        ("eviction_listener", "on_remove"),
     ],
 };
 

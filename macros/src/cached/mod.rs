@@ -1,10 +1,11 @@
 //! `#[cached]`: from the tokens of a function to a function that remembers.
 
 mod args;
-mod expand;
+pub(crate) mod expand;
 pub(crate) mod key;
 pub(crate) mod model;
 mod part;
+mod settings;
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::quote;
@@ -14,7 +15,8 @@ use crate::crate_path;
 use crate::errors::{Errors, Mistake};
 use crate::options::crate_path_of;
 use crate::signature::{self, Function};
-use model::{Model, Options};
+use model::Model;
+use settings::Options;
 
 /// The whole way. After mistakes in the options the function is cached without those; after mistakes in the
 /// function it stays as it was written. Either way whoever calls it finds it, and sees our errors only.

@@ -1,327 +1,16 @@
 //! What `#[cached(..)]` on this function means, once everything in it is known to make sense.
 
-use std::time::Duration;
-
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{
-    Attribute, Expr, ExprPath, FnArg, LitStr, Pat, Receiver, ReceiverKind, ReturnType, Signature, Type,
-    Visibility,
-};
+use syn::{Attribute, FnArg, Pat, Receiver, ReceiverKind, ReturnType, Signature, Type, Visibility};
 
-use super::key::{self, Key, Wanted};
+use super::key::{self, Key};
+use super::settings::{Handle, Options, Place};
 use crate::crate_path::private;
 use crate::errors::{Errors, Mistake, show};
-use crate::literal;
-use crate::options::Written;
 use crate::signature::{Function, bare, is_empty_tuple, mentions_own_type, named, search};
-use crate::spelling::nearest;
-
-/// The options, with their defaults filled in.
-#[derive(Default)]
-pub(crate) struct Options {
-    pub(crate) policy: Policy,
-    /// `max_mb` or `max_bytes`.
-    pub(crate) max_bytes: Option<u64>,
-    /// As written.
-    pub(crate) max_entries: Option<u64>,
-    /// `min_mb`.
-    pub(crate) min_bytes: u64,
-    /// As written.
-    pub(crate) priority: Option<f64>,
-    /// As written.
-    pub(crate) ttl: Option<Duration>,
-    /// As written.
-    pub(crate) tti: Option<Duration>,
-    /// The function that says how long each value lives: a path or a closure.
-    pub(crate) ttl_by: Option<Expr>,
-    /// The function that says how much more than its cost each value is worth: a path or a closure.
-    pub(crate) utility: Option<Expr>,
-    /// A part of the time to live.
-    pub(crate) jitter: Option<f64>,
-    /// `single_flight = false`.
-    pub(crate) each_alone: bool,
-    /// As written.
-    pub(crate) wait_at_most: Option<Duration>,
-    /// Where it was written, if an executor runs the body.
-    pub(crate) detach: Option<Span>,
-    /// The user's weigher: a path or a closure.
-    pub(crate) weigh: Option<Expr>,
-    /// Replaces the function's path.
-    pub(crate) name: Option<LitStr>,
-    /// Replaces the module's path.
-    pub(crate) namespace: Option<LitStr>,
-    /// What a miss costs, where that is not measured.
-    pub(crate) cost: Option<Cost>,
-    /// What the key is made of.
-    pub(crate) wanted: Wanted,
-    /// Where the cache lives.
-    pub(crate) place: Place,
-    /// The condition for storing: a path or a closure.
-    pub(crate) cache_if: Option<Expr>,
-    /// Where it was written.
-    pub(crate) cache_err: Option<Span>,
-    /// Where it was written.
-    pub(crate) cache_none: Option<Span>,
-    /// The condition for computing again.
-    pub(crate) force_if: Option<Expr>,
-    /// As written.
-    pub(crate) handle: Handle,
-    /// Where `uncached` was written.
-    pub(crate) uncached: Option<Span>,
-    /// Where `refresh` was written.
-    pub(crate) refresh: Option<Span>,
-    /// Where `status` was written.
-    pub(crate) status: Option<Span>,
-    /// Whether the function stands in an `impl`, if that is said.
-    pub(crate) assoc: Option<bool>,
-    /// The expressions in it: they call arguments by their names.
-    spoken: TokenStream,
-    /// What is in its lists.
-    listed: TokenStream,
-}
-
-/// What a miss costs.
-pub(crate) enum Cost {
-    /// Always this.
-    Fixed(Duration),
-    /// What a function says.
-    By(Expr),
-}
-
-/// Where the cache lives.
-#[derive(Default)]
-pub(crate) enum Place {
-    /// In a static.
-    #[default]
-    Global,
-    /// In a thread-local.
-    Thread,
-    /// In this `larder::Local`.
-    Within(Expr),
-}
-
-/// What is asked of the handle.
-#[derive(Default)]
-pub(crate) enum Handle {
-    /// Nothing: where a name can be had for it, there is one.
-    #[default]
-    Unsaid,
-    /// One of the usual name, also where there would be none.
-    Wanted,
-    /// One of this name.
-    Named(Ident),
-    /// None.
-    Unwanted,
-}
-
-/// What can be said of the place.
-const SCOPES: &[&str] = &["global", "thread"];
-
-/// Who picks victims.
-#[derive(Default)]
-pub(crate) enum Policy {
-    /// Whoever does so unless something is said.
-    #[default]
-    Default,
-    /// The variant of the runtime's `Policy`.
-    Named(&'static str),
-    /// An order of the user's: a function, or a type with a default.
-    Own(ExprPath),
-}
-
-/// What a policy is called, and its variant.
-const POLICIES: &[(&str, &str)] = &[
-    ("hybrid", "Hybrid"),
-    ("lru", "Lru"),
-    ("lfu", "Lfu"),
-    ("fifo", "Fifo"),
-    ("random", "Random"),
-    ("s3fifo", "S3Fifo"),
-    ("utility", "Utility"),
-];
-
-impl Options {
-    /// What the options mean. One that makes no sense is reported, and left at its default.
-    pub(crate) fn of(written: &[Written], errors: &mut Errors) -> Self {
-        let wanted = Wanted::of(written, errors);
-        let mut options = Self { spoken: wanted.expressions(), wanted, ..Self::default() };
-        for option in written {
-            options.listed.extend(option.list.clone());
-            if option.list.is_empty() {
-                options.spoken.extend(option.value.to_token_stream());
-            }
-            let mut flag = || option.switch(errors).filter(|on| *on).map(|_| option.name.span());
-            match option.name.to_string().as_str() {
-                "policy" => options.policy = policy(option, errors).unwrap_or_default(),
-                "max_mb" => options.max_bytes = option.megabytes(errors),
-                "max_bytes" => {
-                    let bytes = option.bytes(errors);
-                    if written.iter().any(|other| other.name == "max_mb") {
-                        errors.at(option.name.span(), &Mistake::TwoCeilings {});
-                    } else {
-                        options.max_bytes = bytes;
-                    }
-                }
-                "max_entries" => options.max_entries = option.count(errors),
-                "min_mb" => {
-                    let floor = option.megabytes(errors).unwrap_or(0);
-                    options.min_bytes = options.min_bytes.max(floor);
-                }
-                "priority" => options.priority = option.factor(errors),
-                "ttl" => options.ttl = option.duration(errors),
-                "tti" => options.tti = option.duration(errors),
-                "ttl_by" => options.ttl_by = option.function(errors),
-                "utility" => options.utility = option.function(errors),
-                "jitter" => options.jitter = option.part(errors),
-                "single_flight" => options.each_alone = option.switch(errors) == Some(false),
-                "wait_at_most" => options.wait_at_most = option.duration(errors),
-                "detach" => options.detach = flag(),
-                "cache_err" => options.cache_err = flag(),
-                "cache_none" => options.cache_none = flag(),
-                "uncached" => options.uncached = flag(),
-                "refresh" => options.refresh = flag(),
-                "status" => options.status = flag(),
-                "pinned" => {
-                    if let Some(at) = flag() {
-                        if written.iter().any(|other| other.name == "min_mb") {
-                            errors.at(at, &Mistake::PinnedFloor {});
-                        }
-                        options.min_bytes = u64::MAX;
-                    }
-                }
-                "assoc" => options.assoc = option.switch(errors),
-                "cost" => options.cost = cost(option, errors),
-                "within" => options.place = Place::Within(option.value.clone()),
-                "scope" => {
-                    let thread = scope(option, errors) == Some("thread");
-                    if written.iter().any(|other| other.name == "within") {
-                        errors.at(option.name.span(), &Mistake::TwoPlaces {});
-                    } else if thread {
-                        options.place = Place::Thread;
-                    }
-                }
-                "cache_if" => options.cache_if = option.function(errors),
-                "force_if" => options.force_if = Some(option.value.clone()),
-                "handle" => options.handle = handle(option, errors),
-                "namespace" => options.namespace = option.name(errors),
-                "weigh" => options.weigh = option.function(errors),
-                "name" => options.name = option.name(errors),
-                // Nothing else comes out of `args`.
-                _ => {}
-            }
-        }
-        if let Some(max) = options.max_bytes
-            && options.min_bytes > max
-            && options.min_bytes < u64::MAX
-        {
-            let position = |name: &str| written.iter().find(|option| option.name == name);
-            if let Some(floor) = position("min_mb") {
-                let ceiling = if position("max_mb").is_some() { "max_mb" } else { "max_bytes" };
-                errors.over(&floor.value, &Mistake::FloorAboveCeiling { ceiling: ceiling.to_owned() });
-                options.min_bytes = 0;
-            }
-        }
-        options.check_together(written, errors);
-        options
-    }
-
-    /// Reports the freshness and flight options that make no sense beside each other.
-    fn check_together(&mut self, written: &[Written], errors: &mut Errors) {
-        let place = |name: &str| written.iter().find(|option| option.name == name).map(|it| it.name.span());
-        if let Some(at) = place("jitter")
-            && place("ttl").or(place("ttl_by")).is_none()
-        {
-            errors.at(at, &Mistake::JitterWithoutTtl {});
-            self.jitter = None;
-        }
-        if !self.each_alone {
-            return;
-        }
-        if let Some(at) = place("wait_at_most") {
-            errors.at(at, &Mistake::WaitWithoutFlight {});
-            self.wait_at_most = None;
-        }
-        if let Some(at) = self.detach.take() {
-            errors.at(at, &Mistake::DetachWithoutFlight {});
-        }
-    }
-}
-
-fn scope(option: &Written, errors: &mut Errors) -> Option<&'static str> {
-    let text = option.word("\"global\" or \"thread\"", errors)?;
-    let scope = text.value();
-    if let Some(known) = SCOPES.iter().find(|known| **known == scope) {
-        return Some(known);
-    }
-    let hint = match nearest(&scope, SCOPES.iter().copied()) {
-        Some(near) => format!("did you mean \"{near}\"?"),
-        None => "there are \"global\" and \"thread\"; for one cache in each object, `within = self.caches`"
-            .to_owned(),
-    };
-    errors.over(&text, &Mistake::UnknownScope { scope, hint });
-    None
-}
-
-fn cost(option: &Written, errors: &mut Errors) -> Option<Cost> {
-    if option.text().is_some_and(|text| text.value() == "cpu") {
-        let instead = "the time that the body takes is measured".to_owned();
-        errors.over(&option.value, &Mistake::ReservedOption { option: "cost = \"cpu\"".to_owned(), instead });
-        return None;
-    }
-    // A time, unless it is meant to be a path.
-    let is_time = option.text().is_none_or(|text| literal::duration(&text.value()).is_err());
-    let is_path = option.text().is_none_or(|text| text.parse::<ExprPath>().is_ok());
-    if literal::number(&option.value).is_some() {
-        return option.wrong_kind("a duration in quotes, a path or a closure", errors);
-    }
-    if is_time && is_path {
-        return option.function(errors).map(Cost::By);
-    }
-    option.duration(errors).map(Cost::Fixed)
-}
-
-fn handle(option: &Written, errors: &mut Errors) -> Handle {
-    match option.text_or_switch("a name in quotes or `false`", errors) {
-        None | Some(Err(true)) => Handle::Wanted,
-        Some(Err(false)) => Handle::Unwanted,
-        Some(Ok(text)) => match text.parse::<Ident>() {
-            Ok(name) => Handle::Named(name),
-            Err(_) => {
-                errors.over(&text, &Mistake::NotAHandle { text: text.value() });
-                Handle::Unsaid
-            }
-        },
-    }
-}
-
-fn policy(option: &Written, errors: &mut Errors) -> Option<Policy> {
-    if let Some(path) = option.path() {
-        let named = path.path.get_ident().map(|ident| ident.unraw().to_string().to_lowercase());
-        if let Some((policy, _)) = named.and_then(|name| POLICIES.iter().find(|(known, _)| *known == name)) {
-            errors.over(path, &Mistake::UnquotedPolicy { policy: (*policy).to_owned() });
-            return None;
-        }
-        return Some(Policy::Own(path.clone()));
-    }
-    let text = option.word("a name in quotes or a path", errors)?;
-    let policy = text.value();
-    if let Some((_, variant)) = POLICIES.iter().find(|(name, _)| *name == policy) {
-        // The default is not repeated.
-        return Some(if policy == "hybrid" { Policy::Default } else { Policy::Named(variant) });
-    }
-    let hint = match nearest(&policy, POLICIES.iter().map(|(name, _)| *name)) {
-        Some(near) => format!("did you mean \"{near}\"?"),
-        None => {
-            let names: Vec<String> = POLICIES.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-            format!("there are {}; the path of an order of your own goes without quotes", names.join(", "))
-        }
-    };
-    errors.over(&text, &Mistake::UnknownPolicy { policy, hint });
-    None
-}
 
 /// A function that can be cached, and how.
 pub(crate) struct Model {
@@ -392,6 +81,8 @@ pub(crate) enum Returns {
     Fallible {
         /// The type of that.
         value: TokenStream,
+        /// Only the compiler knows what that is.
+        is_alias: bool,
     },
 }
 
@@ -399,7 +90,7 @@ impl Returns {
     /// The type of the values in the cache.
     pub(crate) fn value(&self) -> TokenStream {
         match self {
-            Self::Plain { value } | Self::Fallible { value } => value.clone(),
+            Self::Plain { value } | Self::Fallible { value, .. } => value.clone(),
         }
     }
 }
@@ -410,7 +101,7 @@ impl Model {
         let before = errors.count();
         check_shape(&function, errors);
         let arguments = arguments(&function.sig, &options.spoken, &options.listed);
-        let home = home(&function, &options);
+        let home = home(&function, options.assoc);
         let root = root_of(&options.place, &function, &arguments, errors);
         let wanted = std::mem::take(&mut options.wanted);
         let key = Key::of(wanted, &function, &arguments, root.as_ref(), errors);
@@ -461,24 +152,6 @@ impl Model {
     }
 }
 
-impl Options {
-    /// Reports what would stand beside the function and can't.
-    fn refuse_siblings(&self, instead: &str, errors: &mut Errors) {
-        let mut refuse = |option: &str, at: Option<Span>| {
-            if let Some(at) = at {
-                let (option, instead) = (option.to_owned(), instead.to_owned());
-                errors.at(at, &Mistake::NothingBeside { option, instead });
-            }
-        };
-        refuse("refresh", self.refresh);
-        refuse("status", self.status);
-        refuse("uncached", self.uncached);
-        if let Handle::Named(name) = &self.handle {
-            refuse("handle", Some(name.span()));
-        }
-    }
-}
-
 fn handle_name(function: &Function, options: &Options, home: Home) -> Option<Ident> {
     let ident = &function.sig.ident;
     let usual = || Some(format_ident!("{}_cache", ident.unraw(), span = ident.span()));
@@ -493,9 +166,10 @@ fn handle_name(function: &Function, options: &Options, home: Home) -> Option<Ide
     }
 }
 
-fn home(function: &Function, options: &Options) -> Home {
+/// `assoc` is what the attribute says of it.
+pub(crate) fn home(function: &Function, assoc: Option<bool>) -> Home {
     let sig = &function.sig;
-    let associated = match options.assoc {
+    let associated = match assoc {
         Some(assoc) => assoc || sig.receiver().is_some(),
         None => {
             sig.receiver().is_some()
@@ -551,7 +225,8 @@ fn check_shape(function: &Function, errors: &mut Errors) {
     }
 }
 
-fn is_mutable(receiver: &Receiver) -> bool {
+/// Whether a call changes the object.
+pub(crate) fn is_mutable(receiver: &Receiver) -> bool {
     fn in_type(ty: &Type) -> bool {
         match bare(ty) {
             Type::Reference(reference) => reference.mutability.is_some() || in_type(&reference.elem),
@@ -709,13 +384,19 @@ fn returns(sig: &Signature, options: &Options, errors: &mut Errors) -> Option<Re
     let (returns, stored) = match fallible {
         _ if keeps_all => (Returns::Plain { value: ty.to_token_stream() }, ty),
         Some((name, args)) if args.len() == if name == "Result" { 2 } else { 1 } => {
-            (Returns::Fallible { value: args[0].to_token_stream() }, args[0])
+            (Returns::Fallible { value: args[0].to_token_stream(), is_alias: false }, args[0])
         }
         Some(_) => {
             // An alias such as `io::Result<T>`: only the compiler knows what it holds.
             let span = Span::mixed_site().located_at(ty.span());
             let p = private(span);
-            (Returns::Fallible { value: quote_spanned!(span=> <#ty as #p::Fallible>::Value) }, ty)
+            (
+                Returns::Fallible {
+                    value: quote_spanned!(span=> <#ty as #p::Fallible>::Value),
+                    is_alias: true,
+                },
+                ty,
+            )
         }
         None => (Returns::Plain { value: ty.to_token_stream() }, ty),
     };

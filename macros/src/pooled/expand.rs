@@ -1,12 +1,14 @@
 //! The tokens that stand beside a pooled type: `acquire()` and `pool()`.
 
+use std::time::Duration;
+
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
-use syn::parse_quote_spanned;
 use syn::spanned::Spanned;
+use syn::{Expr, parse_quote_spanned};
 
-use super::model::{Model, Options};
+use super::model::{Exhausted, Model, Options};
 use crate::crate_path::{larder, private};
 
 /// The impl block.
@@ -14,6 +16,9 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
     let span = Span::mixed_site();
     let (larder, p) = (larder(span), private(span));
     let Model { vis, ident, generics, options } = model;
+    if options.is_buffer {
+        return buffers(model);
+    }
     let at_type = span.located_at(ident.span());
     let proof = {
         let p = private(at_type);
@@ -24,34 +29,97 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
         // Only the user of the type knows whether this instance can be pooled.
         let bounds = &mut generics.make_where_clause().predicates;
         bounds.push(parse_quote_spanned!(at_type=> Self: #p::Poolable));
-        if options.new.is_none() {
+        if options.new.is_none() && options.try_new.is_none() {
             bounds.push(parse_quote_spanned!(at_type=> Self: #p::DefaultMake));
         }
     }
     let (params, arguments, bounds) = generics.split_for_impl();
-    let (descriptor, make, reset) =
-        (descriptor(ident, options), make(model, at_type), reset(options, &quote!(Self)));
-    let docs = format!(" The pool that [`acquire`](Self::acquire) takes a `{ident}` from.");
+    let (descriptor, recipe) = (descriptor(ident, options), recipe(options, at_type));
+    let docs = if options.refuses() {
+        format!(" The pool that [`try_acquire`](Self::try_acquire) takes a `{ident}` from.")
+    } else {
+        format!(" The pool that [`acquire`](Self::acquire) takes a `{ident}` from.")
+    };
     let acquire_docs =
         format!(" Takes a `{ident}` from its pool, or makes one; it goes back when the lease is dropped.");
-    quote_spanned! {span=>
-        impl #params #ident #arguments #bounds {
+    let (pool, acquire) = if options.refuses() {
+        let error = match &options.try_new {
+            Some(_) => quote_spanned!(span=> #p::BoxError),
+            None => quote_spanned!(span=> ::core::convert::Infallible),
+        };
+        let errors_docs =
+            " When all are lent and the pool's rule says so, when it is closed, or the constructor fails.";
+        let acquire = quote_spanned! {span=>
+            #[doc = #acquire_docs]
+            #[doc = ""]
+            #[doc = " # Errors"]
+            #[doc = ""]
+            #[doc = #errors_docs]
+            #[allow(dead_code, unreachable_pub, reason = "a pool may be used through `pool()` only")]
+            #[track_caller]
+            #vis fn try_acquire() -> ::core::result::Result<#larder::Pooled<Self>, #larder::AcquireError<#error>> {
+                Self::pool().try_acquire()
+            }
+        };
+        (quote_spanned!(span=> #larder::Pool<Self, #larder::Sometimes<#error>>), acquire)
+    } else {
+        let acquire = quote_spanned! {span=>
             #[doc = #acquire_docs]
             #[allow(dead_code, unreachable_pub, reason = "a pool may be used through `pool()` only")]
             #[must_use]
+            #[track_caller]
             #vis fn acquire() -> #larder::Pooled<Self> {
                 Self::pool().acquire()
             }
+        };
+        (quote_spanned!(span=> #larder::Pool<Self>), acquire)
+    };
+    quote_spanned! {span=>
+        impl #params #ident #arguments #bounds {
+            #acquire
 
             #[doc = #docs]
             #[allow(dead_code, unreachable_pub, reason = "not every pool is looked into by hand")]
             #[must_use]
-            #vis fn pool() -> &'static #larder::Pool<Self> {
+            #vis fn pool() -> &'static #pool {
                 static __DESCRIPTOR: #p::Descriptor = #descriptor;
                 static __SITE: #p::Site = #p::Site::new(&__DESCRIPTOR);
                 #p::submit!(__DESCRIPTOR);
-                let recipe = || #p::Recipe::<Self> { make: #make, reset: #reset };
+                let recipe = || #recipe;
                 __SITE.pool(#proof.weighed(#p::weigher!(Self)), recipe, || ())
+            }
+        }
+    }
+}
+
+/// The impl block of a type that stands for a pool of byte buffers.
+fn buffers(model: &Model) -> TokenStream {
+    let span = Span::mixed_site();
+    let (larder, p) = (larder(span), private(span));
+    let Model { vis, ident, options, .. } = model;
+    let descriptor = descriptor(ident, options);
+    let classes = match &options.classes {
+        Some(classes) => quote_spanned!(span=> &#classes),
+        None => quote_spanned!(span=> &[]),
+    };
+    let align = Literal::u64_unsuffixed(options.align.unwrap_or(4096));
+    quote_spanned! {span=>
+        impl #ident {
+            /// Takes an empty buffer with room for at least `len` bytes from the pool; it goes back when it is dropped.
+            #[allow(dead_code, unreachable_pub, reason = "a pool may be used through `pool()` only")]
+            #[must_use]
+            #vis fn acquire(len: ::core::primitive::usize) -> #larder::Buffer {
+                Self::pool().acquire(len)
+            }
+
+            /// The pool that [`acquire`](Self::acquire) takes buffers from.
+            #[allow(dead_code, unreachable_pub, reason = "not every pool is looked into by hand")]
+            #[must_use]
+            #vis fn pool() -> &'static #larder::BufferPool {
+                static __DESCRIPTOR: #p::Descriptor = #descriptor;
+                static __SITE: #p::BufferSite = #p::BufferSite::new(&__DESCRIPTOR, #classes, #align);
+                #p::submit!(__DESCRIPTOR);
+                __SITE.pool()
             }
         }
     }
@@ -70,33 +138,133 @@ pub(super) fn descriptor(ident: &Ident, options: &Options) -> TokenStream {
     };
     // At the type's own place, and not at the attribute's.
     let line = quote_spanned!(ident.span()=> ::core::line!());
-    let bound = |bound: Option<u64>| match bound.map(Literal::u64_unsuffixed) {
-        Some(bound) => quote_spanned!(span=> ::core::option::Option::Some(#bound)),
-        None => quote_spanned!(span=> ::core::option::Option::None),
+    let mut said = Vec::new();
+    let mut say = |name: &str, value: TokenStream| {
+        let name = Ident::new(name, span);
+        said.push(quote_spanned!(span=> #name: #value));
     };
-    let (max, max_bytes) = (bound(options.max), bound(options.max_bytes));
-    let priority = Literal::f64_unsuffixed(options.priority.unwrap_or(1.0));
-    quote_spanned! {span=>
-        #p::Descriptor::pooled(#name, ::core::file!(), #line, #p::PooledOptions {
-            max: #max,
-            max_bytes: #max_bytes,
-            priority: #priority,
-        })
-    }
-}
-
-fn make(model: &Model, at_type: Span) -> TokenStream {
-    match &model.options.new {
-        Some(new) => new.to_token_stream(),
-        None => {
-            let p = private(at_type);
-            quote_spanned!(at_type=> #p::default_of::<Self>)
+    let some = |value: TokenStream| quote_spanned!(span=> ::core::option::Option::Some(#value));
+    let number = |number: u64| Literal::u64_unsuffixed(number).to_token_stream();
+    let time = |time: Duration| {
+        let nanos = number(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        quote_spanned!(span=> ::core::time::Duration::from_nanos(#nanos))
+    };
+    for (name, bound) in [
+        ("max", options.max),
+        ("max_idle", options.max_idle),
+        ("max_bytes", options.max_bytes),
+        ("max_object_bytes", options.max_object_bytes),
+    ] {
+        if let Some(bound) = bound {
+            say(name, some(number(bound)));
         }
     }
+    if let Some(objects) = options.min_idle {
+        say("min_idle", number(objects));
+    }
+    if let Some(priority) = options.priority {
+        say("priority", Literal::f64_unsuffixed(priority).to_token_stream());
+    }
+    for (name, most) in
+        [("idle", options.idle), ("idle_soft", options.idle_soft), ("lifetime", options.lifetime)]
+    {
+        if let Some(most) = most {
+            say(name, some(time(most)));
+        }
+    }
+    if let Some(jitter) = options.jitter {
+        say("jitter", some(Literal::f64_unsuffixed(jitter).to_token_stream()));
+    }
+    if options.is_fifo {
+        say("fifo", quote!(true));
+    }
+    if options.validates_on_acquire {
+        say("validate_on_acquire", quote!(true));
+    }
+    match options.exhausted {
+        Exhausted::Create => {}
+        Exhausted::Fail => say("exhausted", quote_spanned!(span=> #p::Exhausted::Fail)),
+        Exhausted::Wait(most) => {
+            let most = match most {
+                Some(most) => some(time(most)),
+                None => quote_spanned!(span=> ::core::option::Option::None),
+            };
+            say("exhausted", quote_spanned!(span=> #p::Exhausted::Wait(#most)));
+        }
+    }
+    let rules = if said.is_empty() {
+        quote_spanned!(span=> #p::PooledOptions::DEFAULT)
+    } else {
+        quote_spanned!(span=> #p::PooledOptions { #(#said,)* ..#p::PooledOptions::DEFAULT })
+    };
+    quote_spanned! {span=>
+        #p::Descriptor::pooled(#name, ::core::file!(), #line, #rules)
+    }
 }
 
-/// The user's reset with its outcome as a bool. The annotation tells a closure the type of its argument.
-pub(super) fn reset(options: &Options, object: &TokenStream) -> TokenStream {
+/// The user's functions.
+fn recipe(options: &Options, at_type: Span) -> TokenStream {
+    let span = Span::mixed_site();
+    let p = private(span);
+    // As a pointer first: so the compiler says what is wrong with a constructor once, and at the constructor.
+    let made = |new: &TokenStream| {
+        quote_spanned! {span=>
+            #p::Recipe::<Self>::new({
+                let new: fn() -> Self = #new;
+                new
+            })
+        }
+    };
+    let made = match (&options.try_new, &options.new) {
+        (Some(open), _) => quote_spanned!(span=> #p::Recipe::<Self>::trying_any(#open)),
+        (None, Some(new)) => made(&new.to_token_stream()),
+        (None, None) => {
+            let default = {
+                let p = private(at_type);
+                quote_spanned!(at_type=> #p::default_of::<Self>)
+            };
+            made(&default)
+        }
+    };
+    let rest = functions(options, &quote!(Self));
+    quote_spanned!(span=> #made #rest)
+}
+
+/// Everything of a recipe but how objects are made. The annotations tell closures the types of their arguments.
+pub(super) fn functions(options: &Options, object: &TokenStream) -> TokenStream {
+    let span = Span::mixed_site();
+    let reset = reset(options, object);
+    let with = |name: &str, function: &Option<Expr>, ty: TokenStream, arguments: TokenStream| {
+        let name = Ident::new(name, span);
+        function.as_ref().map(|function| {
+            quote_spanned! {span=>
+                .#name(|#arguments| {
+                    let function: #ty = #function;
+                    function(#arguments)
+                })
+            }
+        })
+    };
+    let one = || quote_spanned!(span=> object);
+    let validate = with(
+        "validate",
+        &options.validate,
+        quote_spanned!(span=> fn(&#object) -> ::core::primitive::bool),
+        one(),
+    );
+    let weigh =
+        with("weigh", &options.weigh, quote_spanned!(span=> fn(&#object) -> ::core::primitive::u64), one());
+    let trim = with(
+        "trim",
+        &options.trim_to,
+        quote_spanned!(span=> fn(&mut #object, ::core::primitive::u64)),
+        quote_spanned!(span=> object, bytes),
+    );
+    quote_spanned!(span=> #reset #validate #weigh #trim)
+}
+
+/// The user's reset with its outcome as a bool, as the recipe takes it. The annotation tells a closure the type of its argument.
+fn reset(options: &Options, object: &TokenStream) -> TokenStream {
     let span = Span::mixed_site();
     let p = private(span);
     match &options.reset {
@@ -107,12 +275,12 @@ pub(super) fn reset(options: &Options, object: &TokenStream) -> TokenStream {
                 quote_spanned!(at_reset=> #p::#keep(reset(object)))
             };
             quote_spanned! {span=>
-                |object| {
+                .reset(|object| {
                     let reset: fn(&mut #object) -> _ = #reset;
                     #keep
-                }
+                })
             }
         }
-        None => quote!(|_| true),
+        None => TokenStream::new(),
     }
 }

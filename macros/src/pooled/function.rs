@@ -1,17 +1,22 @@
 //! `#[pooled]` on a function that makes objects: a shelf of idle ones for each set of arguments.
 //!
-//! Its signature is what callers get, and says `Pooled<T>`; its body makes the `T`.
+//! Its signature is what callers get, and says `Pooled<T>`; its body makes the `T`. Methods are told from functions as
+//! under `#[cached]`.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{FnArg, GenericArgument, Pat, PatIdent, PathArguments, ReturnType, Safety, Signature, Token, Type};
+use syn::{
+    FnArg, GenericArgument, Pat, PatIdent, PathArguments, ReturnType, Safety, Signature, Token, Type,
+    Visibility,
+};
 
-use super::expand::{descriptor, reset};
+use super::expand::{descriptor, functions};
 use super::model::Options;
+use crate::cached::expand::in_place;
 use crate::cached::key::{Key, Wanted};
-use crate::cached::model::{Argument, allow_unread, arguments};
+use crate::cached::model::{Argument, Home, allow_unread, arguments, home, is_mutable};
 use crate::crate_path::{larder, private};
 use crate::errors::{Errors, Mistake};
 use crate::signature::{Function, bare, named, place_of, turbofish, without_idle_lifetimes};
@@ -28,6 +33,7 @@ pub(super) struct Model {
     made: Type,
     /// Whether that is the object itself, and not a `Result` or an `Option` of it.
     is_plain: bool,
+    home: Home,
 }
 
 impl Model {
@@ -59,7 +65,21 @@ impl Model {
             return None;
         }
         let is_plain = function_returns_lease(&function.sig);
-        Some(Self { function, options, arguments, key, object, made, is_plain })
+        let home = home(&function, options.assoc);
+        Some(Self { function, options, arguments, key, object, made, is_plain, home })
+    }
+
+    /// Whether anything can stand beside the function: without `pub` it may be a trait's.
+    fn has_handle(&self) -> bool {
+        self.home == Home::Free || !matches!(self.function.vis, Visibility::Inherited)
+    }
+
+    /// The path to what stands beside it.
+    fn beside(&self, ident: &Ident) -> TokenStream {
+        match self.home {
+            Home::Free => ident.to_token_stream(),
+            Home::Associated => quote_spanned!(ident.span()=> Self::#ident),
+        }
     }
 }
 
@@ -104,8 +124,8 @@ fn check_shape(function: &Function, options: &Options, errors: &mut Errors) {
         let (name, what) = (sig.ident.to_string(), what.to_owned());
         errors.over(at, &Mistake::PooledShape { name, what });
     };
-    if let Some(receiver) = sig.receiver() {
-        refuse(receiver.to_token_stream(), "is a method");
+    if let Some(receiver) = sig.receiver().filter(|receiver| is_mutable(receiver)) {
+        refuse(receiver.to_token_stream(), "changes `self`");
     }
     if let Some(constness) = sig.constness {
         refuse(constness.to_token_stream(), "is a `const fn`");
@@ -116,20 +136,28 @@ fn check_shape(function: &Function, options: &Options, errors: &mut Errors) {
     if let Safety::Unsafe(unsafety) = sig.safety {
         refuse(unsafety.to_token_stream(), "is an `unsafe fn`");
     }
-    if let Some(new) = &options.new {
+    for new in options.new.iter().chain(&options.try_new) {
         errors.over(new, &Mistake::NewOnFunction { name: sig.ident.to_string() });
+    }
+    for option in options.of_types() {
+        let instead = "the objects of a function are made for their arguments, and take each other's place: leave it out";
+        errors.over(
+            &sig.ident,
+            &Mistake::PooledOption { option: option.to_owned(), instead: instead.to_owned() },
+        );
     }
 }
 
 /// The function, its pool, and the accessor that both use.
 pub(super) fn expand(model: &Model) -> TokenStream {
-    let accessor = format_ident!(
-        "__pooled_functions_are_free__{}_{}",
-        model.function.sig.ident.unraw(),
-        place_of(&model.function.sig.ident),
-        span = Span::mixed_site()
-    );
-    let (function, pool) = (wrapper(model, &accessor), pool(model, &accessor));
+    let what = match model.home {
+        Home::Free => "in_an_impl_write_pooled_assoc_",
+        Home::Associated => "not_in_an_impl_of_a_trait_",
+    };
+    let ident = &model.function.sig.ident;
+    let accessor = format_ident!("__{what}_{}_{}", ident.unraw(), place_of(ident), span = Span::mixed_site());
+    let function = wrapper(model, &accessor);
+    let pool = model.has_handle().then(|| pool(model, &accessor));
     quote!(#function #pool)
 }
 
@@ -146,21 +174,38 @@ fn wrapper(model: &Model, accessor: &Ident) -> TokenStream {
     allow_unread(&mut body_sig, &model.arguments);
     let instance = turbofish(&sig.generics);
     let names = model.arguments.iter().map(|argument| &argument.ident);
-    let call = quote_spanned!(span=> __larder_body #instance(#(#names),*));
+    // A function inside another can't say `Self`.
+    let (inside, make) = match model.home {
+        Home::Free => {
+            let call = quote_spanned!(span=> __larder_body #instance(#(#names),*));
+            let make = if sig.asyncness.is_some() { call } else { quote_spanned!(span=> move || #call) };
+            (Some(quote!(#body_sig #body)), make)
+        }
+        Home::Associated => {
+            (None, in_place(&model.function, &model.arguments, &made.to_token_stream(), false))
+        }
+    };
+    let shelves = if model.has_handle() {
+        let path = model.beside(accessor);
+        quote_spanned!(span=> #path #instance())
+    } else {
+        let site = site(model);
+        quote_spanned!(span=> { #site })
+    };
     let (query, proofs) = (model.key.query(), model.key.proofs());
     let ty = bare(made);
     let (lent, fill) = match (model.is_plain, sig.asyncness) {
-        (true, None) => (quote_spanned!(span=> lease), quote_spanned!(span=> vacancy.fill(move || #call))),
+        (true, None) => (quote_spanned!(span=> lease), quote_spanned!(span=> vacancy.fill(#make))),
         (true, Some(_)) => {
-            (quote_spanned!(span=> lease), quote_spanned!(span=> vacancy.fill_async(#call).await))
+            (quote_spanned!(span=> lease), quote_spanned!(span=> vacancy.fill_async(#make).await))
         }
         (false, asyncness) => {
             let at = span.located_at(ty.span());
             let at = private(at);
             let lent = quote_spanned!(span=> <#ty as #at::Made>::lent(lease));
             let fill = match asyncness {
-                None => quote_spanned!(span=> vacancy.try_fill(move || #call)),
-                Some(_) => quote_spanned!(span=> vacancy.try_fill_async(#call).await),
+                None => quote_spanned!(span=> vacancy.try_fill(#make)),
+                Some(_) => quote_spanned!(span=> vacancy.try_fill_async(#make).await),
             };
             (lent, fill)
         }
@@ -168,7 +213,8 @@ fn wrapper(model: &Model, accessor: &Ident) -> TokenStream {
     let mut outer_sig = sig.clone();
     let mut arguments = model.arguments.iter();
     for input in &mut outer_sig.inputs {
-        if let (FnArg::Typed(typed), Some(argument)) = (input, arguments.next()) {
+        let FnArg::Typed(typed) = input else { continue };
+        if let Some(argument) = arguments.next() {
             typed.attrs.clear();
             let (ident, attrs) = (argument.ident.clone(), Vec::new());
             *typed.pat = Pat::Ident(PatIdent { attrs, by_ref: None, mutability: None, ident, subpat: None });
@@ -176,7 +222,7 @@ fn wrapper(model: &Model, accessor: &Ident) -> TokenStream {
     }
     let bindings = model.key.bindings();
     let mut look = quote_spanned! {span=>
-        match #p::look_on_shelf(#accessor #instance(), &#query, #proofs) {
+        match #p::look_on_shelf(#shelves, &#query, #proofs) {
             ::core::result::Result::Ok(lease) => return #lent,
             ::core::result::Result::Err(vacancy) => vacancy,
         }
@@ -185,8 +231,7 @@ fn wrapper(model: &Model, accessor: &Ident) -> TokenStream {
         // What an expression made may borrow from arguments that the body takes.
         look = quote_spanned!(span=> { #bindings #look });
     }
-    let mut block =
-        Group::new(Delimiter::Brace, quote_spanned!(span=> #body_sig #body let vacancy = #look; #fill));
+    let mut block = Group::new(Delimiter::Brace, quote_spanned!(span=> #inside let vacancy = #look; #fill));
     block.set_span(body.span());
     quote!(#(#attrs)* #vis #outer_sig #block)
 }
@@ -194,41 +239,56 @@ fn wrapper(model: &Model, accessor: &Ident) -> TokenStream {
 /// `connect_pool()`, which people call, and where the pool is.
 fn pool(model: &Model, accessor: &Ident) -> TokenStream {
     let span = Span::mixed_site();
-    let (larder, p) = (larder(span), private(span));
+    let larder = larder(span);
     let Function { vis, sig, .. } = &model.function;
     let (ident, object) = (&sig.ident, &model.object);
     let name = ident.unraw();
     let handle = format_ident!("{name}_pool", span = ident.span());
-    let link = if *ident == name { format!("[`{name}()`]") } else { format!("`{name}`") };
+    let link = match (*ident == name, model.home) {
+        (true, Home::Free) => format!("[`{name}()`]"),
+        (true, Home::Associated) => format!("[`{name}()`](Self::{name})"),
+        (false, _) => format!("`{name}`"),
+    };
     let docs = format!(" The pool that {link} takes a `{}` from.", crate::errors::show(object));
     let attrs: Vec<_> = model.function.attributes(&["cfg", "allow"]).collect();
     let generics = without_idle_lifetimes(&sig.generics);
     let (params, _, bounds) = generics.split_for_impl();
     let instance = turbofish(&generics);
-    let at_type = span.located_at(object.span());
-    let proof = {
-        let p = private(at_type);
-        quote_spanned!(at_type=> #p::poolable::<#object>())
-    };
-    let (descriptor, reset) =
-        (descriptor(ident, &model.options), reset(&model.options, &object.to_token_stream()));
+    let (path, site) = (model.beside(accessor), site(model));
     quote_spanned! {span=>
         #[doc = #docs]
         #(#attrs)*
         #[allow(dead_code, unreachable_pub, reason = "not every pool is looked into by hand")]
         #[must_use]
         #vis fn #handle #params() -> &'static #larder::Shelves<#object> #bounds {
-            #accessor #instance()
+            #path #instance()
         }
 
         #(#attrs)*
         #[doc(hidden)]
         fn #accessor #params() -> &'static #larder::Shelves<#object> #bounds {
-            static __DESCRIPTOR: #p::Descriptor = #descriptor;
-            static __SITE: #p::Site = #p::Site::new(&__DESCRIPTOR);
-            #p::submit!(__DESCRIPTOR);
-            let recipe = || #p::Recipe::<#object> { make: #p::made_by_function::<#object>, reset: #reset };
-            __SITE.shelves(#proof.weighed(#p::weigher!(#object)), recipe, || ())
+            #site
         }
+    }
+}
+
+/// The statics, and the look for the pool of the instance that they stand in.
+fn site(model: &Model) -> TokenStream {
+    let span = Span::mixed_site();
+    let p = private(span);
+    let object = &model.object;
+    let at_type = span.located_at(object.span());
+    let proof = {
+        let p = private(at_type);
+        quote_spanned!(at_type=> #p::poolable::<#object>())
+    };
+    let descriptor = descriptor(&model.function.sig.ident, &model.options);
+    let rest = functions(&model.options, &object.to_token_stream());
+    quote_spanned! {span=>
+        static __DESCRIPTOR: #p::Descriptor = #descriptor;
+        static __SITE: #p::Site = #p::Site::new(&__DESCRIPTOR);
+        #p::submit!(__DESCRIPTOR);
+        let recipe = || #p::Recipe::<#object>::new(#p::made_by_function::<#object>) #rest;
+        __SITE.shelves(#proof.weighed(#p::weigher!(#object)), recipe, || ())
     }
 }

@@ -37,6 +37,7 @@ impl Ledger {
         ledger
     }
 
+    #[inline]
     pub(crate) fn limit(&self) -> u64 {
         self.limit.load(Ordering::Acquire)
     }
@@ -71,6 +72,12 @@ impl Ledger {
     /// Lowers or restores what may be used now, within the limit.
     pub(crate) fn set_allowed(&self, bytes: u64) {
         self.allowed.store(bytes.min(self.limit()), Ordering::SeqCst);
+    }
+
+    /// Whether more is used than may be. Asked by who has made bytes evictable that were not when the limit was lowered.
+    pub(crate) fn is_exceeded(&self) -> bool {
+        // SeqCst: either we see that it was lowered, or who lowered it finds what we have to give.
+        self.used() > self.allowed.load(Ordering::SeqCst)
     }
 
     /// Sizes the credit chunk for this many tenants: all unspent credit together stays below 1/64 of the

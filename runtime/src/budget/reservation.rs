@@ -26,14 +26,17 @@ pub(crate) struct Reservation {
     spent: AtomicU64,
     /// Bytes taken from the ledger and not spent yet; at most two chunks.
     credit: AtomicU64,
+    /// Those of the spent bytes that nobody may take.
+    pinned: AtomicU64,
 }
 
 impl Reservation {
     pub(crate) fn new(ledger: Arc<Ledger>) -> Self {
-        Self { ledger, spent: AtomicU64::new(0), credit: AtomicU64::new(0) }
+        Self { ledger, spent: AtomicU64::new(0), credit: AtomicU64::new(0), pinned: AtomicU64::new(0) }
     }
 
     /// Bytes that the tenant's data occupies.
+    #[inline]
     pub(crate) fn spent(&self) -> u64 {
         self.spent.load(Ordering::Acquire)
     }
@@ -41,6 +44,22 @@ impl Reservation {
     /// All bytes promised: spent, and credit.
     pub(crate) fn held(&self) -> u64 {
         self.spent() + self.credit.load(Ordering::Acquire)
+    }
+
+    /// Bytes among the spent ones that nobody may take.
+    pub(crate) fn pinned(&self) -> u64 {
+        self.pinned.load(Ordering::Acquire)
+    }
+
+    /// Nobody may take `bytes` of what is spent from now on.
+    pub(crate) fn pin(&self, bytes: u64) {
+        self.pinned.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    /// Undoes [`pin`](Self::pin) for so many bytes.
+    pub(crate) fn unpin(&self, bytes: u64) {
+        let before = self.pinned.fetch_sub(bytes, Ordering::AcqRel);
+        debug_assert!(before >= bytes, "more bytes unpinned than were pinned");
     }
 
     /// Spends `bytes` more, within the tenant's own ceiling and the domain's budget.
@@ -53,6 +72,9 @@ impl Reservation {
         let over = self.over(bytes, ceiling);
         if over > 0 {
             return Err(Refused::Ceiling { over });
+        }
+        if bytes == 0 {
+            return Ok(());
         }
         self.take(bytes)?;
         let spent = self.spent.fetch_update(Ordering::AcqRel, Ordering::Acquire, |spent| {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::instance::{Core, HeapOf, Ops};
-use super::{Cache, CacheTenant, CostOf, TtlOf, UtilityOf, WeightOf};
+use super::{Cache, CacheTenant, CostOf, OnRemove, TtlOf, UtilityOf, WeightOf};
 use crate::descriptor::{Descriptor, Kind};
 use crate::domain::{Domain, DomainCore};
 use crate::expiry::Lifetime;
 use crate::flight::Sharing;
 use crate::policy::{Evict, Factory, Policy};
+use crate::removal::RemovalCause;
 use crate::sync::Ordering;
 use crate::tenant::Terms;
 use crate::weight::known;
@@ -159,12 +160,22 @@ pub struct Builder<K, V> {
     ttl_by: Option<TtlOf<K, V>>,
     utility: Option<UtilityOf<K, V>>,
     own: Option<Box<Factory>>,
+    on_remove: Option<OnRemove<K, V>>,
 }
 
 impl<K, V> Builder<K, V> {
     pub(super) fn new(name: String) -> Self {
         let options = Options::default();
-        Self { name, options, weigh: None, cost: None, ttl_by: None, utility: None, own: None }
+        Self {
+            name,
+            options,
+            weigh: None,
+            cost: None,
+            ttl_by: None,
+            utility: None,
+            own: None,
+            on_remove: None,
+        }
     }
 
     /// How victims are picked; [`Policy::Hybrid`] unless set.
@@ -333,6 +344,54 @@ impl<K, V> Builder<K, V> {
         self
     }
 
+    /// Says who hears of entries that leave: `listener` gets each of them, once, and why it left.
+    ///
+    /// Every entry that was stored leaves once: evicted, reclaimed, expired, invalidated, replaced, or with the cache,
+    /// when its last handle is dropped; [`RemovalCause`] tells these apart. The caches of annotated functions are
+    /// never dropped. A value that was returned and not stored is no entry, and nobody hears of it.
+    ///
+    /// The entry is the listener's: it may keep it, or write it somewhere. It is called on the thread whose call
+    /// removed the entry, before that call returns. Only where somebody is reading the entry at that moment, it is
+    /// called when that is over: by whoever changes something beside it next, or by the next
+    /// [`tick`](crate::Domain::tick). For one key the order of calls is that of the removals, unless several threads are
+    /// at it.
+    ///
+    /// A panic in the listener is caught and counted ([`TenantStats::listener_panics`](crate::TenantStats)). The
+    /// listener may use the cache. What leaves by that is told when its call is over; so one that stores something for
+    /// each entry that leaves a full cache never comes to an end.
+    ///
+    /// # Locking
+    ///
+    /// None: calls run outside all locks, several at a time if several threads remove.
+    ///
+    /// # Cost
+    ///
+    /// Some 100 bytes, once. What entries without anything to drop (numbers, say) save otherwise, a listener has them
+    /// pay: their bytes do not wait to be given back together, and a hit has a fence more. Without a listener
+    /// nothing changes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use larder_runtime::{Cache, Domain, RemovalCause};
+    ///
+    /// let domain = Domain::builder().limit_bytes(1 << 20).manual().build();
+    /// let (gone, log) = mpsc::channel();
+    /// let files = Cache::<u32, String>::builder("files")
+    ///     .max_entries(1)
+    ///     .on_remove(move |id, name, cause| _ = gone.send((id, name, cause)))
+    ///     .build_in(&domain)?;
+    /// files.insert(1, "a".to_owned());
+    /// files.insert(2, "b".to_owned());
+    /// assert_eq!(log.try_recv(), Ok((1, "a".to_owned(), RemovalCause::Evicted)));
+    /// # Ok::<(), larder_runtime::BuildError>(())
+    /// ```
+    pub fn on_remove(mut self, listener: impl Fn(K, V, RemovalCause) + Send + Sync + 'static) -> Self {
+        self.on_remove = Some(Box::new(listener));
+        self
+    }
+
     /// How long a caller waits, in all, for a value that another computes. When that is over it runs its own body;
     /// of the values then computed the first one is stored. Without it a caller waits as long as the other takes.
     ///
@@ -369,7 +428,7 @@ where
     ///
     /// When options contradict each other or make no sense; the error says which.
     pub fn build_in(self, domain: &Domain) -> Result<Cache<K, V>, BuildError> {
-        let Self { name, options, weigh, cost, ttl_by, utility, own } = self;
+        let Self { name, options, weigh, cost, ttl_by, utility, own, on_remove } = self;
         options.check()?;
         if options.policy == Policy::Custom && own.is_none() {
             return Err(BuildError::CustomPolicy);
@@ -389,6 +448,7 @@ where
         let ops = Ops::new(Box::new(|a: &K, b: &K| a == b), V::clone, heap, |core| core)
             .with(cost, ttl_by)
             .evicting(utility, own)
+            .telling(on_remove)
             .sharing(options.sharing);
         Ok(Cache::from_core(Core::new(&tenant, options.shards(), Arc::new(ops))))
     }

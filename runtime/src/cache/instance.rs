@@ -6,11 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::listener::{Listener, OnRemove};
 use super::tenant::Grant;
 use super::{CacheTenant, CostOf, EqOf, Instance, TtlOf, UtilityOf, WeightOf};
 use crate::domain::scope::{self, State};
 use crate::flight::{Flights, Sharing};
 use crate::policy::Factory;
+use crate::removal::RemovalCause;
 use crate::stats::{Count, Counters};
 use crate::store::{
     Charge, Displaced, Entry, Evicted, Freshness, Leaving, Linked, NotLinked, NotReweighed, Origin, Sighting,
@@ -18,7 +20,7 @@ use crate::store::{
 };
 use crate::sync::AtomicU32;
 use crate::tenant::{ModeWord, ScopeId, Twins, arc};
-use crate::time::{NEVER, Nanos};
+use crate::time::{NEVER, Nanos, nanos};
 use crate::weight::weigh::allocation;
 
 /// So many times a loaded value waits for writes that are under way.
@@ -63,17 +65,19 @@ struct Rare<K, V> {
     rarest: Option<Box<Rarest<K, V>>>,
 }
 
-/// What a user may say of who is evicted.
+/// What a user may say of who is evicted, and who hears of it.
 struct Rarest<K, V> {
     /// Multiplies the cost.
     utility: Option<UtilityOf<K, V>>,
     /// Makes orders of the user's own.
     own: Option<Box<Factory>>,
+    /// Hears of entries that leave.
+    listener: Option<Box<Listener<K, V>>>,
 }
 
 impl<K, V> Default for Rarest<K, V> {
     fn default() -> Self {
-        Self { utility: None, own: None }
+        Self { utility: None, own: None, listener: None }
     }
 }
 
@@ -120,14 +124,28 @@ impl<K, V> Ops<K, V> {
     /// With what a user says of who is evicted.
     pub(crate) fn evicting(mut self, utility: Option<UtilityOf<K, V>>, own: Option<Box<Factory>>) -> Self {
         if utility.is_some() || own.is_some() {
-            let rare = self.rare.get_or_insert_default();
-            rare.rarest = Some(Box::new(Rarest { utility, own }));
+            let rarest = self.rare.get_or_insert_default().rarest.get_or_insert_default();
+            (rarest.utility, rarest.own) = (utility, own);
+        }
+        self
+    }
+
+    /// With who hears of entries that leave.
+    pub(crate) fn telling(mut self, on_remove: Option<OnRemove<K, V>>) -> Self {
+        if let Some(tell) = on_remove {
+            let rarest = self.rare.get_or_insert_default().rarest.get_or_insert_default();
+            rarest.listener = Some(Box::new(Listener::new(tell)));
         }
         self
     }
 
     fn rarest(&self) -> Option<&Rarest<K, V>> {
         self.rare.as_ref()?.rarest.as_deref()
+    }
+
+    /// Hears of entries that leave.
+    pub(super) fn listener(&self) -> Option<&Listener<K, V>> {
+        self.rarest()?.listener.as_deref()
     }
 
     /// Makes orders of the user's own.
@@ -187,6 +205,7 @@ impl<K, V> Rarest<K, V> {
         allocation(size_of_val(self))
             + self.utility.as_ref().map_or(0, |utility| allocation(size_of_val(&**utility)))
             + self.own.as_ref().map_or(0, |own| allocation(size_of_val(&**own)))
+            + self.listener.as_ref().map_or(0, |listener| listener.bytes())
     }
 }
 
@@ -228,8 +247,8 @@ pub(crate) struct Loaded<'a> {
 pub(crate) enum Source<'a> {
     /// A load.
     Load(Loaded<'a>),
-    /// A write.
-    Write,
+    /// A write; maybe it says how long the entry lives.
+    Write { ttl: Option<Duration> },
     /// A write that follows from what was seen of the key.
     After(Option<Sighting>),
 }
@@ -244,7 +263,14 @@ pub(crate) struct Unstored<K> {
 impl<K, V> Core<K, V> {
     /// A new instance of this tenant.
     pub(crate) fn new(tenant: &Arc<CacheTenant>, shards: usize, ops: Arc<Ops<K, V>>) -> Arc<Self> {
-        let store = Store::new(shards, tenant.policy);
+        let core = Self::uncharged(tenant, shards, ops);
+        core.charge_base();
+        core
+    }
+
+    /// [`new`](Self::new), but for [`charge_base`](Self::charge_base): runs nothing of the user's.
+    pub(crate) fn uncharged(tenant: &Arc<CacheTenant>, shards: usize, ops: Arc<Ops<K, V>>) -> Arc<Self> {
+        let store = Store::new(shards, tenant.policy, ops.listener().is_some());
         let core = Arc::new(Self {
             mode: ModeWord::new(),
             plain: store.is_plain(tenant.expires()),
@@ -257,6 +283,12 @@ impl<K, V> Core<K, V> {
         });
         tenant.adopt(&(core.ops.instance)(Arc::clone(&core)), core.base_bytes());
         core
+    }
+
+    /// Charges what it takes while it is empty, if anybody can make way for that. What makes way is dropped here, so
+    /// no lock may be held, and whoever is to find the instance must be able to: a `Drop` may call its function.
+    pub(crate) fn charge_base(&self) {
+        self.tenant.core.cover(&self.tenant.card);
     }
 
     /// Bytes that it takes while it is empty.
@@ -280,10 +312,16 @@ impl<K, V> Core<K, V> {
 
     #[cold]
     fn twin_in(&self, scope: &State) -> Option<Arc<Self>> {
-        Some(self.twins.find_or_make(scope.id(), || {
+        let mut is_new = false;
+        let twin = self.twins.find_or_make(scope.id(), || {
+            is_new = true;
             let tenant = self.tenant.twin(scope);
-            Self::new(&tenant, self.store.shards(), Arc::clone(&self.ops))
-        }))
+            Self::uncharged(&tenant, self.store.shards(), Arc::clone(&self.ops))
+        });
+        if is_new {
+            twin.charge_base();
+        }
+        Some(twin)
     }
 
     /// Weighs, reserves, makes way, and links. `entry` says whether a place of its own is needed. What would be
@@ -308,16 +346,29 @@ impl<K, V> Core<K, V> {
         }
         let heap = self.ops.heap(&key, &value);
         let written = tenant.now();
-        let deadline = self.deadline(written, hash, &key, &value);
+        let deadline = match source {
+            Source::Write { ttl: Some(ttl) } => written.saturating_add(nanos(ttl)),
+            _ => self.deadline(written, hash, &key, &value),
+        };
         let too_large = self.is_too_large(heap);
-        let grant = if too_large || deadline <= written { None } else { tenant.reserve(heap, entry) };
+        let mut grant = if too_large || deadline <= written { None } else { tenant.reserve(heap, entry) };
+        let mut pinned = false;
+        if grant.is_none() && deadline > written && !too_large && matches!(source, Source::Write { .. }) {
+            // A pinned value gives its own bytes for the one that replaces it.
+            pinned = self.give_up_pinned(hash, &key, written);
+            grant = if pinned { tenant.reserve(heap, true) } else { None };
+        }
         let Some(grant) = grant else {
             tenant.card.tally.add(Count::Rejections, 1);
             return Err(Unstored { key, changed: false });
         };
         let factor = self.ops.factor(&key, &value);
-        let mut arriving = Some(Entry { hash, key, value, heap, cost, factor, deadline, written });
+        let mut arriving = Some(Entry { hash, key, value, heap, cost, factor, deadline, written, pinned });
         let changed = self.link(&mut arriving, source, grant);
+        if tenant.core.ledger.is_exceeded() {
+            // The limit was lowered when our bytes were taken already, and nobody could evict them yet.
+            tenant.core.relief().fit(&tenant.core);
+        }
         let Some(entry) = arriving else { return Ok(()) };
         tenant.card.tally.add(Count::Rejections, u64::from(!changed));
         Err(Unstored { key: entry.key, changed })
@@ -335,7 +386,7 @@ impl<K, V> Core<K, V> {
             let eq = |a: &K, b: &K| (self.ops.eq)(a, b);
             let origin = match source {
                 Source::Load(Loaded { marks, seen, now, .. }) => Origin::Load(Freshness { marks, seen, now }),
-                Source::Write => Origin::Write,
+                Source::Write { .. } => Origin::Write,
                 Source::After(seen) => Origin::After(seen),
             };
             let writes = !matches!(source, Source::Load(_));
@@ -357,23 +408,26 @@ impl<K, V> Core<K, V> {
                 Linked::Done { displaced: Displaced { replaced, evicted }, expired, told } => {
                     grant.keep(!replaced && !evicted);
                     tenant.card.tally.add(Count::Replacements, u64::from(replaced));
-                    tenant.card.tally.add(Count::Evictions, u64::from(evicted));
+                    if evicted {
+                        tenant.card.tally.evicted();
+                    }
                     tenant.left(Count::Expirations, expired);
                     if evicted && told {
                         tenant.made_way(self.credit());
                     } else {
                         tenant.offer(|| self.store.credit_beside(hash));
                     }
+                    self.let_go(leaving);
                     return false;
                 }
                 Linked::Not { why, displaced: Displaced { replaced, evicted } } => {
                     tenant.left(Count::Replacements, u64::from(replaced));
                     if evicted {
-                        tenant.card.tally.add(Count::Evictions, 1);
+                        tenant.card.tally.evicted();
                         grant.inherit_place();
                     }
                     // With no lock held, and before others have to go.
-                    drop(leaving);
+                    self.let_go(leaving);
                     match why {
                         NotLinked::NoRoom(refused) => {
                             if effort.note(tenant.make_way(refused)).is_none() {
@@ -397,12 +451,16 @@ impl<K, V> Core<K, V> {
                     let Some(seen) = (loaded.look_for_mark)() else { return false };
                     loaded.seen = seen;
                 }
-                Linked::Unclear | Linked::Stale => return false,
+                Linked::Unclear => return false,
+                Linked::Stale => {
+                    self.let_go(leaving);
+                    return false;
+                }
             }
         }
     }
 
-    fn charge(&self, placed: bool) -> Charge<'_> {
+    pub(super) fn charge(&self, placed: bool) -> Charge<'_> {
         let tenant = &*self.tenant;
         Charge {
             reservation: &tenant.card.reservation,
@@ -439,7 +497,7 @@ impl<K, V> Core<K, V> {
         let reservation = &tenant.card.reservation;
         let look = |key: &K, value: &V| (clone_key(key), (self.ops.clone)(value));
         let ((key, value), sighting) =
-            self.store.sight(hash, eq, || tenant.core.clock.recent(), reservation, look)?;
+            self.store.sight(hash, &eq, || tenant.core.clock.recent(), reservation, look)?;
         let heap = self.ops.heap(&key, &value);
         let mut charged = sighting.heap();
         for _ in 0..REWEIGHED {
@@ -448,10 +506,7 @@ impl<K, V> Core<K, V> {
             } else {
                 tenant.reserve(heap.saturating_sub(charged), false)
             };
-            let Some(grant) = grant else {
-                self.evict_sighted(sighting);
-                return None;
-            };
+            let Some(grant) = grant else { return self.outgrown(hash, &eq, sighting, charged) };
             match self.store.reweigh(sighting, heap, grant.heap(), tenant.moment(), reservation) {
                 Ok(before) => {
                     // It was charged `before`, and the grant on top.
@@ -463,29 +518,30 @@ impl<K, V> Core<K, V> {
                 }
                 Err(NotReweighed::Shrunk { heap }) => charged = heap,
                 Err(NotReweighed::Gone) => return None,
-                Err(NotReweighed::NoRoom) => {
-                    self.evict_sighted(sighting);
-                    return None;
-                }
+                Err(NotReweighed::NoRoom) => return self.outgrown(hash, &eq, sighting, charged),
             }
         }
         // Others weigh it too, again and again; theirs is as good as ours.
         Some(charged)
     }
 
-    /// Takes out an entry for want of room.
-    fn evict_sighted(&self, sighting: Sighting) {
-        if let Some(leaving) = self.store.remove_sighted(sighting, &self.tenant.card.reservation) {
-            self.tenant.left(Count::Evictions, 1);
-            drop(leaving);
+    /// There is no room for what an entry has grown by: it goes, unless it is pinned. Returns the heap bytes that it
+    /// stays charged.
+    fn outgrown(&self, hash: u64, eq: impl Fn(&K) -> bool, sighting: Sighting, charged: u64) -> Option<u64> {
+        if self.is_pinned(hash, eq) {
+            return Some(charged);
         }
-        self.tenant.publish();
+        self.evict_sighted(sighting);
+        None
     }
 
-    /// Checks the store's structure; returns the bytes that the cache should be charged.
-    #[cfg(test)]
-    pub(crate) fn validate(&self) -> u64 {
-        self.store.validate(&self.tenant.card.reservation) + self.tenant.card.base()
+    /// Takes out an entry for want of room.
+    fn evict_sighted(&self, sighting: Sighting) {
+        let cause = RemovalCause::Evicted;
+        let (removed, leaving) = self.store.remove_sighted(sighting, cause, &self.tenant.card.reservation);
+        self.tenant.left(Count::Evictions, removed.into());
+        self.let_go(leaving);
+        self.tenant.publish();
     }
 
     /// When an entry written `now` is too old. The user's function runs with no lock held.
@@ -493,17 +549,6 @@ impl<K, V> Core<K, V> {
         let Some(lifetime) = &self.tenant.lifetime else { return NEVER };
         let own = self.ops.ttl().map(|ttl| ttl(key, value));
         lifetime.deadline(now, hash, own)
-    }
-}
-
-impl<K, V> Drop for Core<K, V> {
-    /// The tenant may stay, when this was one object's cache: it gets everything back.
-    fn drop(&mut self) {
-        self.tenant.card.remove_base(self.base_bytes());
-        self.store.drain(&self.tenant.card.reservation, |entries, leaving| {
-            self.tenant.give_places(entries);
-            drop(leaving);
-        });
     }
 }
 
@@ -518,14 +563,20 @@ impl<K, V> Instance for Core<K, V> {
 
     fn evict(&self, tenant: &CacheTenant, wanted: Wanted, why: Count) -> Evicted {
         let worth = self.credit();
-        let (mut evicted, leaving) = self.store.evict(tenant.moment(), wanted, &tenant.card.reservation);
-        if !tenant.policy.is_by_credit() {
+        let cause = match why {
+            Count::Reclaims => RemovalCause::Reclaimed,
+            _ => RemovalCause::Evicted,
+        };
+        let (mut evicted, leaving) =
+            self.store.evict(tenant.moment(), wanted, cause, &tenant.card.reservation);
+        if !tenant.policy.is_by_credit() && worth.is_finite() {
             // Where credit is not the order, the victim is not what the tenant was asked for: others age by what was.
+            // What came only after we looked says nothing, and ages nobody.
             evicted.credit = worth;
         }
         tenant.left(why, evicted.entries);
         // With no lock held, and off the books: a `Drop` may panic, or look.
-        drop(leaving);
+        self.let_go(leaving);
         evicted
     }
 
@@ -534,7 +585,7 @@ impl<K, V> Instance for Core<K, V> {
         self.store.expire(now, &tenant.card.reservation, |expired, leaving| {
             sum += expired;
             tenant.left(Count::Expirations, expired);
-            drop(leaving);
+            self.let_go(leaving);
         });
         sum
     }
@@ -542,21 +593,25 @@ impl<K, V> Instance for Core<K, V> {
     fn expire_some(&self, tenant: &CacheTenant, now: Nanos, patient: bool) -> u64 {
         let (expired, leaving) = self.store.expire_some(now, patient, &tenant.card.reservation);
         tenant.left(Count::Expirations, expired);
-        drop(leaving);
+        self.let_go(leaving);
         expired
     }
 
     fn collect(&self, tenant: &CacheTenant) {
-        self.store.collect(&tenant.card.reservation, drop);
+        self.store.collect(&tenant.card.reservation, |leaving| self.let_go(leaving));
     }
 
     fn clear(&self, tenant: &CacheTenant) {
         self.flights.supersede_all();
-        self.store.drain(&tenant.card.reservation, |entries, leaving| {
+        self.store.drain(RemovalCause::Invalidated, &tenant.card.reservation, |entries, leaving| {
             tenant.left(Count::Invalidations, entries);
-            drop(leaving);
+            self.let_go(leaving);
         });
         tenant.publish();
+    }
+
+    fn listener_panics(&self) -> u64 {
+        self.ops.listener().map_or(0, Listener::panics)
     }
 
     fn follow_mode(&self) {

@@ -25,29 +25,10 @@ impl<K, V> Core<K, V> {
     }
 
     /// Computes a missing value, and stores it if the body succeeds.
-    #[inline(never)]
     pub(crate) fn try_load<E>(&self, hash: u64, key: K, body: impl FnOnce() -> Result<V, E>) -> Result<V, E> {
-        if self.is_bypassed() {
-            return body();
-        }
-        let mut patience = None;
-        let mut turn = self.turn(hash, key);
-        loop {
-            match turn {
-                Turn::Found(value) => return Ok(value),
-                Turn::Run(run) => {
-                    let load = Load::start(&*self.tenant);
-                    let value = {
-                        let _working = run.working();
-                        body()?
-                    };
-                    return Ok(self.finish(hash, run, value, load.succeed()));
-                }
-                Turn::Wait(waiter, key) => {
-                    let waited = waiter.wait(self.patience(&mut patience), self.ops.clone);
-                    turn = self.after(hash, key, waited);
-                }
-            }
+        match self.begin(hash, key) {
+            Ok(value) => Ok(value),
+            Err(loading) => Ok(loading.end(body()?)),
         }
     }
 
@@ -153,6 +134,8 @@ impl<K, V> Core<K, V> {
     where
         F: Deref<Target = Flights<K, V>>,
     {
+        // The flight is still pending, and what makes room for the value may ask for the same key when it is dropped.
+        let _working = Working::on(lead.id());
         match lead.take_key() {
             Some(key) => self.keep(hash, key, value, nanos, lead),
             None => self.tenant.card.tally.add(Count::Rejections, 1),
@@ -202,7 +185,7 @@ pub(super) enum Run<'a, K, V> {
 
 impl<K, V> Run<'_, K, V> {
     /// To be held while the body runs or is polled. Nobody waits for who computes alone, so no circle goes through it.
-    fn working(&self) -> Option<Working> {
+    pub(super) fn working(&self) -> Option<Working> {
         match self {
             Self::Lead(lead) => Some(Working::on(lead.id())),
             Self::Alone(..) => None,
@@ -226,9 +209,7 @@ impl<T: Deref<Target = super::CacheTenant>> Load<T> {
     /// Counts the load; returns how long it took.
     pub(super) fn succeed(mut self) -> Nanos {
         let nanos = self.tenant.core.now().saturating_sub(self.start);
-        let tally = &self.tenant.card.tally;
-        tally.add(Count::Loads, 1);
-        tally.add(Count::LoadNanos, nanos);
+        self.tenant.card.tally.load(nanos);
         self.failed = false;
         nanos
     }
@@ -268,51 +249,33 @@ pub fn probe<K, V, Q: Query<Key = K>>(
     }
 }
 
-/// Computes and stores a missing value. For generated code.
-#[doc(hidden)]
-pub fn load<K, V>(cache: &Cache<K, V>, miss: Miss<K>, body: impl FnOnce() -> V) -> V {
-    if miss.forced {
-        return match cache.here().try_refresh(miss.hash, miss.key, || Ok::<V, Never>(body())) {
-            Ok(value) => value,
-            Err(never) => match never {},
-        };
-    }
+/// Computes and stores a missing value.
+pub(super) fn load<K, V>(cache: &Cache<K, V>, miss: Miss<K>, body: impl FnOnce() -> V) -> V {
     cache.here().load(miss.hash, miss.key, body)
 }
 
-/// Computes a missing value that may fail, and stores it if it is good. For generated code.
-#[doc(hidden)]
-pub fn try_load<R, K>(cache: &Cache<K, R::Value>, miss: Miss<K>, body: impl FnOnce() -> R) -> R
+/// Computes a missing value that may fail, and stores it if it is good.
+pub(super) fn try_load<R, K>(cache: &Cache<K, R::Value>, miss: Miss<K>, body: impl FnOnce() -> R) -> R
 where
     R: Fallible,
 {
-    let loaded = if miss.forced {
-        cache.here().try_refresh(miss.hash, miss.key, || body().split())
-    } else {
-        cache.here().try_load(miss.hash, miss.key, || body().split())
-    };
-    match loaded {
+    match cache.here().try_load(miss.hash, miss.key, || body().split()) {
         Ok(value) => R::from_value(value),
         Err(rest) => rest,
     }
 }
 
-/// [`load`] for an `async fn`. For generated code.
+/// Computes and stores a missing value in a task. For generated code.
 #[doc(hidden)]
 pub async fn load_async<K, V>(cache: &Cache<K, V>, miss: Miss<K>, body: impl Future<Output = V>) -> V {
     let never = async { Ok::<V, Never>(body.await) };
-    let loaded = if miss.forced {
-        cache.here().try_refresh_async(miss.hash, miss.key, never).await
-    } else {
-        cache.here().try_load_async(miss.hash, miss.key, never).await
-    };
-    match loaded {
+    match cache.here().try_load_async(miss.hash, miss.key, never).await {
         Ok(value) => value,
         Err(never) => match never {},
     }
 }
 
-/// [`try_load`] for an `async fn`. For generated code.
+/// [`load_async`] for a body that may fail. For generated code.
 #[doc(hidden)]
 pub async fn try_load_async<R, K>(
     cache: &Cache<K, R::Value>,
@@ -323,12 +286,7 @@ where
     R: Fallible,
 {
     let split = async { body.await.split() };
-    let loaded = if miss.forced {
-        cache.here().try_refresh_async(miss.hash, miss.key, split).await
-    } else {
-        cache.here().try_load_async(miss.hash, miss.key, split).await
-    };
-    match loaded {
+    match cache.here().try_load_async(miss.hash, miss.key, split).await {
         Ok(value) => R::from_value(value),
         Err(rest) => rest,
     }
@@ -342,9 +300,6 @@ where
     V: Send + Sync + 'static,
     F: Future<Output = V> + Send + 'static,
 {
-    if miss.forced {
-        return load_async(cache, miss, body).await;
-    }
     let never = async { Ok::<V, Never>(body.await) };
     match cache.shared().try_load_detached(miss.hash, miss.key, never).await {
         Ok(value) => value,
@@ -361,9 +316,6 @@ where
     R::Value: Send + Sync + 'static,
     F: Future<Output = R> + Send + 'static,
 {
-    if miss.forced {
-        return try_load_async(cache, miss, body).await;
-    }
     let split = async { body.await.split() };
     match cache.shared().try_load_detached(miss.hash, miss.key, split).await {
         Ok(value) => R::from_value(value),

@@ -6,18 +6,34 @@ mod builder;
 mod call;
 mod detached;
 mod instance;
+mod listener;
 mod load;
+mod loading;
 mod operations;
+mod pins;
+mod ranking;
 mod refresh;
 mod tenant;
+mod times;
+#[cfg(any(test, feature = "__validate"))]
+mod validate;
 
 pub use builder::{BuildError, Builder};
 pub use call::{Ran, Status, Verdict, judge, judge_value, never, probe_unless};
-pub use load::{load, load_async, load_detached, probe, try_load, try_load_async, try_load_detached};
+pub use load::{load_async, load_detached, probe, try_load_async, try_load_detached};
+pub use loading::{begin, end, here, try_end};
 pub use operations::{Change, Entries};
+pub use refresh::{
+    load_async_or_refresh, load_detached_or_refresh, load_or_refresh, try_load_async_or_refresh,
+    try_load_detached_or_refresh, try_load_or_refresh,
+};
+pub use times::NoExpiry;
+#[cfg(feature = "__validate")]
+pub use validate::validate;
 
 pub(crate) use builder::Options;
 pub(crate) use instance::{Core, HeapOf, Ops};
+pub(crate) use listener::OnRemove;
 pub(crate) use tenant::{CacheTenant, Instance};
 
 use std::borrow::Borrow;
@@ -28,6 +44,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::key::{Lookup, hash_of};
+use crate::removal::RemovalCause;
 use crate::stats::{Count, TenantStats};
 use crate::store::Probe;
 use instance::Source;
@@ -178,7 +195,7 @@ where
     /// in any case. A load of the key that is running meanwhile does not overwrite it.
     pub fn insert(&self, key: K, value: V) {
         let hash = hash_of(|state| key.hash(state));
-        self.here().insert(hash, key, value);
+        self.here().write(hash, key, value, None);
     }
 
     /// The value of `key`; computed by `load`, and stored, if it is not there.
@@ -518,17 +535,16 @@ impl<K, V> Core<K, V> {
     #[cold]
     fn drop_expired(&self, hash: u64, eq: impl FnMut(&K) -> bool) {
         let now = self.tenant.core.now();
-        let removed = self.store.remove_expired(hash, eq, now, &self.tenant.card.reservation);
-        if let Some(leaving) = removed {
-            self.tenant.left(Count::Expirations, 1);
-            drop(leaving);
-        }
+        let (removed, leaving) = self.store.remove_expired(hash, eq, now, &self.tenant.card.reservation);
+        self.tenant.left(Count::Expirations, removed.into());
+        self.let_go(leaving);
     }
 
-    pub(crate) fn insert(&self, hash: u64, key: K, value: V) {
+    /// Stores a value that nobody loaded, maybe with a time of its own to live.
+    fn write(&self, hash: u64, key: K, value: V, ttl: Option<Duration>) {
         if self.is_bypassed() {
             // What is stored would be an older value, once the bypass ends.
-            self.invalidate_quietly(hash, |stored| (self.ops.eq)(stored, &key));
+            self.overwrite(hash, |stored| (self.ops.eq)(stored, &key));
             return;
         }
         let cost = self.cost_of_written(&key, &value);
@@ -539,10 +555,10 @@ impl<K, V> Core<K, V> {
         let overwrites = !tenant.policy.is_balanced()
             && tenant.is_full()
             && self.store.peek(hash, same, || 0, |_| ()).is_some();
-        let stored = self.store_new(hash, key, value, cost, Source::Write, !overwrites);
+        let stored = self.store_new(hash, key, value, cost, Source::Write { ttl }, !overwrites);
         if let Err(unstored) = stored {
             // The older value would be wrong from now on.
-            self.invalidate_quietly(hash, |stored| (self.ops.eq)(stored, &unstored.key));
+            self.overwrite(hash, |stored| (self.ops.eq)(stored, &unstored.key));
         }
     }
 
@@ -555,23 +571,22 @@ impl<K, V> Core<K, V> {
     }
 
     pub(crate) fn invalidate(&self, hash: u64, eq: impl Fn(&K) -> bool) -> bool {
-        let removed = self.invalidate_quietly(hash, eq);
-        self.tenant.card.tally.add(Count::Invalidations, u64::from(removed));
-        removed
+        self.take_out(hash, eq, RemovalCause::Invalidated, Count::Invalidations)
+    }
+
+    /// Removes what a value that is not stored would have replaced.
+    fn overwrite(&self, hash: u64, eq: impl Fn(&K) -> bool) {
+        self.take_out(hash, eq, RemovalCause::Replaced, Count::Replacements);
     }
 
     /// The order matters. First the loads, so that what they compute is not linked any more and nobody joins them;
     /// then the entry.
-    fn invalidate_quietly(&self, hash: u64, eq: impl Fn(&K) -> bool) -> bool {
+    fn take_out(&self, hash: u64, eq: impl Fn(&K) -> bool, cause: RemovalCause, why: Count) -> bool {
         self.flights.supersede(hash, &eq);
-        match self.store.remove(hash, &eq, &self.tenant.card.reservation) {
-            Some(leaving) => {
-                self.tenant.give_places(1);
-                drop(leaving);
-                true
-            }
-            None => false,
-        }
+        let (removed, leaving) = self.store.remove(hash, &eq, cause, &self.tenant.card.reservation);
+        self.tenant.left(why, removed.into());
+        self.let_go(leaving);
+        removed
     }
 }
 
@@ -588,6 +603,8 @@ pub(crate) type TtlOf<K, V> = Box<dyn Fn(&K, &V) -> Duration + Send + Sync>;
 
 #[cfg(all(test, not(larder_shuttle)))]
 mod lifetime_tests;
+#[cfg(all(test, not(larder_shuttle)))]
+mod spread_tests;
 #[cfg(all(test, not(larder_shuttle)))]
 mod tests;
 

@@ -216,6 +216,8 @@ fn a_shard_that_comes_and_goes_is_never_lost() {
             .collect();
         assert_eq!(cache.get(7), None);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
+        // A shard that somebody looked into all the while is freed by who comes next.
+        domain.tick();
         assert_eq!((cache.weight(), cache.core.validate()), (empty, empty));
     });
 }
@@ -408,6 +410,10 @@ fn a_detached_body_whose_callers_all_leave_while_it_finishes_loses_nobody() {
             let _ = shuttle::future::block_on(task);
         }
         assert_eq!((shuttle::future::block_on(call()), cache.get(1)), (2, Some(2)));
+        // Tasks whose bodies nobody waits for end by themselves.
+        while !cache.core.flights.is_empty() {
+            thread::yield_now();
+        }
         assert_eq!(cache.core.validate(), cache.weight());
     });
 }
@@ -540,5 +546,42 @@ fn expiry_beside_inserts_and_reads_keeps_the_books() {
             (cache.len(), cache.core.validate(), domain.budget().used()),
             (0, cache.weight(), cache.weight())
         );
+    });
+}
+
+#[test]
+fn who_evicts_what_came_to_an_empty_cache_ages_nobody_for_ever() {
+    check(|| {
+        let domain = domain(1 << 20);
+        // Room for one.
+        let cache = Cache::<u64, Vec<u8>>::builder("one").max_bytes(8000).build_in(&domain).unwrap();
+        let writers: Vec<_> = (0..2)
+            .map(|thread| {
+                let cache = cache.clone();
+                thread::spawn(move || (0..2).for_each(|key| cache.insert(10 * thread + key, vec![0; 4000])))
+            })
+            .collect();
+        writers.into_iter().for_each(|thread| thread.join().unwrap());
+        let inflation = cache.core.tenant.moment().inflation;
+        assert!(inflation.is_finite(), "what comes from now on is worth {inflation}, whatever it is");
+        assert_eq!(cache.core.validate(), cache.weight());
+    });
+}
+
+#[test]
+fn a_tenant_with_a_victim_is_always_asked() {
+    check(|| {
+        let domain = Arc::new(domain(1 << 16));
+        let cache = Cache::<u64, u64>::builder("asked").build_in(&domain).unwrap();
+        cache.insert(1, 1);
+        let writer = {
+            let cache = cache.clone();
+            thread::spawn(move || cache.insert(2, 2))
+        };
+        let _ = domain.trim(u64::MAX);
+        writer.join().unwrap();
+        assert_eq!(cache.core.validate(), cache.weight());
+        let _ = domain.trim(u64::MAX);
+        assert_eq!(cache.len(), 0, "what can go goes when all is asked for");
     });
 }

@@ -5,14 +5,13 @@
 
 use std::fmt;
 use std::hash::Hash;
-use std::time::Duration;
 
 use super::instance::{Core, Source, Unstored};
 use super::{Cache, Here};
 use crate::key::{Lookup, hash_of};
+use crate::removal::RemovalCause;
 use crate::stats::Count;
 use crate::store::Sighting;
-use crate::time::NEVER;
 
 /// What [`Cache::compute`] does with an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,23 +109,6 @@ impl<K, V> Cache<K, V> {
     pub fn invalidate_if(&self, mut is_stale: impl FnMut(&K, &V) -> bool) -> u64 {
         self.here().invalidate_if(&mut is_stale)
     }
-
-    /// How long the entry of this key still lives if it is neither written nor used; [`Duration::MAX`] if it does not
-    /// expire, `None` if there is none. Counts as no use.
-    pub fn time_left(&self, key: impl Lookup<K>) -> Option<Duration> {
-        let hash = hash_of(|state| key.hash(state));
-        let here = self.here();
-        if here.is_bypassed() {
-            return None;
-        }
-        match here.store.deadline(hash, |stored| key.eq(stored))? {
-            NEVER => Some(Duration::MAX),
-            deadline => {
-                let left = deadline.saturating_sub(here.tenant.core.now());
-                (left > 0).then(|| Duration::from_nanos(left))
-            }
-        }
-    }
 }
 
 impl<'a, K, V> IntoIterator for &'a Cache<K, V>
@@ -199,7 +181,7 @@ impl<K, V> Core<K, V> {
                 Change::Keep => return value,
                 Change::Remove if self.is_bypassed() => {
                     // It is there again, once the bypass ends.
-                    self.invalidate_quietly(hash, same);
+                    self.invalidate(hash, same);
                     return None;
                 }
                 Change::Remove => {
@@ -209,7 +191,7 @@ impl<K, V> Core<K, V> {
                 }
                 Change::Insert(new) if self.is_bypassed() => {
                     // What is stored would be an older value, once the bypass ends.
-                    self.invalidate_quietly(hash, same);
+                    self.overwrite(hash, same);
                     return Some(new);
                 }
                 Change::Insert(new) => {
@@ -220,7 +202,7 @@ impl<K, V> Core<K, V> {
                         Ok(()) => return Some(result),
                         Err(Unstored { key: back, changed: true }) => key = back,
                         Err(Unstored { key, changed: false }) => {
-                            self.invalidate_quietly(hash, |stored| (self.ops.eq)(stored, &key));
+                            self.overwrite(hash, |stored| (self.ops.eq)(stored, &key));
                             return Some(result);
                         }
                     }
@@ -236,11 +218,11 @@ impl<K, V> Core<K, V> {
         let Some(sighting) = seen else {
             return self.peek(hash, same, |_| ()).is_none();
         };
-        let removed = self.store.remove_sighted(sighting, &self.tenant.card.reservation);
-        let Some(leaving) = removed else { return false };
-        self.tenant.left(Count::Invalidations, 1);
-        drop(leaving);
-        true
+        let cause = RemovalCause::Invalidated;
+        let (removed, leaving) = self.store.remove_sighted(sighting, cause, &self.tenant.card.reservation);
+        self.tenant.left(Count::Invalidations, removed.into());
+        self.let_go(leaving);
+        removed
     }
 
     fn invalidate_if(&self, is_stale: &mut dyn FnMut(&K, &V) -> bool) -> u64 {
@@ -250,12 +232,12 @@ impl<K, V> Core<K, V> {
             for sighting in self.store.sight_all(shard, reservation) {
                 // What is expired matches nothing; it goes by itself.
                 let now = || self.tenant.core.clock.recent();
-                if self.store.look_again(sighting, now, reservation, &mut *is_stale) == Some(true)
-                    && let Some(leaving) = self.store.remove_sighted(sighting, reservation)
-                {
-                    self.tenant.left(Count::Invalidations, 1);
-                    drop(leaving);
-                    count += 1;
+                if self.store.look_again(sighting, now, reservation, &mut *is_stale) == Some(true) {
+                    let cause = RemovalCause::Invalidated;
+                    let (removed, leaving) = self.store.remove_sighted(sighting, cause, reservation);
+                    self.tenant.left(Count::Invalidations, removed.into());
+                    self.let_go(leaving);
+                    count += u64::from(removed);
                 }
             }
         }

@@ -53,6 +53,8 @@ fn beside(look: impl Fn() + Send + 'static, change: impl FnOnce()) {
         thread::spawn(move || {
             while !done.load(Ordering::SeqCst) {
                 look();
+                // Schedules of priorities would let us look for ever.
+                thread::yield_now();
             }
         })
     };
@@ -240,5 +242,77 @@ fn a_reader_inside_a_reader_keeps_what_both_see() {
         domain.tick();
         assert_eq!(outer.weight(), outer.core.tenant.card.base());
         assert_eq!(inner.weight(), inner.core.tenant.card.base());
+    });
+}
+
+#[test]
+fn each_entry_is_told_of_once_beside_readers_and_writers() {
+    check(|| {
+        let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let domain = domain();
+        let cache = {
+            let told = Arc::clone(&told);
+            Cache::<u64, u64>::builder("model")
+                .max_entries(2)
+                .on_remove(move |_, value, _| told.lock().unwrap().push(value))
+                .build_in(&domain)
+                .unwrap()
+        };
+        let threads = [10, 20].map(|first| {
+            let cache = cache.clone();
+            thread::spawn(move || {
+                cache.insert(1, first);
+                assert!(cache.get(1).is_none_or(|value| value >= 10));
+                cache.insert(first, first + 1);
+                cache.invalidate(1);
+                cache.insert(2, first + 2);
+            })
+        });
+        let reader = cache.clone();
+        assert!(reader.get(2).is_none_or(|value| value >= 12));
+        drop(reader);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        let rejections = cache.stats().rejections as usize;
+        domain.tick();
+        assert_eq!(
+            told.lock().unwrap().len() + rejections + cache.len(),
+            6,
+            "nothing stays in limbo after a tick"
+        );
+        drop(cache);
+        let mut told = told.lock().unwrap().clone();
+        told.sort_unstable();
+        told.dedup();
+        assert_eq!(told.len() + rejections, 6);
+        assert_eq!(domain.budget().used(), 0);
+    });
+}
+
+#[test]
+fn a_pinned_entry_is_found_beside_who_needs_room() {
+    check(|| {
+        let domain = domain();
+        let cache = cache::<u64>(&domain, 2);
+        cache.insert(1, 0);
+        assert!(cache.pin(1));
+        let writers = [10, 20].map(|first| {
+            let cache = cache.clone();
+            thread::spawn(move || {
+                cache.insert(first, first);
+                cache.pin(first);
+                cache.insert(1, first);
+                cache.unpin(first);
+            })
+        });
+        for _ in 0..3 {
+            assert!(cache.get(1).is_some());
+        }
+        for writer in writers {
+            writer.join().unwrap();
+        }
+        assert!(cache.is_pinned(1) && cache.len() <= 2);
+        assert_eq!(cache.core.validate(), cache.weight());
     });
 }

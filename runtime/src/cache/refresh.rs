@@ -7,9 +7,13 @@
 use std::future::Future;
 use std::pin::pin;
 
+use super::Cache;
 use super::instance::{Core, Source, Unstored};
-use super::load::Load;
+use super::load::{
+    Load, Never, load, load_async, load_detached, try_load, try_load_async, try_load_detached,
+};
 use crate::flight::{Flights, Lead};
+use crate::key::{Fallible, Miss};
 use crate::time::Nanos;
 
 impl<K, V> Core<K, V> {
@@ -74,10 +78,105 @@ impl<K, V> Core<K, V> {
                 Err(Unstored { key: back, changed: true }) => key = back,
                 Err(Unstored { key, changed: false }) => {
                     // What is there is older than what its caller has seen.
-                    self.invalidate_quietly(hash, |stored| (self.ops.eq)(stored, &key));
+                    self.overwrite(hash, |stored| (self.ops.eq)(stored, &key));
                     return;
                 }
             }
         }
+    }
+}
+
+// For generated code where a call may be forced: what most functions never need is not compiled for them.
+
+/// [`load`], or again if the call is forced.
+#[doc(hidden)]
+pub fn load_or_refresh<K, V>(cache: &Cache<K, V>, miss: Miss<K>, body: impl FnOnce() -> V) -> V {
+    if !miss.forced {
+        return load(cache, miss, body);
+    }
+    match cache.here().try_refresh(miss.hash, miss.key, || Ok::<V, Never>(body())) {
+        Ok(value) => value,
+        Err(never) => match never {},
+    }
+}
+
+/// [`try_load`], or again if the call is forced.
+#[doc(hidden)]
+pub fn try_load_or_refresh<R: Fallible, K>(
+    cache: &Cache<K, R::Value>,
+    miss: Miss<K>,
+    body: impl FnOnce() -> R,
+) -> R {
+    if !miss.forced {
+        return try_load(cache, miss, body);
+    }
+    match cache.here().try_refresh(miss.hash, miss.key, || body().split()) {
+        Ok(value) => R::from_value(value),
+        Err(rest) => rest,
+    }
+}
+
+/// [`load_async`], or again if the call is forced.
+#[doc(hidden)]
+pub async fn load_async_or_refresh<K, V>(
+    cache: &Cache<K, V>,
+    miss: Miss<K>,
+    body: impl Future<Output = V>,
+) -> V {
+    if !miss.forced {
+        return load_async(cache, miss, body).await;
+    }
+    let never = async { Ok::<V, Never>(body.await) };
+    match cache.here().try_refresh_async(miss.hash, miss.key, never).await {
+        Ok(value) => value,
+        Err(never) => match never {},
+    }
+}
+
+/// [`try_load_async`], or again if the call is forced.
+#[doc(hidden)]
+pub async fn try_load_async_or_refresh<R: Fallible, K>(
+    cache: &Cache<K, R::Value>,
+    miss: Miss<K>,
+    body: impl Future<Output = R>,
+) -> R {
+    if !miss.forced {
+        return try_load_async(cache, miss, body).await;
+    }
+    let split = async { body.await.split() };
+    match cache.here().try_refresh_async(miss.hash, miss.key, split).await {
+        Ok(value) => R::from_value(value),
+        Err(rest) => rest,
+    }
+}
+
+/// [`load_detached`]; a forced call runs its body in its own future.
+#[doc(hidden)]
+pub async fn load_detached_or_refresh<K, V, F>(cache: &Cache<K, V>, miss: Miss<K>, body: F) -> V
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    F: Future<Output = V> + Send + 'static,
+{
+    if miss.forced {
+        load_async_or_refresh(cache, miss, body).await
+    } else {
+        load_detached(cache, miss, body).await
+    }
+}
+
+/// [`try_load_detached`]; a forced call runs its body in its own future.
+#[doc(hidden)]
+pub async fn try_load_detached_or_refresh<R, K, F>(cache: &Cache<K, R::Value>, miss: Miss<K>, body: F) -> R
+where
+    R: Fallible + Send + 'static,
+    K: Send + Sync + 'static,
+    R::Value: Send + Sync + 'static,
+    F: Future<Output = R> + Send + 'static,
+{
+    if miss.forced {
+        try_load_async_or_refresh(cache, miss, body).await
+    } else {
+        try_load_detached(cache, miss, body).await
     }
 }

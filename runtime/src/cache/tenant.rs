@@ -15,7 +15,7 @@ use crate::expiry::{Expires, Lifetime};
 use crate::policy::{Moment, Policy};
 use crate::stats::{Count, TenantStats};
 use crate::store::{Evicted, Wanted};
-use crate::sync::{AtomicU64, Ordering, RwLock, fork};
+use crate::sync::{AtomicU64, Ordering, RwLock, fence, fork};
 use crate::tenant::{Card, Claim, Given, Need, ScopeId, Tenant, Twins, arc};
 use crate::time::Nanos;
 use crate::weight::weigh::allocation;
@@ -50,6 +50,9 @@ pub(crate) trait Instance {
 
     /// Takes everything out.
     fn clear(&self, tenant: &CacheTenant);
+
+    /// How many calls of its removal listener panicked.
+    fn listener_panics(&self) -> u64;
 
     /// Takes over the mode of the domain.
     fn follow_mode(&self);
@@ -148,7 +151,6 @@ impl CacheTenant {
         drop(instances);
         instance.follow_mode();
         self.card.add_base(base);
-        self.core.cover(&self.card);
     }
 
     /// What stands for this tenant in a scope of a test: made on first use there, for all instances.
@@ -164,28 +166,34 @@ impl CacheTenant {
 
     /// Bytes that everything but one entry can give at the most: an entry that takes more with all it needs is
     /// never stored.
+    #[inline]
     pub(crate) fn room(&self) -> u64 {
         self.card.ceiling().min(self.core.ledger.limit()).saturating_sub(self.card.base())
     }
 
     /// How entries expire.
+    #[inline]
     pub(crate) fn expires(&self) -> Expires {
         self.lifetime.as_deref().map_or(Expires::Never, Lifetime::expires)
     }
 
     /// The time, where entries expire; where they do not, no clock is read.
+    #[inline]
     pub(crate) fn now(&self) -> Nanos {
         if self.lifetime.is_some() { self.core.now() } else { 0 }
     }
 
+    #[inline]
     pub(crate) fn entries(&self) -> u64 {
         self.entries.load(Ordering::Relaxed)
     }
 
+    #[inline]
     fn max_entries(&self) -> u64 {
         self.max_entries.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(crate) fn is_full(&self) -> bool {
         self.entries() >= self.max_entries()
     }
@@ -193,22 +201,42 @@ impl CacheTenant {
     /// Sets the bound on bytes, and evicts what is above.
     pub(super) fn set_max_bytes(&self, bytes: u64) {
         self.card.set_ceiling(bytes);
+        self.fit_bytes();
+        self.card.reservation.release_credit();
+    }
+
+    fn fit_bytes(&self) {
         while let over @ 1.. = self.card.reservation.spent().saturating_sub(self.card.ceiling()) {
             let evicted = self.evict_own(over);
             if evicted.entries == 0 && evicted.bytes == 0 {
-                // Not even the empty cache fits.
-                self.card.uncover();
+                // Not even the empty cache fits, or what is pinned.
+                if self.card.reservation.pinned() == 0 {
+                    self.card.uncover();
+                }
                 break;
             }
         }
-        self.card.reservation.release_credit();
     }
 
     /// Sets the bound on entries, and evicts what is above.
     pub(super) fn set_max_entries(&self, entries: u64) {
         self.max_entries.store(entries, Ordering::Relaxed);
-        while self.entries() > self.max_entries() && self.evict_own(0).entries > 0 {}
+        self.fit_entries();
         self.card.reservation.release_credit();
+    }
+
+    fn fit_entries(&self) {
+        while self.entries() > self.max_entries() && self.evict_own(0).entries > 0 {}
+    }
+
+    /// What was pinned may go: evicts what bounds could not take until now.
+    pub(super) fn unpinned(&self) {
+        self.publish();
+        self.fit_entries();
+        self.fit_bytes();
+        if self.core.ledger.used() > self.core.ledger.allowed() {
+            self.core.relief().fit(&self.core);
+        }
     }
 
     /// Sets what prices are multiplied with, from the level that eviction has reached on: what is there keeps its
@@ -225,22 +253,23 @@ impl CacheTenant {
     }
 
     /// What orders depend on now. The store fills in its own tick, and how exact it is.
+    #[inline]
     pub(crate) fn moment(&self) -> Moment {
         let inflation = self.level() + self.lead();
         Moment { tick: 0, exact: false, inflation, filling: self.is_filling() }
     }
 
     /// Whether more than a tenth of each bound is free.
+    #[inline]
     fn is_filling(&self) -> bool {
         let ledger = &self.core.ledger;
-        let bounds = [
-            (self.entries(), self.max_entries()),
-            (self.card.reservation.spent(), self.card.ceiling()),
-            (ledger.used(), ledger.limit()),
-        ];
-        bounds.iter().all(|(taken, bound)| taken.saturating_mul(10) < bound.saturating_mul(9))
+        let has_room = |taken: u64, bound: u64| taken.saturating_mul(10) < bound.saturating_mul(9);
+        has_room(self.entries(), self.max_entries())
+            && has_room(self.card.reservation.spent(), self.card.ceiling())
+            && has_room(ledger.used(), ledger.limit())
     }
 
+    #[inline]
     fn rate(&self) -> Rate {
         if self.card.repriced.load(Ordering::Acquire) {
             self.rate_of(self.rate.read().as_deref())
@@ -249,15 +278,18 @@ impl CacheTenant {
         }
     }
 
+    #[inline]
     fn rate_of(&self, changed: Option<&Rate>) -> Rate {
         changed.copied().unwrap_or_else(|| Rate { credit: 0.0, price: 0.0, scale: self.card.scale() })
     }
 
     /// The domain's inflation on this tenant's scale.
+    #[inline]
     fn level(&self) -> f64 {
         self.rate().level(self.core.inflation())
     }
 
+    #[inline]
     fn lead(&self) -> f64 {
         f64::from_bits(self.lead.load(Ordering::Relaxed))
     }
@@ -268,6 +300,7 @@ impl CacheTenant {
     }
 
     /// A new entry may be the cheapest now, or the first.
+    #[inline]
     pub(crate) fn offer(&self, credit: impl FnOnce() -> f64) {
         if self.policy.is_by_credit() || !self.card.price().is_finite() {
             self.card.publish_lower(self.price(credit()));
@@ -275,8 +308,24 @@ impl CacheTenant {
     }
 
     pub(super) fn publish(&self) {
+        loop {
+            let credit = self.lowest_credit();
+            self.card.publish(self.price(credit));
+            if credit.is_finite() {
+                return;
+            }
+            // Who linked a first entry since we looked may have found the price that we have just written over: then
+            // nobody would ask for it. Either that one sees our price, or we see its credit.
+            fence(Ordering::SeqCst);
+            if !self.lowest_credit().is_finite() {
+                return;
+            }
+        }
+    }
+
+    fn lowest_credit(&self) -> f64 {
         let credits = self.live().into_iter().map(|instance| instance.credit());
-        self.card.publish(self.price(credits.fold(f64::INFINITY, f64::min)));
+        credits.fold(f64::INFINITY, f64::min)
     }
 
     /// Handles, because what they evict is dropped before they return, and a user's `Drop` may call a new
@@ -308,6 +357,8 @@ impl CacheTenant {
     /// Evicts for one refusal; returns how much gave way.
     pub(crate) fn make_way(&self, refused: Refused) -> u64 {
         match refused {
+            // What can never fit beside what is pinned evicts nobody.
+            Refused::Ceiling { over } if over > self.card.evictable() => 0,
             Refused::Ceiling { over } => {
                 let evicted = self.evict_own(over);
                 evicted.entries.max(evicted.bytes)
@@ -409,6 +460,7 @@ impl CacheTenant {
     }
 
     /// [`left`](Self::left), uncounted.
+    #[inline]
     pub(crate) fn give_places(&self, entries: u64) {
         if entries > 0 {
             self.entries.fetch_sub(entries, Ordering::AcqRel);
@@ -491,8 +543,9 @@ impl Grant<'_> {
 }
 
 impl Drop for Grant<'_> {
+    #[inline]
     fn drop(&mut self) {
-        self.tenant.entries.fetch_sub(self.entries, Ordering::AcqRel);
+        self.tenant.give_places(self.entries);
         self.tenant.card.reservation.shrink(self.heap);
     }
 }
@@ -511,8 +564,9 @@ impl Tenant for CacheTenant {
         }
         let why = if own { Count::Evictions } else { Count::Reclaims };
         let upto = self.rate().credit(claim.upto) + self.lead();
-        let evict =
-            |most: u64| self.evict(Wanted { bytes: claim.bytes.min(most), most, upto, patient: own }, why);
+        // A limit is kept also where somebody looks at all entries of a shard just then.
+        let patient = own || (claim.need == Need::Limit && !fork::forked());
+        let evict = |most: u64| self.evict(Wanted { bytes: claim.bytes.min(most), most, upto, patient }, why);
         let evicted = if claim.need == Need::Others && self.card.floor > 0 {
             // What a batch may take; only a single entry takes more, if nobody else is at it.
             let some = self.card.claim(claim.bytes.max(CLAIM));
@@ -588,6 +642,8 @@ impl Tenant for CacheTenant {
         stats.uncharged = self.card.uncovered();
         stats.policy = Some(self.policy);
         stats.entries = self.entries();
+        stats.pinned = self.card.reservation.pinned();
+        stats.listener_panics = self.live().iter().map(|instance| instance.listener_panics()).sum();
         stats.max_entries = Some(self.max_entries()).filter(|max| *max < u64::MAX);
         stats
     }

@@ -1,8 +1,8 @@
 //! The budget as a state machine: random histories over caches and pools of every kind, one thread against a
 //! model, then several at once.
 //!
-//! What holds after each step: `used <= limit`, but for leases that a lowered limit does not take away; what is
-//! found was written last and is not expired. What holds at rest: the books are what a recount of every shard and
+//! What holds after each step: `used <= limit`, but for leases and pins that a lowered limit does not take away; what
+//! is found was written last and is not expired, and what is pinned is found. What holds at rest: the books are what a recount of every shard and
 //! every idle list says, the reservations are what is used, nothing was released twice, and everything goes back
 //! when it is emptied.
 
@@ -10,13 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use crate::descriptor::Kind;
 use crate::domain::Domain;
-use crate::pool::{Pool, PoolCore, Pooled, Recipe, poolable};
+use crate::pool::{Pool, Pooled};
 use crate::pressure::FixedPressure;
-use crate::tenant::{Card, Terms};
+use crate::tenant::Card;
 use crate::time::ManualClock;
-use crate::weight::Weigher;
 use crate::{Cache, Policy};
 
 const MB: u64 = 1 << 20;
@@ -75,6 +73,14 @@ fn has_ttl(at: usize) -> bool {
     at == 2 || at == 4
 }
 
+fn expires(at: usize) -> bool {
+    has_ttl(at) || is_idle(at)
+}
+
+fn is_idle(at: usize) -> bool {
+    at == 6
+}
+
 fn cache(domain: &Domain, at: usize, grown: &Grown) -> Cache<u64, Value> {
     let grown = Arc::clone(grown);
     let builder = Cache::builder(format!("cache {at}"))
@@ -96,23 +102,14 @@ fn cache(domain: &Domain, at: usize, grown: &Grown) -> Cache<u64, Value> {
 }
 
 fn pool(domain: &Domain, at: usize) -> Pool<Vec<u8>> {
-    let terms = Terms {
-        name: format!("pool {at}"),
-        kind: Kind::Pool,
-        descriptor: None,
-        priority: 1.0,
-        floor: [0, 4000][at],
-        ceiling: [u64::MAX, 40_000][at],
-    };
-    let recipe = Recipe {
-        make: || Vec::with_capacity(100),
-        reset: |buffer: &mut Vec<u8>| {
+    let pool = Pool::builder(format!("pool {at}"), || Vec::with_capacity(100)).max(20).reset(
+        |buffer: &mut Vec<u8>| {
             buffer.clear();
             buffer.capacity() < 6000
         },
-    };
-    let proof = poolable::<Vec<u8>>().weighed(Weigher::deep());
-    Pool::from_core(PoolCore::new(&domain.core, terms, Some(20), recipe, proof))
+    );
+    let pool = if at == 1 { pool.max_bytes(40_000) } else { pool };
+    pool.build_in(domain).unwrap()
 }
 
 /// What the steps act on.
@@ -134,6 +131,10 @@ enum Step {
     Get { cache: usize, key: u64 },
     Invalidate { cache: usize, key: u64 },
     Reweigh { cache: usize, key: u64, size: u64 },
+    Pin { cache: usize, key: u64 },
+    Unpin { cache: usize, key: u64 },
+    InsertFor { cache: usize, key: u64, size: u64, nanos: u64 },
+    SetTtl { cache: usize, key: u64, nanos: u64 },
     Clear { cache: usize },
     ClearAll,
     MaxBytes { cache: usize, bytes: u64 },
@@ -158,11 +159,15 @@ impl Step {
         let pool = random.below(POOLS as u64) as usize;
         let key = random.below(KEYS);
         match random.below(1000) {
-            0..=249 => Self::Insert { cache, key, size: random.size() },
+            0..=229 => Self::Insert { cache, key, size: random.size() },
+            230..=239 => Self::InsertFor { cache, key, size: random.size(), nanos: random.below(2 * TTL) },
+            240..=249 => Self::SetTtl { cache, key, nanos: random.below(2 * TTL) },
             250..=449 => Self::Load { cache, key, size: random.size() },
             450..=469 => Self::FailingLoad { cache, key },
             470..=649 => Self::Get { cache, key },
-            650..=689 => Self::Invalidate { cache, key },
+            650..=674 => Self::Invalidate { cache, key },
+            675..=679 => Self::Pin { cache, key },
+            680..=689 => Self::Unpin { cache, key },
             690..=709 => Self::Reweigh { cache, key, size: random.size() },
             710..=714 => Self::Clear { cache },
             715 => Self::ClearAll,
@@ -238,7 +243,11 @@ impl World {
             | Step::FailingLoad { .. }
             | Step::Get { .. }
             | Step::Invalidate { .. }
-            | Step::Reweigh { .. } => unreachable!("steps on entries are the caller's"),
+            | Step::Reweigh { .. }
+            | Step::Pin { .. }
+            | Step::Unpin { .. }
+            | Step::InsertFor { .. }
+            | Step::SetTtl { .. } => unreachable!("steps on entries are the caller's"),
         }
     }
 
@@ -263,13 +272,15 @@ impl World {
         self.check_limit();
     }
 
-    /// Only leases can be above a limit: they stay when it is lowered.
+    /// Only leases and pins can be above a limit: they stay when it is lowered.
     fn check_limit(&self) {
         let budget = self.domain.budget();
         if budget.used() > budget.limit() {
-            let caches: u64 = self.caches.iter().map(Cache::weight).sum();
+            let evictable: usize = self.caches.iter().map(|cache| cache.len() - pins(cache)).sum();
+            let empty = self.caches.iter().filter(|cache| cache.is_empty());
+            let empty: u64 = empty.map(Cache::weight).sum();
             let idle: u64 = self.pools.iter().map(|pool| pool.core.idle_bytes()).sum();
-            assert_eq!((caches, idle), (0, 0), "{}", self.domain.stats());
+            assert_eq!((evictable, empty, idle), (0, 0, 0), "{}", self.domain.stats());
         }
     }
 
@@ -282,12 +293,17 @@ impl World {
         self.domain.clear_all();
         // But for what empty tenants take, where there was room for that.
         let empty = |card: &Card| card.base();
+        let magazines = |pool: &Pool<Vec<u8>>| pool.core.magazine_bytes();
         for cache in &self.caches {
             assert_eq!((cache.len(), cache.weight()), (0, empty(&cache.core.tenant.card)), "{cache:?}");
         }
         for pool in &self.pools {
             let (idle, leased) = (pool.idle(), pool.leased());
-            assert_eq!((idle, leased, pool.weight()), (0, 0, empty(&pool.core.card)), "{pool:?}");
+            assert_eq!(
+                (idle, leased, pool.weight()),
+                (0, 0, empty(&pool.core.card) + magazines(pool)),
+                "{pool:?}"
+            );
         }
         let caches: u64 = self.caches.iter().map(Cache::weight).sum();
         let pools: u64 = self.pools.iter().map(Pool::weight).sum();
@@ -295,9 +311,16 @@ impl World {
     }
 }
 
+/// How many entries are pinned.
+fn pins(cache: &Cache<u64, Value>) -> usize {
+    cache.core.count(None).pins as usize
+}
+
 /// What reads must not contradict.
 struct Model {
     written: Vec<Written>,
+    /// Who has to be found, as long as it is not expired.
+    pinned: Vec<bool>,
     now: u64,
     version: u64,
     bypassed: bool,
@@ -306,7 +329,8 @@ struct Model {
 impl Model {
     fn new() -> Self {
         let written = vec![None; CACHES * KEYS as usize];
-        Self { written, now: 0, version: 0, bypassed: false }
+        let pinned = vec![false; CACHES * KEYS as usize];
+        Self { written, pinned, now: 0, version: 0, bypassed: false }
     }
 
     fn slot(&mut self, cache: usize, key: u64) -> &mut Written {
@@ -330,8 +354,37 @@ impl Model {
         assert_eq!(Some(found), alive.map(|(value, _)| value));
     }
 
+    fn pin(&mut self, cache: usize, key: u64) -> &mut bool {
+        &mut self.pinned[cache * KEYS as usize + key as usize]
+    }
+
+    /// Whether the entry must be there. One that expires when it is idle may always be gone.
+    fn must_be(&mut self, cache: usize, key: u64) -> bool {
+        let now = self.now;
+        let alive = self.slot(cache, key).is_some_and(|(_, deadline)| now < deadline);
+        alive && *self.pin(cache, key) && !self.bypassed && !is_idle(cache)
+    }
+
+    /// What a write left: a pin that was there, or nothing.
+    fn written_over(&mut self, world: &World, cache: usize, key: u64, was_pinned: bool) {
+        let there = world.caches[cache].contains(key);
+        let pinned = world.caches[cache].is_pinned(key);
+        assert_eq!(pinned, there && was_pinned, "a pin stays with its key, and comes from nowhere");
+        *self.pin(cache, key) = pinned;
+    }
+
+    fn check_pins(&mut self, world: &World) {
+        for (cache, key) in (0..CACHES).flat_map(|cache| (0..KEYS).map(move |key| (cache, key))) {
+            if self.must_be(cache, key) {
+                let value = self.slot(cache, key).map(|(value, _)| value);
+                assert_eq!(world.caches[cache].peek(key), value, "{key} of cache {cache} is pinned");
+            }
+        }
+    }
+
     fn forget(&mut self, cache: usize) {
         let keys = KEYS as usize;
+        self.pinned[cache * keys..(cache + 1) * keys].fill(false);
         self.written[cache * keys..(cache + 1) * keys].fill(None);
     }
 
@@ -345,11 +398,44 @@ impl Model {
         match step {
             Step::Insert { cache, key, size } => {
                 let value = self.value(cache, key, size);
+                let was_pinned = world.caches[cache].is_pinned(key);
                 world.caches[cache].insert(key, value);
                 if self.bypassed {
                     *self.slot(cache, key) = None;
+                    *self.pin(cache, key) = false;
                 } else {
                     self.write(value);
+                    self.written_over(world, cache, key, was_pinned);
+                }
+            }
+            Step::InsertFor { cache, key, size, nanos } => {
+                let value = self.value(cache, key, size);
+                let was_pinned = world.caches[cache].is_pinned(key);
+                let ttl = Duration::from_nanos(nanos);
+                match world.caches[cache].insert_with_ttl(key, value, ttl) {
+                    Err(_) => assert!(!expires(cache)),
+                    Ok(()) if self.bypassed => {
+                        *self.slot(cache, key) = None;
+                        *self.pin(cache, key) = false;
+                    }
+                    Ok(()) => {
+                        *self.slot(cache, key) = Some((value, self.now + nanos));
+                        self.written_over(world, cache, key, was_pinned);
+                    }
+                }
+            }
+            Step::SetTtl { cache, key, nanos } => {
+                let there = world.caches[cache].contains(key);
+                let deadline = self.now + nanos;
+                match world.caches[cache].set_ttl(key, Duration::from_nanos(nanos)) {
+                    Err(_) => assert!(!expires(cache)),
+                    Ok(set) => {
+                        assert_eq!(set, there);
+                        if let Some((_, old)) = self.slot(cache, key).as_mut().filter(|_| set) {
+                            *old = deadline;
+                        }
+                        assert_eq!(world.caches[cache].contains(key), set && nanos > 0);
+                    }
                 }
             }
             Step::Load { cache, key, size } => {
@@ -358,7 +444,9 @@ impl Model {
                 if found != fresh {
                     self.check(cache, key, found);
                 } else if !self.bypassed {
+                    assert!(!self.must_be(cache, key), "{key} of cache {cache} is pinned");
                     self.write(fresh);
+                    self.written_over(world, cache, key, false);
                 }
             }
             Step::FailingLoad { cache, key } => {
@@ -369,6 +457,7 @@ impl Model {
             Step::Get { cache, key } => {
                 let (peeked, got) = (world.caches[cache].peek(key), world.caches[cache].get(key));
                 assert_eq!(peeked, got);
+                assert!(got.is_some() || !self.must_be(cache, key), "{key} of cache {cache} is pinned");
                 if let Some(found) = got {
                     self.check(cache, key, found);
                 }
@@ -377,13 +466,26 @@ impl Model {
                 world.caches[cache].invalidate(key);
                 assert_eq!(world.caches[cache].peek(key), None);
                 *self.slot(cache, key) = None;
+                *self.pin(cache, key) = false;
+            }
+            Step::Pin { cache, key } => {
+                let pinned = world.caches[cache].pin(key);
+                assert_eq!(pinned, world.caches[cache].contains(key));
+                *self.pin(cache, key) |= pinned;
+            }
+            Step::Unpin { cache, key } => {
+                let must_be = self.must_be(cache, key);
+                assert!(world.caches[cache].unpin(key) || !must_be);
+                assert!(!world.caches[cache].is_pinned(key));
+                *self.pin(cache, key) = false;
             }
             Step::Reweigh { cache, key, size } => {
                 let found = world.caches[cache].peek(key);
                 world.grown[key as usize].store(size, Ordering::Relaxed);
                 let weight = world.caches[cache].reweigh(key);
-                // What no longer fits is gone; what stays is what it was.
+                // What no longer fits is gone, unless it is pinned; what stays is what it was.
                 assert!(weight.is_none() || found.is_some());
+                assert!(weight.is_some() || !self.must_be(cache, key), "{key} of cache {cache} is pinned");
                 assert!(world.caches[cache].peek(key).is_none_or(|value| Some(value) == found));
             }
             other => {
@@ -394,9 +496,14 @@ impl Model {
                     Step::Advance { nanos } => self.now += nanos,
                     Step::Bypass { on } => self.bypassed = on,
                     Step::Limit { .. } => world.check_limit(),
-                    Step::MaxBytes { cache, bytes } => assert!(world.caches[cache].weight() <= bytes),
+                    Step::MaxBytes { cache, bytes } => {
+                        let cache = &world.caches[cache];
+                        let pins = pins(cache);
+                        assert!(cache.weight() <= bytes || (pins > 0 && pins == cache.len()));
+                    }
                     Step::MaxEntries { cache, entries } => {
-                        assert!(world.caches[cache].len() as u64 <= entries);
+                        let cache = &world.caches[cache];
+                        assert!(cache.len() <= pins(cache).max(entries as usize));
                     }
                     _ => {}
                 }
@@ -409,7 +516,7 @@ impl Model {
 fn one_thread_against_a_model() {
     let (world, mut model, mut random) = (World::new(), Model::new(), Random(7));
     let mut leases = Vec::new();
-    // What may be used: the limit, or what leases held above it when it was lowered.
+    // What may be used: the limit, or what leases and pins held above it when it was lowered.
     let mut bound = MB;
     for at in 0..steps() {
         let step = Step::draw(&mut random);
@@ -422,6 +529,7 @@ fn one_thread_against_a_model() {
         bound = used.max(limit);
         if at % RECOUNT == 0 {
             world.recount(&leases);
+            model.check_pins(&world);
         }
     }
     world.finish(leases);
@@ -434,7 +542,8 @@ fn several_threads_at_once() {
     let phase = 25_000;
     let phases = (steps() / THREADS / phase).max(1);
     let world = World::new();
-    let (rest, failed) = (Barrier::new(THREADS as usize), AtomicBool::new(false));
+    // Two flags: one that a leader sets must not send home who still reads the other, and leave it waiting.
+    let (rest, failed) = (Barrier::new(THREADS as usize), [AtomicBool::new(false), AtomicBool::new(false)]);
     // The limit moves between phases only: in one, nobody is ever above it, or above what leases held when it was
     // lowered.
     let bound = AtomicU64::new(MB);
@@ -454,9 +563,9 @@ fn several_threads_at_once() {
                             assert!(used <= bound.load(Ordering::SeqCst), "{used} bytes are used");
                         }
                     }));
-                    failed.fetch_or(outcome.is_err(), Ordering::SeqCst);
+                    failed[0].fetch_or(outcome.is_err(), Ordering::SeqCst);
                     let leader = rest.wait().is_leader();
-                    if failed.load(Ordering::SeqCst) {
+                    if failed[0].load(Ordering::SeqCst) {
                         break;
                     }
                     if leader {
@@ -473,17 +582,18 @@ fn several_threads_at_once() {
                             }
                             *held[0].lock().unwrap() = all;
                         }));
-                        failed.fetch_or(outcome.is_err(), Ordering::SeqCst);
+                        failed[1].fetch_or(outcome.is_err(), Ordering::SeqCst);
                     }
                     rest.wait();
-                    if failed.load(Ordering::SeqCst) {
+                    if failed[1].load(Ordering::SeqCst) {
                         break;
                     }
                 }
             });
         }
     });
-    assert!(!failed.load(Ordering::SeqCst), "a thread failed; its message is above");
+    let failed = failed.iter().any(|failed| failed.load(Ordering::SeqCst));
+    assert!(!failed, "a thread failed; its message is above");
     let mut leases = Vec::new();
     held.into_iter().for_each(|held| leases.append(&mut held.into_inner().unwrap()));
     world.finish(leases);
@@ -511,6 +621,15 @@ fn in_parallel(world: &World, random: &mut Random, leases: &mut Vec<(usize, Pool
             }
         }
         Step::Invalidate { cache, key } => _ = world.caches[cache].invalidate(key),
+        Step::InsertFor { cache, key, size, nanos } => {
+            let value = Value { cache, key, version: 0, size };
+            let _ = world.caches[cache].insert_with_ttl(key, value, Duration::from_nanos(nanos));
+        }
+        Step::SetTtl { cache, key, nanos } => {
+            let _ = world.caches[cache].set_ttl(key, Duration::from_nanos(nanos));
+        }
+        Step::Pin { cache, key } => _ = world.caches[cache].pin(key),
+        Step::Unpin { cache, key } => _ = world.caches[cache].unpin(key),
         Step::Reweigh { cache, key, size } => {
             world.grown[key as usize].store(size, Ordering::Relaxed);
             let _ = world.caches[cache].reweigh(key);

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::budget::Ledger;
+use crate::descriptor::Kind;
 use crate::domain::{Budget, DomainCore, Relief, Trimmed};
 use crate::monitor::process;
 use crate::pressure::{Level, MemorySample, PressureSource, Watermarks};
@@ -114,6 +115,7 @@ impl Coordinator {
                     Floors::Broken => card.evictable(),
                 },
                 asks: asker.is_some_and(|asker| std::ptr::eq(asker, card)),
+                idle: card.kind != Kind::Cache,
             }))
         })
     }

@@ -59,6 +59,8 @@ pub(super) struct Candidate {
     pub(super) reclaimable: u64,
     /// It makes room for itself: its floor protects it from others only.
     pub(super) asks: bool,
+    /// What would go is not in use: an idle object, and no entry.
+    pub(super) idle: bool,
 }
 
 /// Whose next victim goes, and how far.
@@ -69,8 +71,8 @@ pub(super) struct Pick {
     pub(super) runner_up: f64,
 }
 
-/// Whose next victim goes: the cheapest of all that may be asked. A tie goes to the one that asks, so that
-/// others are not disturbed for nothing.
+/// Whose next victim goes: the cheapest of all that may be asked. A tie goes to what is idle, and then to the one that
+/// asks, so that others are not disturbed for nothing.
 pub(super) fn cheapest(candidates: impl Iterator<Item = Candidate>) -> Option<Pick> {
     let mut best: Option<Candidate> = None;
     let mut runner_up = f64::INFINITY;
@@ -91,7 +93,8 @@ pub(super) fn cheapest(candidates: impl Iterator<Item = Candidate>) -> Option<Pi
 
 impl Candidate {
     fn goes_before(&self, other: &Self) -> bool {
-        self.price < other.price || (self.price == other.price && self.asks && !other.asks)
+        let rank = |candidate: &Self| (!candidate.idle, !candidate.asks);
+        self.price < other.price || (self.price == other.price && rank(self) < rank(other))
     }
 }
 
@@ -145,19 +148,23 @@ mod tests {
 
     #[test]
     fn the_cheapest_goes_floors_hold_and_a_tie_goes_to_the_asker() {
-        let candidate = |at, price, reclaimable, asks| Candidate { at, price, reclaimable, asks };
+        let candidate =
+            |at, price, reclaimable, asks| Candidate { at, price, reclaimable, asks, idle: false };
         let pick = |all: &[Candidate]| cheapest(all.iter().copied()).map(|pick| pick.at);
         assert_eq!(pick(&[candidate(0, 5.0, 1, false), candidate(1, 3.0, 1, false)]), Some(1));
         assert_eq!(pick(&[candidate(0, 5.0, 1, false), candidate(1, 3.0, 0, false)]), Some(0));
         assert_eq!(pick(&[candidate(0, 5.0, 0, true)]), Some(0));
         assert_eq!(pick(&[candidate(0, 5.0, 9, false), candidate(1, 5.0, 0, true)]), Some(1));
+        let idle = |at, price| Candidate { idle: true, ..candidate(at, price, 1, false) };
+        assert_eq!(pick(&[candidate(0, 5.0, 9, true), idle(1, 5.0)]), Some(1));
+        assert_eq!(pick(&[candidate(0, 4.0, 9, false), idle(1, 5.0)]), Some(0));
         assert_eq!(pick(&[candidate(0, f64::INFINITY, 9, true)]), None);
         assert_eq!(pick(&[]), None);
     }
 
     #[test]
     fn the_runner_up_is_the_cheapest_of_the_others() {
-        let candidate = |at, price| Candidate { at, price, reclaimable: 1, asks: false };
+        let candidate = |at, price| Candidate { at, price, reclaimable: 1, asks: false, idle: false };
         let pick =
             |prices: &[f64]| cheapest(prices.iter().enumerate().map(|(at, price)| candidate(at, *price)));
         assert_eq!(pick(&[5.0, 3.0, 4.0]), Some(Pick { at: 1, runner_up: 4.0 }));

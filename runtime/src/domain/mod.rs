@@ -5,6 +5,9 @@
 //! held. Building a domain is not here, because the builder knows the coordinator.
 
 pub(crate) mod scope;
+mod tracked;
+
+pub use tracked::{Charge, Tracked, Tracking};
 
 use std::fmt;
 use std::future::Future;
@@ -93,6 +96,8 @@ pub(crate) struct DomainCore {
     tenants: RwLock<Vec<Member>>,
     relief: OnceLock<Box<dyn Relief>>,
     executor: RwLock<Option<Executor>>,
+    /// Memory that is no cache's.
+    tracked: tracked::Resources,
 }
 
 /// A tenant in the list: its figures, and itself while it lives.
@@ -141,6 +146,7 @@ impl DomainCore {
             tenants: RwLock::new(Vec::with_capacity(16)),
             relief: OnceLock::new(),
             executor: RwLock::new(None),
+            tracked: tracked::Resources::default(),
         };
         let _ = core.relief.set(relief);
         Arc::new(core)
@@ -183,6 +189,7 @@ impl DomainCore {
     }
 
     /// The level that eviction has reached.
+    #[inline]
     pub(crate) fn inflation(&self) -> f64 {
         f64::from_bits(self.inflation.load(Ordering::Relaxed))
     }
@@ -428,7 +435,8 @@ impl Budget {
     }
 
     /// Bytes that tenants hold, unspent credit included. Never above [`limit`](Self::limit), except after the limit
-    /// was lowered: for a moment, and by leased objects until they come back. A lease that finds no room is never
+    /// was lowered: for a moment, by leased objects until they come back, and by entries that are
+    /// [pinned](crate::Cache::pin). A lease that finds no room is never
     /// refused; it goes out uncharged, and the stats show it.
     #[must_use]
     pub fn used(&self) -> u64 {
@@ -436,7 +444,7 @@ impl Budget {
     }
 
     /// Sets the limit, in bytes. When it is below what is used, this call evicts until it is not, cheapest
-    /// first; only leased objects and what other threads insert meanwhile can stand in its way. Floors hold as
+    /// first; only leased objects, pinned entries and what other threads insert meanwhile can stand in its way. Floors hold as
     /// far as the limit leaves room for them. Called from a drop inside a tick or a trim, it evicts when that
     /// ends.
     ///

@@ -278,13 +278,13 @@ impl Wheel {
         self.occupied[(bucket / RADIX) as usize] &= !(1 << (bucket % RADIX));
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__validate"))]
     pub(crate) fn is_scheduled(&self, slot: u32) -> bool {
         self.links[slot as usize].prev != NONE
     }
 
     /// Checks every list and bucket; returns how many slots are scheduled.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__validate"))]
     pub(crate) fn validate(&self, deadline: impl Fn(u32) -> Nanos) -> usize {
         let bits: u32 = self.occupied.iter().map(|bits| bits.count_ones()).sum();
         assert_eq!(self.heads.len(), bits as usize, "a head for each occupied bucket");
@@ -304,7 +304,7 @@ impl Wheel {
         scheduled
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__validate"))]
     fn validate_list(&self, bucket: u32, head: u32, check: impl Fn(u32)) -> usize {
         let (mut prev, mut slot, mut count) = (HEAD | bucket, head, 0);
         while slot != NONE {

@@ -306,6 +306,14 @@ impl<K, V> Flights<K, V> {
         drop(keys);
     }
 
+    /// Whether nobody computes anything.
+    #[cfg(any(test, feature = "__validate"))]
+    pub(crate) fn is_empty(&self) -> bool {
+        let none = self.table.lock().as_ref().is_none_or(|table| table.is_empty());
+        assert!(!none || self.count.load(Ordering::Acquire) == 0, "flights are counted that are gone");
+        none
+    }
+
     /// [`supersede`](Self::supersede) for all keys.
     pub(crate) fn supersede_all(&self) {
         fence(Ordering::SeqCst);

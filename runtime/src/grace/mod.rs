@@ -25,7 +25,7 @@ mod near;
 
 use std::ptr::NonNull;
 
-use crate::sync::{AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, barrier, fence};
 
 use marks::Mark;
 pub(crate) use marks::is_reading;
@@ -81,11 +81,7 @@ impl Era {
         let reading = if before == 0 { Reading { mark, before } } else { marks::mine_again(mark) };
         // A reader in a reader (the `Clone` of a value looks into a cache) keeps what both see.
         reading.mark.set(if reading.before == 0 { word } else { ALL });
-        if word & LIGHT != 0 {
-            compiler_fence(Ordering::SeqCst);
-        } else {
-            fence(Ordering::SeqCst);
-        }
+        barrier::often(word & LIGHT != 0);
         reading
     }
 
@@ -150,46 +146,4 @@ impl Drop for Reading {
             marks::resume(self.mark, self.before);
         }
     }
-}
-
-/// A barrier on every core that runs a thread of this process.
-mod barrier {
-    #[cfg(all(target_os = "linux", not(larder_shuttle), not(larder_fences)))]
-    mod linux {
-        use std::sync::OnceLock;
-
-        const REGISTER: libc::c_int = 1 << 4;
-        const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
-
-        fn membarrier(command: libc::c_int) -> bool {
-            // SAFETY: the call takes numbers only and touches no memory of ours.
-            unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
-        }
-
-        pub(in super::super) fn is_available() -> bool {
-            static REGISTERED: OnceLock<bool> = OnceLock::new();
-            *REGISTERED.get_or_init(|| membarrier(REGISTER))
-        }
-
-        /// Whether it was done; a sandbox may forbid tomorrow what it allowed today.
-        #[cold]
-        pub(in super::super) fn all_cores() -> bool {
-            membarrier(PRIVATE_EXPEDITED) || (membarrier(REGISTER) && membarrier(PRIVATE_EXPEDITED))
-        }
-    }
-    #[cfg(all(target_os = "linux", not(larder_shuttle), not(larder_fences)))]
-    pub(super) use linux::{all_cores, is_available};
-
-    #[cfg(not(all(target_os = "linux", not(larder_shuttle), not(larder_fences))))]
-    mod none {
-        pub(in super::super) fn is_available() -> bool {
-            false
-        }
-
-        pub(in super::super) fn all_cores() -> bool {
-            false
-        }
-    }
-    #[cfg(not(all(target_os = "linux", not(larder_shuttle), not(larder_fences))))]
-    pub(super) use none::{all_cores, is_available};
 }

@@ -125,6 +125,11 @@ impl Custom {
         Some(Front { rank, credit: self.credit(slot, slots), density })
     }
 
+    /// By age: the user's order says who is next, and no more.
+    pub(super) fn stay(&self, slot: u32, slots: &impl Slots, _moment: Moment) -> u64 {
+        self.lists.stay(0, slot, self.now, slots)
+    }
+
     /// What is cleared is about to be freed: the user's order is dropped, not told of each entry.
     pub(super) fn clear(&mut self) {
         self.give_up();
@@ -147,7 +152,7 @@ impl Custom {
         self.lists.shrink();
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__validate"))]
     pub(super) fn validate(&self, filled: &[u32], slots: &impl Slots) {
         self.lists.validate(filled, slots);
     }

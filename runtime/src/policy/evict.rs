@@ -141,5 +141,12 @@ pub(crate) type Factory = dyn Fn() -> Box<dyn Evict> + Send + Sync;
 /// Runs a user's code; `None` when it panicked.
 pub(crate) fn guarded<R>(run: impl FnOnce() -> R) -> Option<R> {
     // Nobody sees what a panic leaves half done: the order is dropped.
-    catch_unwind(AssertUnwindSafe(run)).ok()
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(said) => Some(said),
+        Err(thrown) => {
+            // What was thrown may panic in turn when it is dropped, and the shard is locked.
+            std::mem::forget(thrown);
+            None
+        }
+    }
 }

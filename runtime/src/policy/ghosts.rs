@@ -1,13 +1,14 @@
 //! What was evicted lately: a few bits of each key's hash, and when.
 //!
 //! ```text
-//! page 0   [ set, .. 64 sets ]         a set: up to ten ghosts, newest first, in one line of cache
+//! page 0   [ set, .. 64 sets ]         a set: a ring of up to ten ghosts, in one line of cache
 //! page 1   [ set, .. 64 sets ]            prints [16 bits x 10]  laps [16 x 10]  let go [side 1, clock 15 x 10]
 //! page 2   ...
 //! ```
 //!
-//! A ghost that comes to a full set pushes the oldest out, so there is no list over all, and nothing to age. Two keys
-//! with equal bits are taken for one: that costs a wrong guess, once in some ten thousand.
+//! A ghost that comes to a full set takes the oldest one's place, so there is no list over all, and nothing to age. One
+//! that is taken out leaves its place to the oldest, which so lives a little longer. Two keys with equal bits are taken
+//! for one: that costs a wrong guess, once in some ten thousand.
 //!
 //! The table grows a page at a time, each time by one new entry, so that no insert pays for all: pages are addressed
 //! by linear hashing (Litwin, 1980), and a new page begins as a copy of the one that it is split from. Each of the two
@@ -37,48 +38,47 @@ impl Ghost {
     pub(super) const GONE: u16 = 0x7FFF;
 }
 
-/// Arrays beside each other, so that a search looks at 20 bytes.
+/// A ring: arrays beside each other, so that a search looks at 20 bytes.
 #[derive(Clone, Copy, Debug)]
 struct Set {
+    /// [`NOBODY`] where there is none.
     prints: [u16; WAYS],
     laps: [u16; WAYS],
     gone: [u16; WAYS],
-    len: u16,
+    /// Where the next one goes: over the oldest, or into a vacancy.
+    next: u16,
 }
 
+/// The print of no ghost.
+const NOBODY: u16 = 0;
+
 impl Set {
-    const EMPTY: Self = Self { prints: [0; WAYS], laps: [0; WAYS], gone: [0; WAYS], len: 0 };
+    const EMPTY: Self = Self { prints: [NOBODY; WAYS], laps: [0; WAYS], gone: [0; WAYS], next: 0 };
 
-    fn position(&self, print: u16) -> Option<usize> {
-        self.prints[..usize::from(self.len)].iter().position(|other| *other == print)
-    }
-
-    /// Takes the ghost at `at` out, or makes room for one in front if it is beyond the last: all before `at` move.
-    fn shift(&mut self, at: usize) {
-        self.prints.copy_within(..at, 1);
-        self.laps.copy_within(..at, 1);
-        self.gone.copy_within(..at, 1);
-    }
-
+    #[inline]
     fn put(&mut self, print: u16, ghost: Ghost) {
-        let at = self.position(print).unwrap_or_else(|| {
-            let last = usize::from(self.len).min(WAYS - 1);
-            self.len = last as u16 + 1;
-            last
-        });
-        self.shift(at);
-        self.prints[0] = print;
-        self.laps[0] = ghost.lap;
-        self.gone[0] = (ghost.gone & Ghost::GONE) | u16::from(ghost.from_main) << 15;
+        let at = usize::from(self.next) % WAYS;
+        self.prints[at] = print;
+        self.laps[at] = ghost.lap;
+        self.gone[at] = (ghost.gone & Ghost::GONE) | u16::from(ghost.from_main) << 15;
+        self.next = if at + 1 == WAYS { 0 } else { at as u16 + 1 };
     }
 
+    /// Takes a ghost out. The oldest moves to its place, so that the next one that is put finds a vacancy.
+    #[inline]
     fn take(&mut self, print: u16) -> Option<Ghost> {
-        let at = self.position(print)?;
+        // All are looked at, which is less work than to stop at the first.
+        let equal = |at: usize| u32::from(self.prints[at] == print) << at;
+        let found = (0..WAYS).fold(0, |found, at| found | equal(at));
+        if found == 0 {
+            return None;
+        }
+        let (at, oldest) = (found.trailing_zeros() as usize, usize::from(self.next) % WAYS);
         let (lap, gone) = (self.laps[at], self.gone[at]);
-        self.prints.copy_within(at + 1.., at);
-        self.laps.copy_within(at + 1.., at);
-        self.gone.copy_within(at + 1.., at);
-        self.len -= 1;
+        self.prints[at] = self.prints[oldest];
+        self.laps[at] = self.laps[oldest];
+        self.gone[at] = self.gone[oldest];
+        self.prints[oldest] = NOBODY;
         Some(Ghost { lap, from_main: gone >> 15 == 1, gone: gone & Ghost::GONE })
     }
 }
@@ -88,11 +88,13 @@ impl Set {
 pub(super) struct Ghosts {
     /// One page of a power of two of sets, or several full ones.
     pages: Vec<Box<[Set]>>,
+    /// For so many entries there are sets enough.
+    enough: usize,
 }
 
 impl Ghosts {
     pub(super) const fn new() -> Self {
-        Self { pages: Vec::new() }
+        Self { pages: Vec::new(), enough: 0 }
     }
 
     fn sets(&self) -> usize {
@@ -106,7 +108,7 @@ impl Ghosts {
     #[inline]
     fn address(&self, hash: u32) -> (usize, usize, u16) {
         let mixed = u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let (index, print) = ((mixed >> 16) as u32 as usize, (mixed >> 48) as u16);
+        let (index, print) = ((mixed >> 16) as u32 as usize, ((mixed >> 48) as u16).max(NOBODY + 1));
         match self.pages.len() {
             0 | 1 => (0, index & (self.sets().max(1) - 1), print),
             pages => {
@@ -139,15 +141,24 @@ impl Ghosts {
     fn next(&self, entries: usize) -> Option<usize> {
         match self.sets() {
             0 => Some((entries / 8).next_power_of_two().min(PAGE)),
-            sets if sets < PAGE => (sets * 8 < entries).then_some(sets * 2),
-            sets => (sets * 20 < entries * 3).then_some(PAGE),
+            _ if entries <= self.enough => None,
+            sets if sets < PAGE => Some(sets * 2),
+            _ => Some(PAGE),
         }
+    }
+
+    /// The sets have changed.
+    fn recount(&mut self) {
+        self.enough = match self.sets() {
+            sets if sets < PAGE => sets * 8,
+            sets => sets * 20 / 3,
+        };
     }
 
     /// Whether [`try_grow`](Self::try_grow) would add a page.
     #[inline]
     pub(super) fn would_grow(&self, entries: usize) -> bool {
-        self.next(entries).is_some()
+        entries > self.enough || self.enough == 0
     }
 
     /// The capacity of the list of pages when another comes.
@@ -187,6 +198,7 @@ impl Ghosts {
             page.extend_from_slice(&self.pages[0]);
             page.extend_from_slice(&self.pages[0]);
             self.pages[0] = page.into_boxed_slice();
+            self.recount();
             return true;
         }
         let more = self.list_for_one_more() - self.pages.len();
@@ -198,6 +210,7 @@ impl Ghosts {
             at => page.extend_from_slice(&self.pages[at ^ (1 << at.ilog2())]),
         }
         self.pages.push(page.into_boxed_slice());
+        self.recount();
         true
     }
 
@@ -210,6 +223,7 @@ impl Ghosts {
             // Above four ghosts for each entry.
             pages if pages * PAGE * WAYS > entries * 4 => {
                 self.pages.pop();
+                self.recount();
                 if self.pages.len() * 4 < self.pages.capacity() {
                     let capacity = self.pages.len() * 2;
                     crate::weight::move_to_smaller(&mut self.pages, capacity);
@@ -220,15 +234,14 @@ impl Ghosts {
     }
 
     pub(super) fn clear(&mut self) {
-        self.pages = Vec::new();
+        *self = Self::new();
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__validate"))]
     pub(super) fn validate(&self) {
         let full = if self.pages.len() > 1 { PAGE } else { self.sets() };
         assert!(self.pages.iter().all(|page| page.len() == full && full.is_power_of_two()));
-        let sets = self.pages.iter().flatten();
-        assert!(sets.into_iter().all(|set| usize::from(set.len) <= WAYS));
+        assert!(self.pages.iter().flatten().all(|set| usize::from(set.next) < WAYS));
     }
 }
 
@@ -247,17 +260,17 @@ mod tests {
     #[test]
     fn a_set_keeps_the_ten_newest() {
         let mut set = Set::EMPTY;
-        for print in 0..25 {
+        for print in 1..=25 {
             set.put(print, ghost(u32::from(print)));
         }
-        set.put(20, ghost(99));
-        assert_eq!(set.take(14), None);
-        assert_eq!(set.take(15), Some(ghost(15)));
-        assert_eq!(set.take(15), None);
-        assert_eq!(set.take(20), Some(ghost(99)));
-        assert_eq!(set.len, 8);
-        set.put(30, ghost(30));
-        assert_eq!((set.prints[0], set.take(24)), (30, Some(ghost(24))));
+        assert_eq!((set.take(15), set.take(16)), (None, Some(ghost(16))));
+        assert_eq!(set.take(16), None);
+        // There is a vacancy: nobody goes for the next one.
+        set.put(26, ghost(26));
+        for print in 17..=26 {
+            assert_eq!(set.take(print), Some(ghost(u32::from(print))), "{print}");
+        }
+        assert_eq!(set.prints, [NOBODY; WAYS]);
     }
 
     #[test]

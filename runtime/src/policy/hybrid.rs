@@ -265,6 +265,18 @@ impl Hybrid {
         Some(Front { rank: heaviest_first(self.lists.weight()), credit, density })
     }
 
+    /// What would leave the window; what would get a second lap there, and what comes up in main and is not used; what
+    /// belongs to main, by its uses.
+    pub(super) fn stay(&self, slot: u32, slots: &impl Slots, _moment: Moment) -> u64 {
+        let (place, uses) = (Link::of(slot, slots).place, slots.touch(slot).uses());
+        let tier = match place {
+            Place::First => u32::from(uses > 0),
+            Place::Second => 2 * u32::from(uses > 0),
+            Place::Main => 1 + uses,
+        };
+        self.lists.stay(tier, slot, self.now, slots)
+    }
+
     pub(super) fn clear(&mut self) {
         *self = Self::new();
     }
@@ -298,7 +310,7 @@ impl Hybrid {
         self.ghosts.shrink(self.lists.entries() as usize);
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__validate"))]
     pub(super) fn validate(&self, filled: &[u32], slots: &impl Slots) {
         self.lists.validate(filled, slots);
         self.ghosts.validate();

@@ -132,6 +132,7 @@ pub(super) struct Lists {
 }
 
 /// The class of an entry: two for each octave of cost times factor over weight.
+#[inline]
 pub(super) fn class_of(facts: &Facts) -> u8 {
     // All in eighths of an octave, as costs are. 1 us, where costs begin, is 9.97 octaves above 1 ns.
     const MICROSECOND: i32 = 80;
@@ -141,14 +142,28 @@ pub(super) fn class_of(facts: &Facts) -> u8 {
 }
 
 /// The logarithm to base 2, in eighths, within half of one.
+#[inline]
 fn eighths_of(weight: u64) -> i32 {
     /// 64 x 2^((n + 1/2)/8): from there on a mantissa counts as n + 1 eighths.
-    const STEPS: [u64; 8] = [67, 73, 79, 87, 95, 103, 112, 123];
+    const STEPS: [u8; 8] = [67, 73, 79, 87, 95, 103, 112, 123];
+    /// The eighths of each mantissa from 64 to 127.
+    const EIGHTHS: [u8; 64] = {
+        let mut eighths = [0; 64];
+        let (mut at, mut step) = (0, 0);
+        while at < 64 {
+            while step < 8 && STEPS[step] <= 64 + at as u8 {
+                step += 1;
+            }
+            eighths[at] = step as u8;
+            at += 1;
+        }
+        eighths
+    };
     let weight = weight.max(1);
     let octave = weight.ilog2();
-    let mantissa = if octave >= 6 { weight >> (octave - 6) } else { weight << (6 - octave) };
-    let eighths = STEPS.iter().filter(|step| mantissa >= **step).count();
-    octave as i32 * 8 + eighths as i32
+    // Its first bit is the highest.
+    let mantissa = (weight << (63 - octave)) >> 57;
+    octave as i32 * 8 + i32::from(EIGHTHS[mantissa as usize % 64])
 }
 
 /// Nanoseconds for each byte of a class.
@@ -299,6 +314,14 @@ impl Lists {
         (best.slot != NIL).then_some(best)
     }
 
+    /// How long a slot is likely to stay: by `tier`, and in one by its price.
+    pub(super) fn stay(&self, tier: u32, slot: u32, now: u32, slots: &impl Slots) -> u64 {
+        let link = Link::of(slot, slots);
+        let price = ratio_of(link.class) / (now.wrapping_sub(link.lap) as f32 + 1.0);
+        // Bits of floats from 0 up order as the floats do.
+        u64::from(tier) << 32 | u64::from(price.to_bits())
+    }
+
     pub(super) fn clear(&mut self) {
         *self = Self::new();
     }
@@ -344,7 +367,7 @@ impl Lists {
     }
 
     /// Checks links, ends and sums; these slots and no others must be in a list.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__validate"))]
     pub(super) fn validate(&self, filled: &[u32], slots: &impl Slots) {
         let (mut weight, mut len) = ([0; 2], [0; 2]);
         assert_eq!(self.row_of.iter().filter(|row| **row != NO_ROW).count(), self.rows.len());

@@ -13,6 +13,7 @@
 //!   weight, or another slot with these. [`renamed`](Order::renamed) when it only moved.
 //! * [`victim`](Order::victim) settles what was used, with bounded work, and names who goes next; it stays in until
 //!   [`evict`](Order::evict), which leaves a ghost, or [`remove`](Order::remove), which does not.
+//! * [`stay`](Order::stay), for who wants to know of any slot in the order how far from the front it stands.
 //! * A slot that must not go is not in the order: it is removed for that time, and pushed again.
 //!
 //! All under the shard's exclusive lock; only [`Touch`] is written beside it.
@@ -198,6 +199,12 @@ impl Order {
         each!(self, order => order.front(slots))
     }
 
+    /// How long a slot is likely to stay beside the others of its cache: the lowest goes first. Settles nothing, and so
+    /// is only as good as what has been noted.
+    pub(crate) fn stay(&self, slot: u32, slots: &impl Slots, moment: Moment) -> u64 {
+        each!(self, order => order.stay(slot, slots, moment))
+    }
+
     /// Forgets all slots, and frees what it allocated.
     pub(crate) fn clear(&mut self) {
         each!(self, order => order.clear());
@@ -230,7 +237,7 @@ impl Order {
     }
 
     /// Checks the structure; these slots and no others must be in it.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__validate"))]
     pub(crate) fn validate(&self, filled: &[u32], slots: &impl Slots) {
         each!(self, order => order.validate(filled, slots));
     }

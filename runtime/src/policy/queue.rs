@@ -143,7 +143,7 @@ impl Queue {
     }
 
     /// Checks the heap order and that `position_of` agrees with where each slot stands.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__validate"))]
     pub(crate) fn validate(&self, position_of: impl Fn(u32) -> u32) {
         for (at, node) in self.nodes.iter().enumerate() {
             assert_eq!(position_of(node.slot) as usize, at, "slot {} stands elsewhere", node.slot);

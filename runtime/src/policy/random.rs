@@ -97,6 +97,11 @@ impl Random {
         Some(Front { rank: heaviest_first(self.weight), credit, density })
     }
 
+    /// Any order, but the same each time; only the next one is known.
+    pub(super) fn stay(&self, slot: u32, slots: &impl Slots, _moment: Moment) -> u64 {
+        if self.next() == Some(slot) { 0 } else { 1 + u64::from(slots.facts(slot).hash) }
+    }
+
     pub(super) fn clear(&mut self) {
         self.bag = Vec::new();
         self.weight = 0;
@@ -127,7 +132,7 @@ impl Random {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__validate"))]
     pub(super) fn validate(&self, filled: &[u32], slots: &impl Slots) {
         assert_eq!(self.bag.len(), filled.len());
         for (at, &slot) in self.bag.iter().enumerate() {

@@ -142,6 +142,20 @@ impl Ranked {
         Some(Front { rank, credit, density: slots.facts(slot).density(uses) })
     }
 
+    /// The rank that it would have, had it come up just now.
+    pub(super) fn stay(&self, slot: u32, slots: &impl Slots, moment: Moment) -> u64 {
+        let Standing { position, uses, .. } = (*slots.node(slot)).into();
+        let more = slots.touch(slot).uses();
+        match self.by {
+            By::Lru => lru::rank(slots.touch(slot).stamp(moment.tick)),
+            By::Lfu if more > 0 => lfu::rank(self.level, uses.saturating_add(more)),
+            By::Utility if more > 0 => {
+                utility::rank(moment.inflation + slots.facts(slot).density(uses.saturating_add(more)))
+            }
+            By::Lfu | By::Utility | By::Fifo => self.queue.rank(position),
+        }
+    }
+
     pub(super) fn clear(&mut self) {
         self.queue.clear();
     }
@@ -162,7 +176,7 @@ impl Ranked {
         self.queue.shrink();
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__validate"))]
     pub(super) fn validate(&self, filled: &[u32], slots: &impl Slots) {
         assert_eq!(self.queue.len(), filled.len());
         self.queue.validate(|slot| {

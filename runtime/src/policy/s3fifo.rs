@@ -123,6 +123,16 @@ impl S3Fifo {
         Some(Front { rank, credit: self.credit(slot, slots), density })
     }
 
+    /// What would leave the small queue; what comes up in main and is not used; what goes round again.
+    pub(super) fn stay(&self, slot: u32, slots: &impl Slots, _moment: Moment) -> u64 {
+        let (place, uses) = (Link::of(slot, slots).place, slots.touch(slot).uses());
+        let tier = match place {
+            Place::Main => 1 + uses,
+            Place::First | Place::Second => u32::from(uses > 1),
+        };
+        self.lists.stay(tier, slot, self.now, slots)
+    }
+
     pub(super) fn clear(&mut self) {
         *self = Self::new();
     }
@@ -150,7 +160,7 @@ impl S3Fifo {
         self.ghosts.shrink(self.lists.entries() as usize);
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__validate"))]
     pub(super) fn validate(&self, filled: &[u32], slots: &impl Slots) {
         self.lists.validate(filled, slots);
         self.ghosts.validate();

@@ -1,10 +1,11 @@
-//! How pooled objects come and go, and what a type needs for it. For generated code.
+//! The user's functions of a pool, and what a type needs to be pooled. Mostly for generated code.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
 use super::PoolCore;
-use crate::tenant::Tenant;
+use crate::tenant::{Tenant, arc};
 use crate::weight::Weigher;
 
 /// What can be pooled. Implemented for every type that is `Send + 'static`.
@@ -83,6 +84,8 @@ pub struct PoolProof<T> {
     pub(crate) weigher: Weigher<T>,
     /// Shows the pool as a tenant; only a proof can, because it takes the bounds.
     pub(crate) tenant: fn(Arc<PoolCore<T>>) -> Arc<dyn Tenant>,
+    /// Gives this thread a magazine; the same.
+    pub(crate) enlist: fn(&Arc<PoolCore<T>>),
 }
 
 /// The only place that asks for [`Poolable`].
@@ -90,7 +93,7 @@ pub struct PoolProof<T> {
 #[must_use]
 pub fn poolable<T: Poolable>() -> PoolProof<T> {
     let weigher = Weigher { heap: |_| 0, exact: !std::mem::needs_drop::<T>() };
-    PoolProof { weigher, tenant: |core| core }
+    PoolProof { weigher, tenant: |core| core, enlist: |core| core.enlist() }
 }
 
 impl<T> PoolProof<T> {
@@ -101,13 +104,134 @@ impl<T> PoolProof<T> {
     }
 }
 
-/// How to make an object, and how to make it as good as new.
+/// An error of any kind, as constructors of `#[pooled(try_new = ..)]` may return.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a constructor returned instead of an object, its type forgotten.
+pub(crate) type Failure = Box<dyn Any + Send>;
+
+type MakeOf<T> = Box<dyn Fn() -> Result<T, Failure> + Send + Sync>;
+type ResetOf<T> = Box<dyn Fn(&mut T) -> bool + Send + Sync>;
+type CheckOf<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
+type TrimOf<T> = Box<dyn Fn(&mut T, u64) + Send + Sync>;
+
+/// How objects are weighed: by a function that the type gives, or by one of the user's.
+enum HeapOf<T> {
+    Type(fn(&T) -> u64),
+    User(Box<dyn Fn(&T) -> u64 + Send + Sync>),
+}
+
+/// The user's functions of one pool. All of them run outside every lock, and may panic.
 #[doc(hidden)]
 pub struct Recipe<T> {
-    /// Runs outside every lock.
-    pub make: fn() -> T,
-    /// Runs when a lease ends, outside every lock; `false` drops the object.
-    pub reset: fn(&mut T) -> bool,
+    pub(super) make: MakeOf<T>,
+    /// Runs when a lease ends; `false` drops the object.
+    reset: Option<ResetOf<T>>,
+    /// Whether an object is fit for another lease.
+    validate: Option<CheckOf<T>>,
+    /// Shrinks an object that grew to so many bytes of heap.
+    pub(super) trim: Option<TrimOf<T>>,
+    /// Heap bytes of an object.
+    heap: HeapOf<T>,
+    /// Whether those are all it owns.
+    pub(super) exact: bool,
+}
+
+impl<T> Recipe<T> {
+    /// Makes objects so.
+    pub fn new(make: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        Self::of(Box::new(move || Ok(make())))
+    }
+
+    /// Makes objects so, if it can.
+    pub fn trying<E: Send + 'static>(make: impl Fn() -> Result<T, E> + Send + Sync + 'static) -> Self {
+        Self::of(Box::new(move || make().map_err(|error| Box::new(error) as Failure)))
+    }
+
+    /// Makes objects so, if it can; its error may be of any kind.
+    pub fn trying_any<E: Into<BoxError>>(make: impl Fn() -> Result<T, E> + Send + Sync + 'static) -> Self {
+        Self::trying(move || make().map_err(Into::<BoxError>::into))
+    }
+
+    fn of(make: MakeOf<T>) -> Self {
+        let exact = !std::mem::needs_drop::<T>();
+        let heap = HeapOf::Type(|_| 0);
+        Self { make, reset: None, validate: None, trim: None, heap, exact }
+    }
+
+    /// Resets what comes back; `false` drops it.
+    #[must_use]
+    pub fn reset(self, reset: impl Fn(&mut T) -> bool + Send + Sync + 'static) -> Self {
+        Self { reset: Some(Box::new(reset)), ..self }
+    }
+
+    /// Says whether an object is fit for another lease.
+    #[must_use]
+    pub fn validate(self, validate: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
+        Self { validate: Some(Box::new(validate)), ..self }
+    }
+
+    /// Shrinks what grew.
+    #[must_use]
+    pub fn trim(self, trim: impl Fn(&mut T, u64) + Send + Sync + 'static) -> Self {
+        Self { trim: Some(Box::new(trim)), ..self }
+    }
+
+    /// Says what an object weighs, itself included.
+    #[must_use]
+    pub fn weigh(self, weigh: impl Fn(&T) -> u64 + Send + Sync + 'static) -> Self {
+        let heap = Box::new(move |object: &T| weigh(object).saturating_sub(size_of::<T>() as u64));
+        Self { heap: HeapOf::User(heap), exact: true, ..self }
+    }
+
+    /// Weighs objects with this, unless the user says what they weigh.
+    pub(crate) fn or_weighed(self, weigher: Weigher<T>) -> Self {
+        match self.heap {
+            HeapOf::User(_) => self,
+            HeapOf::Type(_) => Self { heap: HeapOf::Type(weigher.heap), exact: weigher.exact, ..self },
+        }
+    }
+
+    /// Heap bytes of an object.
+    #[inline(always)]
+    pub(super) fn heap_of(&self, object: &T) -> u64 {
+        match &self.heap {
+            HeapOf::Type(heap) => heap(object),
+            HeapOf::User(heap) => heap(object),
+        }
+    }
+
+    /// Makes an object that comes back as good as new; `false` when that can't be done.
+    #[inline(always)]
+    pub(super) fn renews(&self, object: &mut T) -> bool {
+        if let Some(reset) = &self.reset
+            && !reset(object)
+        {
+            return false;
+        }
+        self.validates(object)
+    }
+
+    #[inline(always)]
+    pub(super) fn validates(&self, object: &T) -> bool {
+        self.validate.as_ref().is_none_or(|validate| validate(object))
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> u64 {
+        fn boxed<F: ?Sized>(function: &F) -> u64 {
+            crate::weight::block_of(std::alloc::Layout::for_value(function))
+        }
+        arc::<Self>()
+            + boxed(&*self.make)
+            + match &self.heap {
+                HeapOf::Type(_) => 0,
+                HeapOf::User(heap) => boxed(&**heap),
+            }
+            + self.reset.as_deref().map_or(0, boxed)
+            + self.validate.as_deref().map_or(0, boxed)
+            + self.trim.as_deref().map_or(0, boxed)
+    }
 }
 
 // By hand, because a derive would ask the same of `T`.
@@ -118,14 +242,6 @@ impl<T> Clone for PoolProof<T> {
 }
 
 impl<T> Copy for PoolProof<T> {}
-
-impl<T> Clone for Recipe<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Recipe<T> {}
 
 impl<T> fmt::Debug for PoolProof<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

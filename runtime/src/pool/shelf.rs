@@ -9,7 +9,8 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use super::{Pool, PoolCore, Pooled, Run};
+use super::core::Run;
+use super::{Pool, PoolCore, Pooled};
 use crate::key::{KeyShape, Query};
 use crate::stats::TenantStats;
 use crate::tenant::arc;
@@ -53,6 +54,14 @@ impl<T> Shelves<T> {
         T: Send + 'static,
     {
         self.pool.stats()
+    }
+}
+
+impl<T> Shelves<T> {
+    /// The leases that are out, the oldest first; see [`Pool::leases`]. Their place is in the annotated function.
+    #[must_use]
+    pub fn leases(&self) -> Vec<super::Lease> {
+        self.pool.leases()
     }
 }
 
@@ -121,8 +130,8 @@ where
     let core = shelves.pool.here();
     let is_wanted = |label: &dyn Label| label.key().downcast_ref().is_some_and(|key: &P::Key| query.eq(key));
     if !core.is_bypassed() {
-        if let Some(found) = core.take_idle(|shelf| shelf.as_deref().is_some_and(is_wanted)) {
-            return Ok(Pooled::of_idle(&core, found));
+        if let Some(found) = core.lend_from_shelf(|shelf| shelf.as_deref().is_some_and(is_wanted)) {
+            return Ok(Pooled::new(found));
         }
         core.card.tally.miss();
     }
@@ -180,7 +189,7 @@ impl<T> Vacancy<T> {
         let run = Run::start(&self.pool);
         let object = make();
         run.succeed();
-        Pooled::of_new(&self.pool, object, self.shelf)
+        Pooled::new(self.pool.fill_shelf(object, self.shelf))
     }
 
     /// [`fill`](Self::fill) by what may fail.
@@ -188,7 +197,7 @@ impl<T> Vacancy<T> {
         let run = Run::start(&self.pool);
         make().lend(|object| {
             run.succeed();
-            Pooled::of_new(&self.pool, object, self.shelf)
+            Pooled::new(self.pool.fill_shelf(object, self.shelf))
         })
     }
 
@@ -197,7 +206,7 @@ impl<T> Vacancy<T> {
         let run = Run::start(&self.pool);
         let object = make.await;
         run.succeed();
-        Pooled::of_new(&self.pool, object, self.shelf)
+        Pooled::new(self.pool.fill_shelf(object, self.shelf))
     }
 
     /// [`try_fill`](Self::try_fill) for an `async fn`.
@@ -205,7 +214,7 @@ impl<T> Vacancy<T> {
         let run = Run::start(&self.pool);
         make.await.lend(|object| {
             run.succeed();
-            Pooled::of_new(&self.pool, object, self.shelf)
+            Pooled::new(self.pool.fill_shelf(object, self.shelf))
         })
     }
 }

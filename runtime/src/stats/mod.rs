@@ -97,6 +97,8 @@ pub struct TenantStats {
     pub bytes: u64,
     /// Bytes promised by the budget: `bytes`, and a little unspent credit.
     pub reserved: u64,
+    /// Bytes of a cache's entries that are pinned: nobody can take them.
+    pub pinned: u64,
     /// Bytes of leases that the budget had no room for when they went out.
     pub uncharged: u64,
     /// `reserved` as a fraction of the budget's limit.
@@ -141,6 +143,8 @@ pub struct TenantStats {
     pub replacements: u64,
     /// Values that were returned but not stored: too large, no room in time, or older than an invalidation.
     pub rejections: u64,
+    /// Calls of a cache's removal listener that panicked; nobody else noticed.
+    pub listener_panics: u64,
 }
 
 impl TenantStats {
@@ -164,6 +168,7 @@ impl TenantStats {
             leased: 0,
             bytes: 0,
             reserved: 0,
+            pinned: 0,
             uncharged: 0,
             share: 0.0,
             min_bytes: 0,
@@ -185,6 +190,7 @@ impl TenantStats {
             invalidations: 0,
             replacements: 0,
             rejections: 0,
+            listener_panics: 0,
         }
     }
 }

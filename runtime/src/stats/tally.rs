@@ -1,4 +1,4 @@
-//! Counters of one tenant. What hits write belongs to the thread that hits; the rest is shared.
+//! Counters of one tenant. What look-ups and loads write belongs to the thread; the rest is shared.
 //!
 //! A hit adds to a block that only its own thread writes, so counting costs a plain load and store and no
 //! cache line moves between cores. Threads find their block in a thread-local table, by the tenant's
@@ -20,8 +20,6 @@ use crate::sync::fork;
 #[derive(Clone, Copy, Debug)]
 #[repr(usize)]
 pub(crate) enum Count {
-    Loads,
-    LoadNanos,
     LoadFailures,
     Waits,
     Evictions,
@@ -49,25 +47,48 @@ pub(crate) struct Tally {
 #[derive(Debug, Default)]
 struct Blocks {
     live: Vec<Arc<Block>>,
-    /// Sums of blocks whose threads ended, and of what threads counted while they ended: hits, misses, nanoseconds
-    /// saved.
-    retired: [u64; 3],
+    /// Sums of blocks whose threads ended, and of what threads counted while they ended.
+    retired: Sums,
 }
+
+/// What threads count for themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+enum Own {
+    Hits,
+    Misses,
+    /// Nanoseconds.
+    Saved,
+    Loads,
+    LoadNanos,
+    /// Those of entries that left for the thread's own.
+    Evictions,
+}
+
+const OWNS: usize = Own::Evictions as usize + 1;
+
+/// By [`Own`].
+type Sums = [u64; OWNS];
 
 /// What one thread counted for one tenant. Written by its thread alone, read by all.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Block {
     owner: u64,
-    hits: AtomicU64,
-    misses: AtomicU64,
-    saved: AtomicU64,
+    counts: [AtomicU64; OWNS],
     retired: AtomicBool,
 }
 
 impl Block {
-    fn read(&self) -> [u64; 3] {
-        [&self.hits, &self.misses, &self.saved].map(|counter| counter.load(Ordering::Relaxed))
+    fn read(&self) -> Sums {
+        self.counts.each_ref().map(|counter| counter.load(Ordering::Relaxed))
+    }
+
+    /// Adds without a read-modify-write: only one thread writes the counter.
+    #[inline(always)]
+    fn add(&self, what: Own, by: u64) {
+        let counter = &self.counts[what as usize];
+        counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
     }
 }
 
@@ -124,7 +145,22 @@ impl Tally {
     /// Counts a look-up that found nothing.
     #[inline]
     pub(crate) fn miss(&self) {
-        self.counters().with_block(self, |block| bump(&block.misses, 1));
+        self.counters().with_block(self, |block| block.add(Own::Misses, 1));
+    }
+
+    /// Counts a load that took so long.
+    #[inline]
+    pub(crate) fn load(&self, nanos: u64) {
+        self.counters().with_block(self, |block| {
+            block.add(Own::Loads, 1);
+            block.add(Own::LoadNanos, nanos);
+        });
+    }
+
+    /// Counts an entry that made way for one of the thread's.
+    #[inline]
+    pub(crate) fn evicted(&self) {
+        self.counters().with_block(self, |block| block.add(Own::Evictions, 1));
     }
 
     pub(crate) fn add(&self, what: Count, amount: u64) {
@@ -133,18 +169,34 @@ impl Tally {
         }
     }
 
+    /// Adds hits that were counted elsewhere, and the nanoseconds that they saved.
+    pub(crate) fn fold(&self, hits: u64, nanos: u64) {
+        if hits > 0 {
+            let mut blocks = self.blocks.lock();
+            let blocks = blocks.get_or_insert_default();
+            let mut sums = [0; OWNS];
+            (sums[Own::Hits as usize], sums[Own::Saved as usize]) = (hits, nanos);
+            blocks.retired = plus(blocks.retired, sums);
+        }
+    }
+
+    /// How many loads were counted.
+    pub(crate) fn loads(&self) -> u64 {
+        self.sums()[Own::Loads as usize]
+    }
+
     /// Writes all counters into a tenant's stats.
     pub(crate) fn fill(&self, stats: &mut TenantStats) {
-        let [hits, misses, saved] = self.lookups();
+        let [hits, misses, saved, loads, load_nanos, evictions] = self.sums();
         let count = |what: Count| self.counts[what as usize].load(Ordering::Relaxed);
         stats.hits = hits;
         stats.misses = misses;
         stats.time_saved = Duration::from_nanos(saved);
-        stats.loads = count(Count::Loads);
-        stats.load_time = Duration::from_nanos(count(Count::LoadNanos));
+        stats.loads = loads;
+        stats.load_time = Duration::from_nanos(load_nanos);
         stats.load_failures = count(Count::LoadFailures);
         stats.waits = count(Count::Waits);
-        stats.evictions = count(Count::Evictions);
+        stats.evictions = evictions + count(Count::Evictions);
         stats.reclaims = count(Count::Reclaims);
         stats.expirations = count(Count::Expirations);
         stats.invalidations = count(Count::Invalidations);
@@ -152,9 +204,9 @@ impl Tally {
         stats.rejections = count(Count::Rejections);
     }
 
-    fn lookups(&self) -> [u64; 3] {
+    fn sums(&self) -> Sums {
         let mut blocks = self.blocks.lock();
-        let Some(blocks) = &mut *blocks else { return [0; 3] };
+        let Some(blocks) = &mut *blocks else { return [0; OWNS] };
         blocks.fold();
         blocks.live.iter().fold(blocks.retired, |sums, block| plus(sums, block.read()))
     }
@@ -205,8 +257,8 @@ impl Counters {
     #[inline(always)]
     pub(crate) fn hit(self, tally: &Tally, nanos: u64) {
         self.with_block(tally, |block| {
-            bump(&block.hits, 1);
-            bump(&block.saved, nanos);
+            block.add(Own::Hits, 1);
+            block.add(Own::Saved, nanos);
         });
     }
 
@@ -247,14 +299,8 @@ impl Blocks {
     }
 }
 
-fn plus(sums: [u64; 3], counts: [u64; 3]) -> [u64; 3] {
+fn plus(sums: Sums, counts: Sums) -> Sums {
     std::array::from_fn(|at| sums[at] + counts[at])
-}
-
-/// Adds without a read-modify-write: only one thread writes the counter.
-#[inline]
-fn bump(counter: &AtomicU64, by: u64) {
-    counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
 }
 
 #[cfg(all(test, not(larder_shuttle)))]
@@ -272,6 +318,8 @@ mod tests {
                     for _ in 0..1000 {
                         tally.hit(2);
                         tally.miss();
+                        tally.load(3);
+                        tally.evicted();
                     }
                 })
             })
@@ -279,7 +327,7 @@ mod tests {
         for thread in threads {
             thread.join().unwrap();
         }
-        assert_eq!(tally.lookups(), [8001, 8000, 16_005]);
+        assert_eq!(tally.sums(), [8001, 8000, 16_005, 8000, 24_000, 8000]);
     }
 
     #[test]
@@ -290,11 +338,11 @@ mod tests {
         drop(first);
         let others: Vec<_> = (0..100).map(|_| Tally::new()).collect();
         for tally in &others {
-            assert_eq!(tally.lookups(), [0; 3]);
+            assert_eq!(tally.sums(), [0; OWNS]);
             tally.hit(1);
             assert_eq!(
-                tally.lookups(),
-                [1, 0, 1],
+                tally.sums(),
+                [1, 0, 1, 0, 0, 0],
                 "index {} (reused: {})",
                 tally.index,
                 tally.index == index

@@ -33,20 +33,26 @@ pub(super) struct Limbo {
 pub(super) const NONE: u32 = u32::MAX;
 
 impl Block {
-    /// Allocates memory and fills it with `count` of what `make` makes; `None` when there is none left.
-    pub(super) fn filled<T>(layout: Layout, count: usize, make: impl Fn() -> T) -> Option<Self> {
-        debug_assert!(layout.size() >= count * size_of::<T>() && layout.size() > 0);
-        debug_assert!(layout.align() >= align_of::<T>());
+    /// Allocates memory; `None` when there is none left.
+    pub(super) fn new(layout: Layout) -> Option<Self> {
+        debug_assert!(layout.size() > 0);
         // SAFETY: the size is not zero.
         let at = NonNull::new(unsafe { alloc::alloc(layout) })?;
-        for position in 0..count {
-            // SAFETY: the block has room for so many, and is aligned for them.
-            unsafe { at.cast::<T>().add(position).write(make()) };
-        }
         Some(Self { at, layout })
     }
 
-    /// The memory of `at`, which came from [`Block::filled`] with this layout and is nobody else's.
+    /// Allocates memory and fills it with `count` of what `make` makes; `None` when there is none left.
+    pub(super) fn filled<T>(layout: Layout, count: usize, make: impl Fn() -> T) -> Option<Self> {
+        debug_assert!(layout.size() >= count * size_of::<T>() && layout.align() >= align_of::<T>());
+        let block = Self::new(layout)?;
+        for position in 0..count {
+            // SAFETY: the block has room for so many, and is aligned for them.
+            unsafe { block.cast::<T>().add(position).write(make()) };
+        }
+        Some(block)
+    }
+
+    /// The memory of `at`, which came from [`Block::new`] with this layout and is nobody else's.
     pub(super) fn of<T>(at: *mut T, layout: Layout) -> Self {
         let at = NonNull::new(at.cast()).expect("blocks are never null");
         Self { at, layout }

@@ -6,114 +6,43 @@
 //!                 pages[2]  [S S S . ... .]      the last page is emptied first
 //! ```
 //!
-//! Beside its slots a page has columns for what only some caches need: heap bytes, deadlines, times of use.
+//! What a page is made of says [`page`]; heap bytes of entries, which only some caches have, are in columns beside.
 //!
 //! A slot is *vacant*, or *filled*, or in limbo: out of the table, and perhaps still read. Readers reach filled
 //! slots and slots in limbo; a slot is filled before an index leads to it, and not touched again (but for the words
 //! that hits write) until the grace period after it was unlinked. So a page that grows, and a page that is given
 //! up, is copied bit by bit, and the old one goes to limbo: nothing in it is dropped.
 
+mod page;
+#[cfg(any(test, feature = "__validate"))]
+mod validate;
+
+pub(super) use page::{Fixed, Own, Slot, State};
+
 use std::alloc::Layout;
-use std::cell::UnsafeCell;
-use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr;
 
+use page::{MOST, Page, copy_slot};
 use smallvec::SmallVec;
 
 use super::limbo::{Block, Limbo, NONE};
-use crate::cost::NOTHING;
 use crate::expiry::Expires;
-use crate::policy::{Node, Touch};
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
-use crate::time::NEVER;
+use crate::policy::Touch;
+use crate::removal::RemovalCause;
+use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 use crate::weight::weigh::allocation;
 
-/// An entry and what is known of it.
-pub(super) struct Slot<K, V> {
-    key: UnsafeCell<MaybeUninit<K>>,
-    value: UnsafeCell<MaybeUninit<V>>,
+/// What a slot is filled with.
+pub(super) struct Contents<K, V> {
+    pub(super) key: K,
+    pub(super) value: V,
     pub(super) touch: Touch,
-    fixed: AtomicU32,
+    pub(super) fixed: Fixed,
+    pub(super) own: Own,
+    /// Heap bytes of the entry.
+    pub(super) heap: u64,
 }
-
-/// What is known of an entry for as long as it is in the table: the hash without its lowest byte, and below it what a
-/// miss would cost, on the scale of [`crate::cost`]; outside the table that is [`NOTHING`], so that who comes by a slot's
-/// address alone sees that the entry is gone.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Fixed(u32);
-
-impl Fixed {
-    /// Of an entry that is not in the table yet.
-    pub(super) fn new(hash: u32) -> Self {
-        Self(hash & !0xFF | u32::from(NOTHING))
-    }
-
-    fn at_cost(self, cost: u8) -> Self {
-        Self(self.0 & !0xFF | u32::from(cost))
-    }
-
-    #[inline(always)]
-    pub(super) fn is_linked(self) -> bool {
-        self.0 as u8 != NOTHING
-    }
-
-    #[inline(always)]
-    pub(super) fn may_be(self, hash: u32) -> bool {
-        (self.0 ^ hash) >> 8 == 0
-    }
-
-    /// The hash but for its lowest byte, which only the table knows.
-    pub(super) fn hash(self) -> u32 {
-        self.0 & !0xFF
-    }
-
-    #[inline(always)]
-    pub(super) fn cost(self) -> u8 {
-        self.0 as u8
-    }
-}
-
-/// Where a slot is in its life.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum State {
-    /// In nobody's reach.
-    #[default]
-    Vacant,
-    /// In the table.
-    Filled,
-    /// Out of the table, and perhaps still read.
-    Limbo,
-    /// In a page that is given up; its entry, if it had one, is in another slot by now, and perhaps still read here.
-    Retired,
-}
-
-/// The writer's notes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Own {
-    pub(super) state: State,
-    /// The user's factor, as a byte of [`crate::cost`].
-    pub(super) factor: i8,
-    /// The byte of the hash that the slot has no room for; of no meaning unless filled.
-    pub(super) low: u8,
-    /// While the slot is filled its version: another one for each entry that is linked, so that one which was replaced
-    /// is not taken for it. Otherwise the next slot that is vacant or in limbo, too.
-    pub(super) mark: u32,
-    /// The order's.
-    pub(super) node: Node,
-}
-
-/// Slots in a full page.
-const MOST: usize = 64;
-
-/// The most bytes of a page with more than one slot.
-const PAGE_BYTES: usize = 8192;
-
-/// Pages and directories start at multiples of this, so that the length of a page fits into the bits below.
-const ALIGN: usize = 16;
-
-/// A page's slots; the exponent of their number, a power of two, is packed into the unused bits of the address.
-struct Page<K, V>(*mut Slot<K, V>);
 
 /// What readers start from: an array of pages.
 #[derive(Debug)]
@@ -141,137 +70,10 @@ pub(super) struct Filling {
     pub(super) has_moved: bool,
     /// Heap bytes of each slot of a page, for pages in which an entry has any.
     heaps: Vec<Option<Box<[u64]>>>,
+    /// There may be such a page: where no entry has any heap bytes nobody looks for them.
+    has_heaps: bool,
     /// Bytes of all that, as allocated.
     allocated: u64,
-}
-
-impl<K, V> Clone for Page<K, V> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<K, V> Copy for Page<K, V> {}
-
-impl<K, V> Page<K, V> {
-    const PAGE: usize = {
-        let mut slots = MOST;
-        while slots > 1 && slots * size_of::<Slot<K, V>>() > PAGE_BYTES {
-            slots /= 2;
-        }
-        slots
-    };
-    const SHIFT: u32 = Self::PAGE.trailing_zeros();
-
-    fn layout(slots: usize, expires: Expires) -> Layout {
-        let columns = match expires {
-            Expires::Never => 0,
-            Expires::ByAge => 1,
-            Expires::ByUse(_) => 2,
-        };
-        let layout = || {
-            let (layout, _) = Layout::array::<Slot<K, V>>(slots)?.extend(Layout::array::<Own>(slots)?)?;
-            let (layout, _) = layout.extend(Layout::array::<AtomicU64>(slots * columns)?)?;
-            Ok::<_, std::alloc::LayoutError>(layout.align_to(ALIGN)?.pad_to_align())
-        };
-        layout().expect("slots of this size exist elsewhere")
-    }
-
-    fn new(slots: usize, expires: Expires) -> Option<Self> {
-        debug_assert!(slots.is_power_of_two() && slots <= MOST);
-        let block = Block::filled(Self::layout(slots, expires), slots, Slot::<K, V>::vacant)?;
-        let page = Self(block.cast::<Slot<K, V>>().map_addr(|addr| addr | slots.trailing_zeros() as usize));
-        for at in 0..slots {
-            // SAFETY: the layout has room for so many notes behind the slots, and nobody has seen the page.
-            unsafe { page.owns().add(at).write(Own::default()) };
-        }
-        let columns = if expires == Expires::Never { 0 } else { slots };
-        let columns = if matches!(expires, Expires::ByUse(_)) { 2 * columns } else { columns };
-        for at in 0..columns {
-            // SAFETY: the layout has room for so many times behind the notes, and nobody has seen the page.
-            unsafe { page.times().add(at).write(AtomicU64::new(NEVER)) };
-        }
-        Some(page)
-    }
-
-    fn len(self) -> usize {
-        1 << (self.0.addr() % ALIGN)
-    }
-
-    #[inline(always)]
-    fn slots(self) -> *mut Slot<K, V> {
-        self.0.map_addr(|addr| addr & !(ALIGN - 1))
-    }
-
-    /// The writer's notes: a column apart, so that what hits read lies close together.
-    fn owns(self) -> *mut Own {
-        aligned(self.slots().wrapping_add(self.len()))
-    }
-
-    /// The columns of times, deadlines first; only where entries expire.
-    fn times(self) -> *mut AtomicU64 {
-        aligned(self.owns().wrapping_add(self.len()))
-    }
-
-    fn block(self, expires: Expires) -> Block {
-        Block::of(self.slots(), Self::layout(self.len(), expires))
-    }
-
-    fn bytes(slots: usize, expires: Expires) -> u64 {
-        Block::bytes(Self::layout(slots, expires))
-    }
-}
-
-impl<K, V> Slot<K, V> {
-    fn vacant() -> Self {
-        Self {
-            key: UnsafeCell::new(MaybeUninit::uninit()),
-            value: UnsafeCell::new(MaybeUninit::uninit()),
-            touch: Touch::new(0),
-            fixed: AtomicU32::new(Fixed::new(0).0),
-        }
-    }
-
-    /// # Safety
-    ///
-    /// The slot is filled, or in limbo, and stays so while the reference is used.
-    #[inline(always)]
-    pub(super) unsafe fn key(&self) -> &K {
-        // SAFETY: by the caller's promise it is initialised, and nobody writes it.
-        unsafe { (*self.key.get()).assume_init_ref() }
-    }
-
-    /// # Safety
-    ///
-    /// As for [`key`](Self::key).
-    #[inline(always)]
-    pub(super) unsafe fn value(&self) -> &V {
-        // SAFETY: by the caller's promise it is initialised, and nobody writes it.
-        unsafe { (*self.value.get()).assume_init_ref() }
-    }
-
-    #[inline(always)]
-    pub(super) fn fixed(&self) -> Fixed {
-        Fixed(self.fixed.load(Ordering::Relaxed))
-    }
-
-    /// [`fixed`](Self::fixed), for who comes by the slot's address alone: where it is linked, the rest was there before.
-    #[inline(always)]
-    pub(super) fn fixed_now(&self) -> Fixed {
-        Fixed(self.fixed.load(Ordering::Acquire))
-    }
-
-    /// The entry is in the table from now on.
-    pub(super) fn announce(&self, cost: u8) {
-        // Release: who sees it may read key and value.
-        self.fixed.store(self.fixed().at_cost(cost).0, Ordering::Release);
-    }
-
-    /// The entry is about to leave the table. Before it does: who has the slot's address must not find it longer than
-    /// others do.
-    pub(super) fn denounce(&self) {
-        self.fixed.store(self.fixed().at_cost(NOTHING).0, Ordering::Release);
-    }
 }
 
 impl<K, V> Pages<K, V> {
@@ -339,6 +141,7 @@ impl Filling {
             retired: 0..0,
             has_moved: false,
             heaps: Vec::new(),
+            has_heaps: false,
             allocated: 0,
         }
     }
@@ -360,11 +163,6 @@ impl Filling {
     /// How many slots there are; their indices are below.
     pub(super) fn slots(&self) -> usize {
         self.slots
-    }
-
-    #[cfg(test)]
-    pub(super) fn vacancies(&self) -> usize {
-        self.vacancies
     }
 
     /// How many slots there are after room for one more was made.
@@ -404,12 +202,6 @@ impl Filling {
     }
 }
 
-/// The next place for a `T` at or behind the end of something else.
-fn aligned<T>(end: *mut impl Sized) -> *mut T {
-    let end = end.cast::<u8>();
-    end.wrapping_add(end.align_offset(align_of::<T>())).cast()
-}
-
 /// Room in the directory when it is full.
 fn grown(room: usize) -> usize {
     (room * 2).max(1)
@@ -436,7 +228,7 @@ impl<K, V> Pages<K, V> {
         let _ = filling;
         let (page, at) = self.page_of(index);
         // SAFETY: only the writer looks at it, and the index lies in a page.
-        unsafe { *page.owns().add(at) }
+        unsafe { *page.own(at) }
     }
 
     pub(super) fn set_own(&self, filling: &mut Filling, index: u32, own: Own) {
@@ -448,14 +240,22 @@ impl<K, V> Pages<K, V> {
         let (page, at) = self.page_of(index);
         // SAFETY: only the writer looks at it, the index lies in a page, and the borrow of the filling keeps the writer
         // from changing it.
-        unsafe { &*page.owns().add(at) }
+        unsafe { &*page.own(at) }
     }
 
     #[inline]
     pub(super) fn own_mut<'a>(&'a self, _filling: &'a mut Filling, index: u32) -> &'a mut Own {
         let (page, at) = self.page_of(index);
         // SAFETY: only the writer looks at it, the index lies in a page, and the borrow of the filling keeps it alone.
-        unsafe { &mut *page.owns().add(at) }
+        unsafe { &mut *page.own(at) }
+    }
+
+    /// What the order asks of a slot: one look at its page.
+    #[inline]
+    pub(super) fn fixed_and_factor(&self, _filling: &Filling, index: u32) -> (Fixed, i8) {
+        let (page, at) = self.page_of(index);
+        // SAFETY: the index lies in a page, only the writer replaces those, and looks at its notes.
+        unsafe { ((*page.slots().add(at)).fixed(), (*page.own(at)).factor) }
     }
 
     /// Whether a slot is vacant, and so many heap bytes can be noted for it: [`try_reserve_one`](Self::try_reserve_one)
@@ -467,7 +267,11 @@ impl<K, V> Pages<K, V> {
     }
 
     /// The heap bytes of a slot's entry.
+    #[inline]
     pub(super) fn heap(&self, filling: &Filling, index: u32) -> u64 {
+        if !filling.has_heaps {
+            return 0;
+        }
         let page = (index >> Page::<K, V>::SHIFT) as usize;
         filling.heaps[page].as_ref().map_or(0, |heaps| heaps[index as usize % Page::<K, V>::PAGE])
     }
@@ -582,24 +386,22 @@ impl<K, V> Pages<K, V> {
         let slots = filling.slots.min(Page::<K, V>::PAGE);
         let Some(heaps) = longer(&[], slots) else { return false };
         filling.heaps[page] = Some(heaps);
+        filling.has_heaps = true;
         filling.allocated += heaps_bytes(slots);
         true
     }
 
     /// Fills a vacant slot, after [`try_reserve_one`](Self::try_reserve_one) said `true`.
-    pub(super) fn fill(
-        &self,
-        filling: &mut Filling,
-        key: K,
-        value: V,
-        touch: Touch,
-        fixed: Fixed,
-        heap: u64,
-    ) -> u32 {
+    pub(super) fn fill(&self, filling: &mut Filling, contents: Contents<K, V>) -> u32 {
+        let Contents { key, value, touch, fixed, own, heap } = contents;
         let index = filling.vacant;
-        filling.vacant = self.own(filling, index).mark;
+        let (page, at) = self.page_of(index);
+        // SAFETY: only the writer looks at its notes, and the index lies in a page.
+        let vacant = unsafe { std::mem::replace(&mut *page.own(at), own) };
+        filling.vacant = vacant.mark;
         filling.vacancies -= 1;
-        let slot = ptr::from_ref(self.slot_mine(filling, index));
+        // SAFETY: as above.
+        let slot = unsafe { page.slots().add(at) };
         // SAFETY: a vacant slot is in nobody's reach but the writer's. All its fields are behind `UnsafeCell` or
         // atomic; what is overwritten needs no drop.
         unsafe {
@@ -608,8 +410,9 @@ impl<K, V> Pages<K, V> {
             (*slot).fixed.store(fixed.0, Ordering::Relaxed);
             (*slot).touch.copy(&touch);
         }
-        self.set_own(filling, index, Own { state: State::Filled, ..Own::default() });
-        if let Some(heaps) = &mut filling.heaps[(index >> Page::<K, V>::SHIFT) as usize] {
+        if filling.has_heaps
+            && let Some(heaps) = &mut filling.heaps[(index >> Page::<K, V>::SHIFT) as usize]
+        {
             heaps[index as usize % Page::<K, V>::PAGE] = heap;
         }
         index
@@ -629,17 +432,28 @@ impl<K, V> Pages<K, V> {
     }
 
     /// Puts a slot that is out of the table into limbo; returns its heap bytes.
-    pub(super) fn bury(&self, filling: &mut Filling, index: u32, limbo: &mut Limbo) -> u64 {
+    pub(super) fn bury(
+        &self,
+        filling: &mut Filling,
+        index: u32,
+        cause: RemovalCause,
+        limbo: &mut Limbo,
+    ) -> u64 {
         let heap = self.heap(filling, index);
-        self.slot_mine(filling, index).denounce();
-        self.set_own(filling, index, Own { state: State::Limbo, mark: limbo.first, ..Own::default() });
+        let (page, at) = self.page_of(index);
+        // SAFETY: the index lies in a page, and only the writer looks at its notes.
+        unsafe {
+            (*page.slots().add(at)).denounce();
+            let own = &mut *page.own(at);
+            (own.state, own.mark, own.pinned) = (State::Limbo(cause), limbo.first, false);
+        }
         limbo.first = index;
         limbo.slots += 1;
         limbo.heap += heap;
         heap
     }
 
-    /// Takes the slots out of limbo and empties them; `each` gets what was in them.
+    /// Takes the slots out of limbo and empties them; `each` gets what was in them, and why it left.
     ///
     /// # Safety
     ///
@@ -648,21 +462,28 @@ impl<K, V> Pages<K, V> {
         &self,
         filling: &mut Filling,
         limbo: &mut Limbo,
-        mut each: impl FnMut((K, V)),
+        mut each: impl FnMut((K, V), RemovalCause),
     ) {
         let mut next = std::mem::replace(&mut limbo.first, NONE);
         (limbo.slots, limbo.heap) = (0, 0);
         while next != NONE {
             let index = next;
-            next = self.own(filling, index).mark;
+            let Own { mark, state, .. } = *self.own_ref(filling, index);
+            next = mark;
             // SAFETY: slots in limbo are filled and out of the table; nobody reads them, by the caller's promise.
-            each(unsafe { self.take(filling, index) });
+            let entry = unsafe { self.take(filling, index) };
+            if let State::Limbo(cause) = state {
+                each(entry, cause);
+            } else {
+                debug_assert!(false, "a slot in limbo says so");
+            }
         }
     }
 
     fn vacate(&self, filling: &mut Filling, index: u32) {
         let next = filling.vacant;
-        self.set_own(filling, index, Own { mark: next, ..Own::default() });
+        let own = self.own_mut(filling, index);
+        (own.state, own.mark, own.pinned) = (State::Vacant, next, false);
         filling.vacant = index;
         filling.vacancies += 1;
     }
@@ -808,7 +629,7 @@ impl<K, V> Pages<K, V> {
         let mut limbo = Limbo::new();
         let mut entries = Vec::new();
         for index in 0..filling.slots as u32 {
-            if matches!(self.own(filling, index).state, State::Filled | State::Limbo) {
+            if matches!(self.own(filling, index).state, State::Filled | State::Limbo(_)) {
                 // SAFETY: it is filled, and nobody reads, by the caller's promise.
                 entries.push(unsafe { self.take(filling, index) });
             }
@@ -816,37 +637,6 @@ impl<K, V> Pages<K, V> {
         self.clear(filling, &mut limbo);
         // SAFETY: by the caller's promise.
         unsafe { limbo.free_blocks() };
-    }
-}
-
-/// Copies a slot with its times.
-///
-/// # Safety
-///
-/// Both are slots of their pages. Nobody reaches the new one; the entry is dropped through one of the two only.
-unsafe fn copy_slot<K, V>(old: Page<K, V>, from: usize, new: Page<K, V>, to: usize, expires: Expires) {
-    // SAFETY: both slots exist. Of the old one readers may hold references, and none of them writes anything but
-    // `touch`, an atomic.
-    unsafe {
-        let (source, target) = (&*old.slots().add(from), &*new.slots().add(to));
-        ptr::copy_nonoverlapping(source.key.get(), target.key.get(), 1);
-        ptr::copy_nonoverlapping(source.value.get(), target.value.get(), 1);
-        *new.owns().add(to) = *old.owns().add(from);
-        target.touch.copy(&source.touch);
-        let columns = match expires {
-            Expires::Never => 0,
-            Expires::ByAge => 1,
-            Expires::ByUse(_) => 2,
-        };
-        for column in 0..columns {
-            let time = &*old.times().add(column * old.len() + from);
-            (*new.times().add(column * new.len() + to))
-                .store(time.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-        // Release, after all else: somebody may know the new one's address from an earlier entry. Whoever comes by the
-        // old one's goes to the table from now on.
-        target.fixed.store(source.fixed().0, Ordering::Release);
-        source.denounce();
     }
 }
 

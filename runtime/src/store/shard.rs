@@ -1,31 +1,41 @@
-//! One shard: a table from hash to slot, the slots, and their order of eviction.
+//! One shard: a table from hash to slot, the slots, and their order of eviction; how readers see it, and its books.
 //!
 //! Readers take no lock: they read under the store's [`Era`]. Writers hold the lock of the shard's place, one at a
 //! time, and see it as a [`Writer`]; what they unlink goes to limbo and comes out as [`Leaving`] after a grace period,
 //! to be dropped outside. Under the lock run a key's `Hash` and `Eq`, and no other code of users; under a read, a
 //! value's `Clone` as well. A panic in `Eq` comes before anything has changed, so it leaves the shard valid.
 
+mod deadlines;
+mod leave;
+mod link;
+mod pins;
+mod sight;
+mod standing;
+#[cfg(any(test, feature = "__validate"))]
+mod validate;
+
+pub(super) use leave::{Collect, PATIENCE};
+pub(crate) use leave::{Departed, Leaving};
+pub(crate) use link::{Displaced, Entry, NotLinked};
+pub(super) use link::{Over, Room, Terms};
+pub(crate) use sight::NotReweighed;
+pub(super) use sight::Sighted;
+pub(crate) use standing::Standing;
+#[cfg(any(test, feature = "__validate"))]
+pub(crate) use validate::Count;
+
 use std::cell::{Cell, UnsafeCell};
 
-use smallvec::SmallVec;
-
 use super::limbo::Limbo;
-use super::pages::{Filling, Fixed, Own, Pages, Slot, State};
+use super::pages::{Filling, Own, Pages, Slot, State};
 use super::table::{Growth, Shape, Table};
-use crate::budget::{Refused, Reservation};
-use crate::expiry::{Expires, Turned, Wheel};
-use crate::grace::{self, Era};
-use crate::policy::{Facts, Front, Moment, Node, Order, Replaced, Slots, Touch};
-use crate::sync::{Ordering, pause};
+use crate::budget::Reservation;
+use crate::expiry::{Expires, Wheel};
+use crate::grace::Era;
+use crate::policy::{Facts, Front, Node, Order, Slots, Touch};
+use crate::sync::Ordering;
 use crate::time::{NEVER, Nanos};
 use crate::weight::weigh::allocation;
-
-/// How often a writer looks whether the last readers are done; they need a fraction of a microsecond, unless they
-/// were interrupted or clone something huge.
-pub(super) const PATIENCE: u32 = 128;
-
-/// So many slots in limbo are worth waiting for.
-const CROWDED: usize = 64;
 
 /// What one shard holds. The store makes it with its first entry and frees it with its last.
 pub(super) struct Shard<K, V> {
@@ -42,7 +52,7 @@ struct Inner {
     shape: Shape,
     filling: Filling,
     limbo: Limbo,
-    /// Exactly the filled slots.
+    /// Exactly the filled slots, without those that are pinned.
     order: Order,
     /// The filled slots that expire. `None` while the shard is empty, and always where nothing expires.
     wheel: Option<Box<Wheel>>,
@@ -59,6 +69,8 @@ struct Inner {
     rest: u64,
     /// A shard as heavy as this evicts its own: it is among the heaviest.
     heavy: u64,
+    /// Entries can stay in limbo: they have nothing to drop, and nobody wants to hear of them.
+    patient: bool,
 }
 
 /// A shard with its lock held.
@@ -67,142 +79,6 @@ pub(super) struct Writer<'a, K, V> {
     inner: &'a mut Inner,
     era: &'a Era,
     reservation: &'a Reservation,
-}
-
-/// An entry on its way in.
-#[derive(Debug)]
-pub(crate) struct Entry<K, V> {
-    pub(crate) hash: u64,
-    pub(crate) key: K,
-    pub(crate) value: V,
-    /// Heap bytes of key and value; already reserved.
-    pub(crate) heap: u64,
-    pub(crate) cost: u8,
-    /// The user's factor, as a byte of [`crate::cost`].
-    pub(crate) factor: i8,
-    /// When it is too old, however much it is used; `NEVER` without a bound.
-    pub(crate) deadline: Nanos,
-    /// Now; of no meaning where nothing expires.
-    pub(crate) written: Nanos,
-}
-
-/// An entry that nobody finds any more. Its heap bytes stay reserved until it comes out of limbo.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Unlinked {
-    pub(super) heap: u64,
-    /// Where victims go in the order of it.
-    pub(super) credit: Option<f64>,
-}
-
-/// Who left when an entry came, whether it got in or not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Displaced {
-    /// One with an equal key, whose place it is.
-    pub(crate) replaced: bool,
-    /// A victim, whose place it is.
-    pub(crate) evicted: bool,
-}
-
-/// Entries out of limbo: off the books, to be dropped with no lock held.
-#[must_use]
-#[derive(Debug)]
-pub(crate) struct Leaving<K, V> {
-    _entries: SmallVec<[(K, V); 1]>,
-    /// Heap bytes that went back to the budget with them.
-    pub(crate) heap: u64,
-}
-
-impl<K, V> Default for Leaving<K, V> {
-    fn default() -> Self {
-        Self { _entries: SmallVec::new(), heap: 0 }
-    }
-}
-
-impl<K, V> Leaving<K, V> {
-    pub(super) fn join(&mut self, other: Self) {
-        self.heap += other.heap;
-        self._entries.extend(other._entries);
-    }
-}
-
-/// Why an entry was not linked; the entry comes back.
-#[derive(Debug)]
-pub(crate) enum NotLinked {
-    /// Table or pages must grow and the reservation cannot.
-    NoRoom(Refused),
-    /// The entry has no place: there is none with an equal key, and none that could make way here.
-    NoPlace,
-    /// The allocator has no memory left.
-    Exhausted,
-    /// Somebody wrote the key since the load of this value began.
-    Present,
-    /// The entry is not the one that was seen.
-    Changed,
-}
-
-/// Why an entry was not given another weight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotReweighed {
-    /// It was replaced, or left.
-    Gone,
-    /// Somebody else gave it a lower weight meanwhile, so that it has more to grow.
-    Shrunk {
-        /// Heap bytes that it is charged now.
-        heap: u64,
-    },
-    /// There is no room to note its heap bytes, of which it had none before.
-    NoRoom,
-}
-
-/// What happens to an entry with an equal key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Over {
-    /// It is replaced.
-    Any,
-    /// It is replaced only if it is expired by then: a loaded value never overwrites a written one.
-    Expired(Nanos),
-    /// It is replaced only if it is the one of this version; there must be none, or an expired one, for `None`.
-    Seen(Option<u32>),
-}
-
-/// Where the place of an entry comes from, if there is none with an equal key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Room {
-    /// It was reserved.
-    Reserved,
-    /// A victim of this shard makes it.
-    Victim,
-    /// It has none.
-    Nowhere,
-}
-
-/// On what terms an entry comes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
-    pub(super) over: Over,
-    pub(super) room: Room,
-    pub(super) moment: Moment,
-    /// What the reservation must not exceed.
-    pub(super) ceiling: u64,
-}
-
-/// An entry as it was seen once.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sighted {
-    /// Its hash, but for the bit that the table does not know.
-    hash: u32,
-    pub(super) version: u32,
-    /// Heap bytes that it was charged then.
-    pub(super) heap: u64,
-}
-
-/// How much waiting is worth it to get entries out of limbo.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Collect {
-    /// When there are many, or when they have something to drop.
-    Lazily,
-    /// Now, because their bytes are needed.
-    Now,
 }
 
 // SAFETY: entries are reached through `&Shard` by readers (`&K`, `&V`: `Sync`) and handed out to be dropped by
@@ -216,14 +92,17 @@ impl<K, V> Shard<K, V> {
     /// that is three quarters full.
     pub(super) const SLOT_BYTES: u64 = (size_of::<Slot<K, V>>() + 16 + 7) as u64;
 
-    /// Entries without anything to drop can stay in limbo: only their slots wait.
-    const PATIENT: bool = !std::mem::needs_drop::<(K, V)>();
+    /// Whether entries can stay in limbo, where only their slots wait: if they have nothing to drop. `heard` says that
+    /// somebody wants to hear of them.
+    pub(super) const fn is_patient(heard: bool) -> bool {
+        !std::mem::needs_drop::<(K, V)>() && !heard
+    }
 
     /// Bytes of the shard itself.
     const BYTES: usize = size_of::<Self>();
 
     /// An empty shard. Allocates nothing and charges nothing: its own block is charged with its first entry.
-    pub(super) fn new(expires: Expires, order: Order) -> Self {
+    pub(super) fn new(expires: Expires, order: Order, patient: bool) -> Self {
         /// Where the versions of the next shard start: apart from those of earlier ones in its place. Only counts, so
         /// no model needs to control it.
         static VERSIONS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
@@ -244,20 +123,16 @@ impl<K, V> Shard<K, V> {
                 unpublished: 0,
                 rest: 0,
                 heavy: 0,
+                patient,
             }),
         }
     }
 
     /// The most bytes that a first entry is charged beside its heap.
     pub(super) fn first_bytes(expires: Expires, order: Order) -> u64 {
-        let mut shard = Self::new(expires, order);
+        let mut shard = Self::new(expires, order, true);
         let Self { table, inner, .. } = &mut shard;
         inner.get_mut().after_one_more::<K, V>(table, expires, 0, 1, 0, true).1
-    }
-
-    /// An era for readers of such entries.
-    pub(super) fn era() -> Era {
-        Era::new(Self::PATIENT)
     }
 
     /// Finds an entry and calls `found` with it, its value and its cost.
@@ -417,459 +292,8 @@ impl<K, V> Writer<'_, K, V> {
         })
     }
 
-    /// Where the entry with an equal key is. Apart from [`link`](Self::link), so that the new entry is not
-    /// dropped under the lock when a key's `Eq` panics.
-    pub(super) fn place_of(&self, entry: &Entry<K, V>, eq: impl Fn(&K, &K) -> bool) -> Option<u32> {
-        self.find(entry.hash, |key| eq(key, &entry.key))
-    }
-
-    /// Puts the entry that is `arriving` in, and takes it: over the one with an equal key, or in a new slot. Runs no
-    /// user code. Says who left, in any case.
-    pub(super) fn link(
-        &mut self,
-        arriving: &mut Option<Entry<K, V>>,
-        mut found: Option<u32>,
-        terms: &Terms,
-        leaving: &mut Leaving<K, V>,
-    ) -> (Displaced, Result<(), NotLinked>) {
-        let Terms { over, room, moment, ceiling } = *terms;
-        let nobody = Displaced::default();
-        let Some(entry) = &*arriving else { return (nobody, Err(NotLinked::Present)) };
-        match (found, over) {
-            (Some(index), Over::Expired(now)) if self.shard.deadline(index) > now => {
-                return (nobody, Err(NotLinked::Present));
-            }
-            (Some(index), Over::Seen(Some(version))) if self.own(index).mark == version => {}
-            (Some(index), Over::Seen(None)) if self.shard.deadline(index) <= entry.written => {}
-            (Some(_), Over::Seen(_)) | (None, Over::Seen(Some(_))) => {
-                return (nobody, Err(NotLinked::Changed));
-            }
-            _ => {}
-        }
-        let mut displaced = Displaced { replaced: found.is_some(), evicted: false };
-        if found.is_none() && room != Room::Reserved {
-            if room == Room::Nowhere || !self.make_place(moment) {
-                return (nobody, Err(NotLinked::NoPlace));
-            }
-            displaced.evicted = true;
-        }
-        let mut grown = self.grow(entry, found.is_none(), ceiling);
-        if let (Err(NotLinked::NoRoom(_)), Some(old)) = (&grown, found) {
-            // Where there is no room for both, the old one goes first.
-            found = None;
-            self.unlink(old);
-            self.collect(Collect::Now, leaving);
-            grown = self.grow(entry, true, ceiling);
-        } else if grown.is_err() {
-            displaced.replaced = false;
-        }
-        if let Err(error) = grown {
-            return (displaced, Err(error));
-        }
-        let Some(entry) = arriving.take() else { return (displaced, Err(NotLinked::Present)) };
-        let Entry { hash, key, value, heap, cost, factor, deadline, written } = entry;
-        let hash = hash as u32;
-        let Self { shard, inner, .. } = self;
-        let Inner { shape, filling, order, wheel, linked, version, .. } = &mut **inner;
-        let (touch, fixed) = (Touch::new(moment.tick), Fixed::new(hash));
-        let index = shard.pages.fill(filling, key, value, touch, fixed, heap);
-        *version = version.wrapping_add(1);
-        let node = found.map_or_else(Node::default, |old| shard.pages.own(filling, old).node);
-        shard.pages.set_own(
-            filling,
-            index,
-            Own { state: State::Filled, factor, low: hash as u8, mark: *version, node },
-        );
-        if shard.expires != Expires::Never {
-            // SAFETY: we are the writer, and the columns exist where entries expire so.
-            unsafe {
-                shard.pages.deadline(index).store(deadline, Ordering::Relaxed);
-                if matches!(shard.expires, Expires::ByUse(_)) {
-                    shard.pages.used(index).store(written, Ordering::Relaxed);
-                }
-            }
-        }
-        let mut slots = View { shard, filling };
-        match found {
-            Some(old) => {
-                // The key keeps the uses it has earned.
-                let uses = slots.touch(old).uses();
-                let before = Replaced { slot: old, weight: slots.weight(old), uses };
-                shard.pages.slot_mine(slots.filling, old).denounce();
-                shard.table.replace(shape, hash, old, index);
-                shard.pages.slot_mine(slots.filling, index).announce(cost);
-                order.replaced(before, index, &mut slots, moment);
-                if let Some(wheel) = wheel {
-                    wheel.cancel(old);
-                }
-            }
-            None => {
-                shard.table.insert(shape, hash, index);
-                shard.pages.slot_mine(slots.filling, index).announce(cost);
-                order.push(index, &mut slots, moment);
-                *linked += 1;
-            }
-        }
-        if let Some(wheel) = wheel {
-            wheel.schedule(index, shard.deadline(index));
-        }
-        if let Some(old) = found {
-            self.bury(old);
-        }
-        self.inner.unpublished = self.inner.unpublished.saturating_add(1);
-        (displaced, Ok(()))
-    }
-
-    /// Takes a victim out for an entry that has no place, if this shard is one that should give way.
-    fn make_place(&mut self, moment: Moment) -> bool {
-        let Self { shard, inner, .. } = self;
-        let Inner { filling, order, heavy, .. } = &mut **inner;
-        if order.load().is_none_or(|load| load < *heavy) {
-            return false;
-        }
-        let mut slots = View { shard, filling };
-        let Some(index) = order.victim(&mut slots, moment) else { return false };
-        order.evict(index, &mut slots);
-        self.take_out(index);
-        true
-    }
-
-    /// Makes room for one more entry in table, pages, order and wheel; reserves the bytes before it grows them.
-    /// `new` says that the entry takes no other's place in table and queue.
-    fn grow(&mut self, entry: &Entry<K, V>, new: bool, ceiling: u64) -> Result<(), NotLinked> {
-        let hash = entry.hash as u32;
-        let Self { shard, inner, reservation, .. } = self;
-        let Inner { shape, filling, order, .. } = &**inner;
-        // As it nearly always is.
-        if shard.expires == Expires::Never
-            && shard.pages.has_room(filling, entry.heap)
-            && order.has_room()
-            && (!new || shard.table.has_room(shape, hash))
-        {
-            return Ok(());
-        }
-        loop {
-            let (growth, after) = inner.after_one_more::<K, V>(
-                &shard.table,
-                shard.expires,
-                hash,
-                entry.heap,
-                entry.written,
-                new,
-            );
-            let bytes = after.saturating_sub(inner.charged);
-            if bytes > 0 {
-                if let Err(refused) = reservation.try_grow(bytes, ceiling) {
-                    return Err(NotLinked::NoRoom(refused));
-                }
-                inner.charged += bytes;
-            }
-            let Inner { shape, filling, limbo, order, wheel, .. } = &mut **inner;
-            if wheel.is_none() && shard.expires != Expires::Never {
-                *wheel = Some(Box::new(Wheel::new(entry.written)));
-            }
-            let (slots, entries) = (filling.slots_for_one_more::<K, V>(), shape.len() + 1);
-            let hash_of = |index| high_at(shard, filling, index);
-            let grown = shard.table.grow(shape, hash, growth, limbo, hash_of)
-                && order.try_reserve_one()
-                && wheel.as_mut().is_none_or(|wheel| wheel.try_reserve(slots, entries))
-                && shard.pages.try_reserve_one(filling, entry.heap, limbo);
-            inner.recount::<K, V>();
-            inner.settle::<K, V>(reservation, u64::MAX);
-            match growth {
-                _ if !grown => return Err(NotLinked::Exhausted),
-                // One half may have got nearly everything.
-                Growth::Split => {}
-                _ => return Ok(()),
-            }
-        }
-    }
-
     fn own(&self, index: u32) -> Own {
         self.shard.pages.own(&self.inner.filling, index)
-    }
-
-    /// Takes an entry out of table, order and wheel.
-    fn unlink(&mut self, index: u32) {
-        let Self { shard, inner, .. } = self;
-        let Inner { filling, order, .. } = &mut **inner;
-        order.remove(index, &mut View { shard, filling });
-        self.take_out(index);
-    }
-
-    /// Takes out the entry of a slot that is not in the order any more; returns its heap bytes.
-    fn take_out(&mut self, index: u32) -> u64 {
-        self.inner.unpublished = self.inner.unpublished.saturating_add(1);
-        let Self { shard, inner, reservation, .. } = self;
-        let Inner { shape, filling, limbo, wheel, charged, .. } = &mut **inner;
-        let hash = hash_at(shard, filling, index);
-        shard.pages.slot_mine(filling, index).denounce();
-        if shard.table.remove(shape, hash, index) {
-            let extra = Cell::new(0);
-            let reserve = |bytes| reserve(reservation, &extra, bytes);
-            shard.table.shrink(shape, hash, limbo, &reserve, |index| high_at(shard, filling, index));
-            *charged += extra.get();
-        }
-        if let Some(wheel) = wheel {
-            wheel.cancel(index);
-        }
-        self.bury(index)
-    }
-
-    /// Puts a slot that is out of the table into limbo; returns its heap bytes.
-    fn bury(&mut self, index: u32) -> u64 {
-        let Self { shard, inner, .. } = self;
-        let Inner { filling, limbo, .. } = &mut **inner;
-        shard.pages.bury(filling, index, limbo)
-    }
-
-    /// Empties limbo if it is worth it and nobody reads any more what is there. Call it when nothing more is to be
-    /// unlinked; what is `leaving` is off the books.
-    pub(super) fn collect(&mut self, how: Collect, leaving: &mut Leaving<K, V>) {
-        let empty = self.inner.shape.len() == 0;
-        if how == Collect::Lazily && Shard::<K, V>::PATIENT && !empty && self.inner.limbo.heap == 0 {
-            // Slots are all that waits: a sixteenth of them may.
-            let many = (self.inner.filling.slots() / 16).clamp(64, 1024);
-            if self.inner.limbo.slots < many {
-                return;
-            }
-        }
-        // Whoever comes next can try again: nobody waits for readers before much has come together.
-        let hurry = how == Collect::Now || self.inner.limbo.slots >= CROWDED;
-        if !self.waits() || !self.await_readers(if hurry { PATIENCE } else { 1 }) {
-            return;
-        }
-        let Self { shard, inner, .. } = self;
-        let Inner { filling, limbo, .. } = &mut **inner;
-        let heap = limbo.heap;
-        leaving.heap += heap;
-        let keep = |entry| {
-            if !Shard::<K, V>::PATIENT {
-                leaving._entries.push(entry);
-            }
-        };
-        // SAFETY: no reader is left that began before the last slot came.
-        unsafe { shard.pages.take_all(filling, limbo, keep) };
-        shard.pages.thaw(filling, limbo);
-        // SAFETY: no reader is left.
-        unsafe { limbo.free_blocks() };
-        self.tidy(how);
-        // What tidying up put there is not read by many: new readers do not find it.
-        let more = !self.inner.limbo.is_empty() || self.inner.filling.is_retiring();
-        if more && self.await_readers(1) {
-            let Inner { filling, limbo, .. } = &mut *self.inner;
-            self.shard.pages.thaw(filling, limbo);
-            // SAFETY: no reader is left.
-            unsafe { limbo.free_blocks() };
-            self.shrink_directory();
-            if !self.inner.limbo.is_empty() && self.await_readers(1) {
-                // SAFETY: no reader is left.
-                unsafe { self.inner.limbo.free_blocks() };
-            }
-        }
-        self.reservation.shrink(heap);
-    }
-
-    /// Waits until nobody reads what is in limbo; not for long, and not at all for ourselves.
-    pub(super) fn await_readers(&mut self, patience: u32) -> bool {
-        let era = self.era;
-        if std::mem::take(&mut self.inner.filling.has_moved) {
-            era.relocate();
-        }
-        let ended = era.turn();
-        if !era.settle() {
-            return false;
-        }
-        let patience = if grace::is_reading() { 1 } else { patience };
-        (0..patience).any(|attempt| {
-            if attempt > 0 {
-                pause(attempt);
-            }
-            era.is_over(ended)
-        })
-    }
-
-    /// Gives up pages and arrays that are mostly empty. No slot is in limbo.
-    fn tidy(&mut self, how: Collect) {
-        let Self { shard, inner, reservation, .. } = self;
-        let Inner { shape, filling, limbo, order, wheel, charged, .. } = &mut **inner;
-        let extra = Cell::new(0);
-        let reserve = |bytes| reserve(reservation, &extra, bytes);
-        if shape.len() == 0 {
-            shard.table.clear(shape, limbo);
-            shard.pages.clear(filling, limbo);
-            order.clear();
-            *wheel = None;
-            inner.recount::<K, V>();
-            return;
-        }
-        // More than limbo takes and gives back in turn, unless somebody needs the bytes.
-        let slack = match how {
-            Collect::Lazily if Shard::<K, V>::PATIENT => 3 * (filling.slots() / 16).clamp(64, 1024) / 2,
-            Collect::Lazily | Collect::Now => 32,
-        };
-        while shard.pages.is_sparse(filling, slack) {
-            let moved = |filling: &mut Filling, from: u32, to: u32| {
-                shard.table.replace(shape, hash_at(shard, filling, from), from, to);
-                order.renamed(from, to, &mut View { shard, filling });
-                if let Some(wheel) = wheel {
-                    wheel.renamed(from, to);
-                }
-            };
-            if !shard.pages.retire_page(filling, &reserve, moved) {
-                break;
-            }
-        }
-        order.shrink();
-        if let Some(wheel) = wheel {
-            wheel.shrink(filling.slots(), shape.len());
-        }
-        *charged += extra.get();
-        inner.recount::<K, V>();
-    }
-
-    /// Gives up a directory of pages that is mostly empty.
-    fn shrink_directory(&mut self) {
-        let Self { shard, inner, reservation, .. } = self;
-        let Inner { filling, limbo, charged, .. } = &mut **inner;
-        let extra = Cell::new(0);
-        shard.pages.shrink(filling, limbo, &|bytes| reserve(reservation, &extra, bytes));
-        *charged += extra.get();
-    }
-
-    /// Takes out the entry with this key.
-    pub(super) fn remove(&mut self, hash: u64, eq: impl FnMut(&K) -> bool) -> bool {
-        let found = self.find(hash, eq);
-        found.is_some_and(|index| {
-            self.unlink(index);
-            true
-        })
-    }
-
-    /// The slot of the entry with this key, its version and its heap bytes.
-    pub(super) fn sight(&self, hash: u64, eq: impl FnMut(&K) -> bool) -> Option<(u32, Sighted)> {
-        let index = self.find(hash, eq)?;
-        Some((index, self.sighted(hash as u32, index)))
-    }
-
-    fn sighted(&self, hash: u32, index: u32) -> Sighted {
-        let heap = self.shard.pages.heap(&self.inner.filling, index);
-        Sighted { hash, version: self.own(index).mark, heap }
-    }
-
-    /// All entries.
-    pub(super) fn sight_all(&self, mut each: impl FnMut(Sighted)) {
-        self.shard.table.each(&self.inner.shape, |index| {
-            let hash = hash_at(self.shard, &self.inner.filling, index);
-            each(self.sighted(hash, index));
-        });
-    }
-
-    /// The slot of an entry that was sighted, if it is still there.
-    pub(super) fn find_sighted(&self, sighted: Sighted) -> Option<u32> {
-        let is = |index| self.own(index).mark == sighted.version;
-        self.shard.table.find_mine(&self.inner.shape, sighted.hash, is)
-    }
-
-    /// Takes out the entry that was sighted.
-    pub(super) fn remove_sighted(&mut self, sighted: Sighted) -> bool {
-        let found = self.find_sighted(sighted);
-        found.is_some_and(|index| {
-            self.unlink(index);
-            true
-        })
-    }
-
-    /// Gives the entry that was sighted another weight, and the place among the victims that follows from it. What
-    /// it grows by is covered by `granted` bytes; what it was charged before comes back.
-    pub(super) fn reweigh(
-        &mut self,
-        sighted: Sighted,
-        heap: u64,
-        granted: u64,
-        moment: Moment,
-    ) -> Result<u64, NotReweighed> {
-        let index = self.find_sighted(sighted).ok_or(NotReweighed::Gone)?;
-        let before = self.shard.pages.heap(&self.inner.filling, index);
-        if heap > before + granted {
-            return Err(NotReweighed::Shrunk { heap: before });
-        }
-        let old = {
-            let slots = View { shard: self.shard, filling: &mut self.inner.filling };
-            Replaced { slot: index, weight: slots.weight(index), uses: slots.touch(index).uses() }
-        };
-        let Self { shard, inner, reservation, .. } = self;
-        let extra = Cell::new(0);
-        let reserve = |bytes| reserve(reservation, &extra, bytes);
-        let noted = shard.pages.set_heap(&mut inner.filling, index, heap, &reserve);
-        inner.charged += extra.get();
-        if !noted {
-            return Err(NotReweighed::NoRoom);
-        }
-        let Inner { filling, order, .. } = &mut *self.inner;
-        order.replaced(old, index, &mut View { shard: self.shard, filling }, moment);
-        Ok(before)
-    }
-
-    /// Takes out the entry with this key if it is expired by `now`.
-    pub(super) fn remove_expired(&mut self, hash: u64, eq: impl FnMut(&K) -> bool, now: Nanos) -> bool {
-        let found = self.find(hash, eq).filter(|&index| self.shard.deadline(index) <= now);
-        found.is_some_and(|index| {
-            self.unlink(index);
-            true
-        })
-    }
-
-    /// Takes out the entry that is worth least, if it takes no more than `most` bytes.
-    pub(super) fn evict(&mut self, moment: Moment, most: u64) -> Option<Unlinked> {
-        let Self { shard, inner, .. } = self;
-        let Inner { filling, order, .. } = &mut **inner;
-        let mut slots = View { shard, filling };
-        let index = order.victim(&mut slots, moment)?;
-        if slots.weight(index) > most {
-            return None;
-        }
-        let credit = order.credit_of(index, &slots);
-        order.evict(index, &mut slots);
-        let heap = self.take_out(index);
-        Some(Unlinked { heap, credit })
-    }
-
-    /// Takes out what is expired by `now`, looking at no more than `most` slots. Returns how many entries left,
-    /// and whether that was all; if not, the next call goes on.
-    pub(super) fn expire(&mut self, now: Nanos, most: usize) -> (u64, bool) {
-        let (mut expired, mut looks) = (0, most);
-        if self.next_due() > now {
-            return (0, true);
-        }
-        loop {
-            let Self { shard, inner, .. } = self;
-            let Some(wheel) = &mut inner.wheel else { return (expired, true) };
-            // Slots in the wheel are filled.
-            match wheel.advance(now, &mut looks, |index| shard.deadline(index)) {
-                Turned::Due(index) => {
-                    self.unlink(index);
-                    expired += 1;
-                }
-                Turned::Paused => return (expired, false),
-                Turned::Done => return (expired, true),
-            }
-        }
-    }
-
-    /// Takes everything out; returns how many entries that were.
-    pub(super) fn drain(&mut self) -> u64 {
-        let Self { shard, inner, .. } = self;
-        let Inner { shape, filling, limbo, order, wheel, .. } = &mut **inner;
-        let entries = shape.len() as u64;
-        shard.table.each(shape, |index| {
-            shard.pages.bury(filling, index, limbo);
-        });
-        shard.table.clear(shape, limbo);
-        order.clear();
-        *wheel = None;
-        inner.recount::<K, V>();
-        entries
     }
 
     /// [`Inner::settle`].
@@ -891,12 +315,6 @@ impl<K, V> Writer<'_, K, V> {
     /// Something waits until nobody reads it any more.
     pub(super) fn waits(&self) -> bool {
         !self.inner.limbo.is_empty() || self.inner.filling.is_retiring()
-    }
-
-    /// Checks that all parts tell the same story; see [`Shard::validate`].
-    #[cfg(test)]
-    pub(super) fn validate(&mut self) -> u64 {
-        self.shard.validate(self.inner)
     }
 
     /// Whether what the shard publishes may wait: it says how heavy the shard is, and little has changed.
@@ -989,53 +407,6 @@ impl Inner {
     }
 }
 
-impl<K, V> Shard<K, V> {
-    /// Checks that table, pages, order and wheel tell the same story, and that the books agree. Returns the bytes
-    /// they account for.
-    #[cfg(test)]
-    fn validate(&self, inner: &mut Inner) -> u64 {
-        let Inner { shape, filling, limbo, order, wheel, charged, .. } = inner;
-        let pages = &self.pages;
-        let mut linked = std::collections::HashSet::new();
-        self.table.each(shape, |index| assert!(linked.insert(index), "slot {index} is linked twice"));
-        assert_eq!(linked.len(), shape.len());
-        let (mut heap, mut vacancies, mut buried, mut retired) = (0, 0, 0, 0);
-        for index in 0..filling.slots() as u32 {
-            match pages.own(filling, index).state {
-                State::Vacant => vacancies += 1,
-                State::Retired => retired += 1,
-                State::Filled => {
-                    assert!(linked.contains(&index), "slot {index} is lost");
-                    let hash = hash_at(self, filling, index);
-                    let found = self.table.find_mine(shape, hash, |other| other == index);
-                    assert_eq!(found, Some(index), "slot {index} is not found");
-                    heap += pages.heap(filling, index);
-                }
-                State::Limbo => {
-                    assert!(!linked.contains(&index), "slot {index} is linked, and in limbo");
-                    buried += pages.heap(filling, index);
-                }
-            }
-        }
-        assert_eq!(vacancies, filling.vacancies());
-        assert_eq!(filling.slots() - vacancies - retired, linked.len() + limbo.slots);
-        assert_eq!(buried, limbo.heap);
-        let filled: Vec<u32> = linked.iter().copied().collect();
-        order.validate(&filled, &View { shard: self, filling });
-        if let Some(wheel) = wheel {
-            let scheduled = wheel.validate(|index| self.deadline(index));
-            let expiring = linked.iter().filter(|&&index| self.deadline(index) != NEVER);
-            let expiring =
-                expiring.inspect(|&&index| assert!(wheel.is_scheduled(index), "slot {index} is forgotten"));
-            // What no longer expires for its uses alone may still be scheduled.
-            assert!(expiring.count() <= scheduled);
-        } else {
-            assert!(linked.is_empty() || self.expires == Expires::Never, "nobody watches the time");
-        }
-        heap + buried + *charged
-    }
-}
-
 /// Reserves bytes for something smaller that takes a larger one's place in a moment; adds them to `extra`.
 fn reserve(reservation: &Reservation, extra: &Cell<u64>, bytes: u64) -> bool {
     let reserved = reservation.try_grow(bytes, u64::MAX).is_ok();
@@ -1079,8 +450,7 @@ impl<K, V> Slots for View<'_, K, V> {
 
     #[inline]
     fn facts(&self, slot: u32) -> Facts {
-        let fixed = self.shard.pages.slot_mine(self.filling, slot).fixed();
-        let factor = self.shard.pages.own(self.filling, slot).factor;
+        let (fixed, factor) = self.shard.pages.fixed_and_factor(self.filling, slot);
         Facts { cost: fixed.cost(), factor, weight: self.weight(slot), hash: fixed.hash() }
     }
 

@@ -2,96 +2,46 @@
 //!
 //! ```text
 //! directory            segment                       bucket, one cache line
-//! [ *, 3 ] ─┬────────► [ bucket bucket bucket ]      12 tags of 7 bits, how far strays went, 12 indices
+//! [ *, 3 ] ─┬────────► [ bucket bucket bucket ]      12 tags of 7 bits, how many passed by, 12 indices
 //! [ *, 3 ] ─┘
 //! [ *, 1 ] ──────────► [ bucket ]
 //! ```
 //!
 //! It is an extendible hash table (Fagin et al., 1979): the top bits of a hash choose a segment through the
 //! directory, and a segment that is full grows by a quarter, until it has 64 buckets and is cut in two. So no
-//! insert ever moves more than one segment. (Keys with a bad `Hash` may all end in one segment, which grows on.) Inside, the hash chooses a bucket; what finds it full goes to a next
-//! one, and the bucket remembers how far to look.
+//! insert ever moves more than one segment. (Keys with a bad `Hash` may all end in one segment, which grows on.) Inside,
+//! the hash chooses a bucket. What finds it full goes to a second one, which its hash says as well, and from there on in
+//! a row. Each bucket counts the entries that passed it by, and a look-up goes on only while there are any. (So do the
+//! tables of F14: Bronson, Shi, 2019.) The count falls when they leave, so that a table in which entries come and go for
+//! long is as quick as a new one.
 //!
-//! One writer at a time changes a bucket in place: index first, then tag, and only over lanes without a tag.
-//! Segments and directories are never changed in shape; new ones take their place, and the old ones go to
-//! [`Limbo`] until no reader can be in them.
+//! One writer at a time changes a bucket in place. Segments and directories are never changed in shape; new ones take
+//! their place, and the old ones go to [`Limbo`] until no reader can be in them.
+
+mod segment;
+#[cfg(any(test, feature = "__validate"))]
+mod validate;
+
+#[cfg(any(test, feature = "__validate"))]
+pub(crate) use validate::Spread;
+
+pub(super) use segment::Vacancy;
 
 use std::alloc::Layout;
 use std::ptr;
 
+use segment::{Bucket, LANES, Segment, Width};
+
 use super::limbo::{Block, Limbo};
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicPtr, Ordering};
 use crate::weight::weigh::allocation;
 
-/// Entries of a bucket.
-const LANES: usize = 12;
 /// Buckets of a segment that is cut in two rather than made wider.
 const MOST: usize = 64;
-/// Segments start at multiples of this, so that their size fits into the bits below.
-const ALIGN: usize = 64;
 /// Directories start at multiples of this, and their depth fits.
 const DIRECTORY_ALIGN: usize = 16;
 /// The deepest directory: so many top bits of the hash choose a segment, and the others do the rest.
 const DEEPEST: u32 = 14;
-
-/// Which bits of a hash are what: the lowest seven are the tag; ten above the lowest byte choose the bucket.
-const TAG_BITS: u32 = 7;
-const PLACE_SHIFT: u32 = 8;
-const PLACE_BITS: u32 = 10;
-
-/// Every lane's lowest bit, and highest.
-const LOW: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = LOW << 7;
-
-#[repr(C, align(64))]
-struct Bucket {
-    /// Tags of lanes 0 to 7; 0 where there is no entry.
-    first: AtomicU64,
-    /// Tags of lanes 8 to 11 below; above, how many buckets further an entry may be that belongs here.
-    second: AtomicU64,
-    lanes: [AtomicU32; LANES],
-}
-
-/// Buckets; their number, as a [`Width`], is packed into the unused bits of their address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Segment(*mut Bucket);
-
-/// A number of buckets that six bits can say: a float with two bits behind the point, in quarters. Only those are
-/// used that come to whole buckets: 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, ..
-///
-/// Beyond [`MOST`] are segments whose entries cannot be told apart by more bits: keys whose `Hash` is no good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
-pub(super) struct Width(u8);
-
-impl Width {
-    /// The last one.
-    const WIDEST: Self = Self(63);
-
-    /// The least for so many buckets.
-    fn for_buckets(buckets: usize) -> Self {
-        let mut width = Self(0);
-        while width.buckets() < buckets && width < Self::WIDEST {
-            width = width.next();
-        }
-        width
-    }
-
-    /// The next that comes to whole buckets.
-    fn next(self) -> Self {
-        let whole = |code: &u8| Self(*code).quarters().is_multiple_of(4);
-        (self.0 + 1..=Self::WIDEST.0).find(whole).map_or(Self::WIDEST, Self)
-    }
-
-    #[inline(always)]
-    fn quarters(self) -> usize {
-        usize::from(4 | (self.0 % 4)) << (self.0 / 4)
-    }
-
-    #[inline(always)]
-    fn buckets(self) -> usize {
-        self.quarters() / 4
-    }
-}
 
 /// What the writer knows of a segment.
 #[derive(Clone, Copy, Debug, Default)]
@@ -126,205 +76,6 @@ pub(super) enum Growth {
     Wider(Width),
     /// The segment is cut in two; the directory may have to double first.
     Split,
-}
-
-impl Segment {
-    fn layout(width: Width) -> Layout {
-        Layout::array::<Bucket>(width.buckets()).expect("the widest segment takes some megabytes")
-    }
-
-    fn new(width: Width) -> Option<Self> {
-        let block = Block::filled(Self::layout(width), width.buckets(), Bucket::new)?;
-        Some(Self(block.cast::<Bucket>().map_addr(|addr| addr | usize::from(width.0))))
-    }
-
-    #[inline(always)]
-    fn width(self) -> Width {
-        Width((self.0.addr() % ALIGN) as u8)
-    }
-
-    #[inline(always)]
-    fn len(self) -> usize {
-        self.width().buckets()
-    }
-
-    #[inline(always)]
-    fn buckets(self) -> *const Bucket {
-        self.0.map_addr(|addr| addr & !(ALIGN - 1))
-    }
-
-    fn block(self) -> Block {
-        Block::of(self.buckets().cast_mut(), Self::layout(self.width()))
-    }
-
-    fn bytes(self) -> u64 {
-        Block::bytes(Self::layout(self.width()))
-    }
-
-    /// # Safety
-    ///
-    /// The segment's memory is not freed while the reference is used.
-    #[inline(always)]
-    unsafe fn bucket<'a>(self, at: usize) -> &'a Bucket {
-        debug_assert!(at < self.len());
-        // SAFETY: `at` is below the length, and the memory lives, by the caller's promise. Buckets are atomics only.
-        unsafe { &*self.buckets().add(at) }
-    }
-
-    #[inline(always)]
-    fn home(self, hash: u32) -> usize {
-        let place = (hash >> PLACE_SHIFT) as usize % (1 << PLACE_BITS);
-        (place * self.width().quarters()) >> (PLACE_BITS + 2)
-    }
-
-    /// What `is` makes of the first index it accepts, among those with a hash like this.
-    ///
-    /// # Safety
-    ///
-    /// As for [`bucket`](Self::bucket).
-    #[inline(always)]
-    unsafe fn find<T>(self, hash: u32, mut is: impl FnMut(&Bucket, usize, u32) -> Option<T>) -> Option<T> {
-        let (home, tag) = (self.home(hash), Bucket::tag(hash));
-        let (mut at, mut left) = (home, None);
-        loop {
-            // SAFETY: by the caller's promise.
-            let bucket = unsafe { self.bucket(at) };
-            // Acquire, here and for the lane: a lane with a tag has an index, and the index a slot that is filled.
-            let (first, second) =
-                (bucket.first.load(Ordering::Acquire), bucket.second.load(Ordering::Acquire));
-            let mut equal = equal_tags(first, second, tag);
-            while equal != 0 {
-                let lane = equal.trailing_zeros() as usize;
-                // SAFETY: there is a bit for each lane and no other.
-                let index = unsafe { bucket.lanes.get_unchecked(lane) }.load(Ordering::Acquire);
-                if let Some(found) = is(bucket, lane, index) {
-                    return Some(found);
-                }
-                equal &= equal - 1;
-            }
-            let reach = *left.get_or_insert((second >> 32) as usize);
-            if reach == 0 {
-                return None;
-            }
-            left = Some(reach - 1);
-            at = if at + 1 == self.len() { 0 } else { at + 1 };
-        }
-    }
-
-    /// Puts an index where its hash belongs; there is room. Only the writer does.
-    ///
-    /// # Safety
-    ///
-    /// As for [`bucket`](Self::bucket).
-    unsafe fn insert(self, hash: u32, index: u32) {
-        let home = self.home(hash);
-        for distance in 0..self.len() {
-            // SAFETY: by the caller's promise.
-            let bucket = unsafe { self.bucket((home + distance) % self.len()) };
-            let Some(lane) = bucket.vacancy() else { continue };
-            if distance > 0 {
-                // Before the entry can be found: a reader that starts later must look as far.
-                // SAFETY: by the caller's promise.
-                unsafe { self.bucket(home) }.reach_to(distance as u64);
-            }
-            bucket.fill(lane, hash, index);
-            return;
-        }
-        unreachable!("a segment with a vacancy has one in some bucket");
-    }
-
-    /// # Safety
-    ///
-    /// As for [`bucket`](Self::bucket).
-    unsafe fn each(self, mut visit: impl FnMut(u32, u32)) {
-        for at in 0..self.len() {
-            // SAFETY: by the caller's promise.
-            unsafe { self.bucket(at) }.each(&mut visit);
-        }
-    }
-}
-
-impl Bucket {
-    /// No tags, nobody strayed.
-    fn new() -> Self {
-        let lanes = std::array::from_fn(|_| AtomicU32::new(0));
-        Self { first: AtomicU64::new(0), second: AtomicU64::new(0), lanes }
-    }
-
-    fn tag(hash: u32) -> u64 {
-        (u64::from(hash) % (1 << TAG_BITS)) | (1 << TAG_BITS)
-    }
-
-    fn vacancy(&self) -> Option<usize> {
-        let vacant = !self.first.load(Ordering::Relaxed) & HIGH;
-        if vacant != 0 {
-            return Some(vacant.trailing_zeros() as usize / 8);
-        }
-        let vacant = !self.second.load(Ordering::Relaxed) & HIGH & u64::from(u32::MAX);
-        (vacant != 0).then(|| 8 + vacant.trailing_zeros() as usize / 8)
-    }
-
-    fn fill(&self, lane: usize, hash: u32, index: u32) {
-        self.lanes[lane].store(index, Ordering::Release);
-        self.retag(lane, Self::tag(hash));
-    }
-
-    /// Release: what the tag announces came before.
-    fn retag(&self, lane: usize, tag: u64) {
-        let (word, shift) = if lane < 8 { (&self.first, lane * 8) } else { (&self.second, (lane - 8) * 8) };
-        let others = word.load(Ordering::Relaxed) & !(0xFF << shift);
-        word.store(others | (tag << shift), Ordering::Release);
-    }
-
-    fn reach_to(&self, distance: u64) {
-        let second = self.second.load(Ordering::Relaxed);
-        if second >> 32 < distance {
-            self.second.store(second & u64::from(u32::MAX) | (distance << 32), Ordering::Release);
-        }
-    }
-
-    /// Calls `visit` with each tag and index.
-    fn each(&self, visit: &mut impl FnMut(u32, u32)) {
-        for (lane, index) in self.lanes.iter().enumerate() {
-            if let Some(tag) = self.tag_at(lane) {
-                visit(tag, index.load(Ordering::Relaxed));
-            }
-        }
-    }
-
-    /// The tag bits of a lane that holds an entry.
-    fn tag_at(&self, lane: usize) -> Option<u32> {
-        let words = [&self.first, &self.second];
-        let tag = (words[lane / 8].load(Ordering::Relaxed) >> (lane % 8 * 8)) as u32;
-        (tag & (1 << TAG_BITS) != 0).then_some(tag % (1 << TAG_BITS))
-    }
-}
-
-/// A bit for each lane whose tag is equal.
-#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-#[inline(always)]
-fn equal_tags(first: u64, second: u64, tag: u64) -> u32 {
-    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8};
-    // SAFETY: the feature is there, or this would not be compiled.
-    let equal = unsafe {
-        let tags = _mm_set_epi64x(second as i64, first as i64);
-        _mm_movemask_epi8(_mm_cmpeq_epi8(tags, _mm_set1_epi8(tag as i8)))
-    };
-    equal as u32 % (1 << LANES)
-}
-
-/// A bit for each lane whose tag is equal; possibly for the lane above one, too, if the two tags differ in the
-/// lowest bit only.
-#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
-#[inline(always)]
-fn equal_tags(first: u64, second: u64, tag: u64) -> u32 {
-    let equal = |word: u64| {
-        let differing = word ^ (tag * LOW);
-        // The highest bit of each equal byte, gathered in the top byte.
-        let equal = differing.wrapping_sub(LOW) & !differing & HIGH;
-        ((equal >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
-    };
-    (equal(first) | equal(second) << 8) % (1 << LANES)
 }
 
 impl Table {
@@ -416,6 +167,18 @@ impl Table {
         unsafe { self.find(hash, |index| is(index).then_some(index)) }
     }
 
+    /// The index that `is` the one; if there is none, where it may go.
+    #[inline]
+    pub(super) fn find_or_vacancy(
+        &self,
+        _shape: &Shape,
+        hash: u32,
+        is: impl FnMut(u32) -> bool,
+    ) -> Result<u32, Option<Vacancy>> {
+        // SAFETY: only the writer frees segments.
+        self.segment(hash).map_or(Err(None), |segment| unsafe { segment.find_or_vacancy(hash, is) })
+    }
+
     /// Whether an entry of this hash fits as things are.
     #[inline]
     pub(super) fn has_room(&self, shape: &Shape, hash: u32) -> bool {
@@ -470,11 +233,16 @@ impl Table {
         }
     }
 
-    /// Links an index; there is room.
-    pub(super) fn insert(&self, shape: &mut Shape, hash: u32, index: u32) {
+    /// Links an index; there is room. Nothing was inserted since the `vacancy` was found for the hash.
+    pub(super) fn insert(&self, shape: &mut Shape, hash: u32, index: u32, vacancy: Option<Vacancy>) {
         let segment = self.segment(hash).expect("`grow` made a segment");
-        // SAFETY: only the writer frees segments.
-        unsafe { segment.insert(hash, index) };
+        match vacancy {
+            // SAFETY: only the writer frees segments. One that took another's place since has another address: the old
+            // one is still there.
+            Some(vacancy) if vacancy.segment == segment => unsafe { segment.fill(vacancy, hash, index) },
+            // SAFETY: as above.
+            _ => unsafe { segment.insert(hash, index) },
+        }
         let first = self.first(shape, hash);
         shape.facts[first].entries += 1;
         shape.entries += 1;
@@ -482,31 +250,32 @@ impl Table {
 
     /// Puts another index in an entry's place: a reader finds the one or the other.
     pub(super) fn replace(&self, _shape: &mut Shape, hash: u32, from: u32, to: u32) {
-        let (bucket, lane) = self.place(hash, from);
+        let (_, bucket, lane) = self.place(hash, from);
         bucket.lanes[lane].store(to, Ordering::Release);
     }
 
     /// Unlinks an index. Says whether [`shrink`](Self::shrink) has something to give back.
     pub(super) fn remove(&self, shape: &mut Shape, hash: u32, index: u32) -> bool {
-        let (bucket, lane) = self.place(hash, index);
-        bucket.retag(lane, 0);
+        let (segment, bucket, lane) = self.place(hash, index);
+        // SAFETY: only the writer frees segments.
+        unsafe { segment.remove(hash, bucket, lane) };
         shape.entries -= 1;
         let first = self.first(shape, hash);
         let facts = &mut shape.facts[first];
         facts.entries -= 1;
         let (entries, depth) = (facts.entries as usize, facts.depth);
-        let buckets = self.segment(hash).map_or(0, Segment::len);
+        let buckets = segment.len();
         shape.entries == 0 || is_sparse(entries, buckets) || is_lone(entries, buckets, depth)
     }
 
     /// Where an index is.
-    fn place(&self, hash: u32, index: u32) -> (&Bucket, usize) {
+    fn place(&self, hash: u32, index: u32) -> (Segment, &Bucket, usize) {
         let segment = self.segment(hash).expect("the entry is linked");
         let is = |bucket: &Bucket, lane, other| (other == index).then_some((ptr::from_ref(bucket), lane));
         // SAFETY: only the writer frees segments.
         let (bucket, lane) = unsafe { segment.find(hash, is) }.expect("the entry is linked");
         // SAFETY: as above; the reference does not outlive the writer's own next step.
-        (unsafe { &*bucket }, lane)
+        (segment, unsafe { &*bucket }, lane)
     }
 
     /// Gives back what removing an entry of this hash left over, if there is room to do it; `reserve` says so.
@@ -777,4 +546,104 @@ impl Table {
 
 fn facts_bytes(entries: usize) -> u64 {
     allocation(entries * size_of::<Facts>())
+}
+
+#[cfg(all(test, not(larder_shuttle)))]
+mod tests {
+    use super::segment::passed;
+    use super::*;
+
+    fn hash(n: u32) -> u32 {
+        let mixed = u64::from(n + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        ((mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 20) as u32
+    }
+
+    fn high(index: u32) -> u32 {
+        hash(index) & !0xFF
+    }
+
+    /// A table, and its books.
+    struct Books {
+        table: Table,
+        shape: Shape,
+        limbo: Limbo,
+    }
+
+    impl Books {
+        fn new() -> Self {
+            Self { table: Table::new(), shape: Shape::default(), limbo: Limbo::new() }
+        }
+
+        fn insert(&mut self, n: u32) {
+            let Self { table, shape, limbo } = self;
+            let vacancy = table.find_or_vacancy(shape, hash(n), |index| index == n).expect_err("it is new");
+            let mut grown = false;
+            while let (growth @ (Growth::Wider(_) | Growth::Split), _) = table.growth(shape, hash(n)) {
+                grown = true;
+                assert!(table.grow(shape, hash(n), growth, limbo, high));
+            }
+            table.insert(shape, hash(n), n, vacancy.filter(|_| !grown));
+        }
+
+        fn remove(&mut self, n: u32) {
+            let Self { table, shape, limbo } = self;
+            if table.remove(shape, hash(n), n) {
+                table.shrink(shape, hash(n), limbo, &|_| true, high);
+            }
+        }
+
+        fn has(&self, n: u32) -> bool {
+            self.table.find_mine(&self.shape, hash(n), |index| index == n).is_some()
+        }
+
+        /// How many buckets who finds nothing looks at, on average.
+        fn looks(&self) -> f64 {
+            self.table.validate(&self.shape, hash);
+            let (mut looks, keys) = (0, 10_000);
+            for key in (0..keys).map(|n| hash(n + (1 << 30))) {
+                let segment = self.table.segment(key).expect("there are entries");
+                for distance in 0..=segment.len() {
+                    looks += 1;
+                    // SAFETY: we are alone.
+                    let bucket = unsafe { segment.bucket(segment.away(key, distance)) };
+                    if passed(bucket.second.load(Ordering::Relaxed), distance) == 0 {
+                        break;
+                    }
+                }
+            }
+            f64::from(looks) / f64::from(keys)
+        }
+    }
+
+    impl Drop for Books {
+        fn drop(&mut self) {
+            // SAFETY: nobody else reads.
+            unsafe {
+                self.table.free(&mut self.shape);
+                self.limbo.free_blocks();
+            }
+        }
+    }
+
+    #[test]
+    fn entries_that_come_and_go_leave_no_longer_ways_behind() {
+        let mut books = Books::new();
+        for entries in [12_u32, 50, 100, 200, 400, 512, 3000] {
+            for n in 0..entries * 20 {
+                books.insert(n);
+                if n >= entries {
+                    books.remove(n - entries);
+                }
+            }
+            let looks = books.looks();
+            assert!(looks < 2.5, "{entries} entries: {looks} buckets");
+            for n in 0..entries * 20 {
+                assert_eq!(books.has(n), n >= entries * 19, "{n} of {entries}");
+                if n >= entries * 19 {
+                    books.remove(n);
+                }
+            }
+            assert_eq!(books.shape.len(), 0);
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //! Everything concurrent in this crate imports from here, so that `--cfg larder_shuttle` puts the same
 //! code under controlled schedules. Not here: anything that knows what it protects.
 
+pub(crate) mod barrier;
 pub(crate) mod fork;
 #[cfg(larder_shuttle)]
 mod model;

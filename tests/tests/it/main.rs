@@ -6,15 +6,26 @@
 mod support;
 
 mod budget;
+mod buffers;
 mod cache;
+mod callbacks;
+mod capacity;
 mod expiry;
 mod flight;
+mod histories;
 mod invalidate;
+mod linearizable;
 mod operations;
 mod panics;
+mod pins;
 mod policy;
+mod pool;
 mod pressure;
 mod proptest_budget;
+mod ranking;
+mod removal;
 mod reweigh;
 mod snapshot;
 mod threads;
+mod times;
+mod tracked;

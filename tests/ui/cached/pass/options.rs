@@ -90,7 +90,31 @@ fn filtered(n: u8) -> u8 {
     n
 }
 
+fn was_removed<T>(_: u8, _: T, _: larder::RemovalCause) {}
+
+#[cached(on_remove = was_removed)]
+fn told(n: u8) -> u8 {
+    n
+}
+
+#[cached(on_remove = "was_removed", utility = worth)]
+fn told_in_quotes(n: u8) -> u8 {
+    n
+}
+
+#[cached(on_remove = |(text, n): (String, u8), value, cause| drop((text, n, value, cause)))]
+fn told_of_two(text: &str, n: u8) -> Vec<u8> {
+    vec![n; text.len()]
+}
+
+#[cached(on_remove = |_, _, _| {})]
+fn told_of_any<T: Clone + Send + Sync + 'static>(n: u8) -> Option<T> {
+    let _ = n;
+    None
+}
+
 fn main() {
+    assert_eq!((told(1), told_in_quotes(2), told_of_two("ab", 3), told_of_any::<u8>(4)), (1, 2, vec![3, 3], None));
     let declared = |name: &str| larder::declared().find(|item| item.name.ends_with(name)).expect("declared");
     let nothing_declared = declared("::nothing");
     assert_eq!(nothing_declared.policy, Some(Policy::Hybrid));

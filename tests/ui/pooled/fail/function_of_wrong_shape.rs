@@ -39,7 +39,7 @@ fn mutable(n: &mut u32) -> Pooled<u32> {
 
 impl Conn {
     #[pooled]
-    fn again(&self) -> Pooled<Conn> {
+    fn again(&mut self) -> Pooled<Conn> {
         Conn(self.0.clone())
     }
 }
@@ -50,7 +50,7 @@ fn main() {
     drop((with_new("a"), constant(1), foreign(1), mutable(&mut 1)));
 }
 
-#[pooled(skip(n), key(n))]
+#[pooled(skip(n), key(n), assoc)]
 #[derive(Default)]
 struct Keyed(u32);
 

@@ -4,7 +4,7 @@ use larder::pooled;
 #[derive(Default)]
 struct Slip;
 
-#[pooled(size = 3, tti = "5m", acquire = "take")]
+#[pooled(size = 3, shards = 4, acquire = "take", ttl = "5m")]
 #[derive(Default)]
 struct Others;
 

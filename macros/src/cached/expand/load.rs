@@ -1,0 +1,232 @@
+//! The tokens of a miss: the body, and what is around it. Threads run it between the halves of a load; tasks, and calls
+//! that may be forced, hand it over.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::{Pat, Safety, Type};
+
+use super::{Body, Plan, Variant, found, path_to, return_type};
+use crate::cached::key;
+use crate::cached::model::{Argument, Model, Returns};
+use crate::cached::settings::Options;
+use crate::crate_path::{larder, private};
+use crate::signature::{Function, bare, turbofish};
+
+/// What happens on a miss.
+pub(super) fn load(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
+    // Only where a call may be forced there is something more to compile.
+    let may_be_forced = variant == Variant::Refresh || model.options.force_if.is_some();
+    if may_be_forced || model.function.sig.asyncness.is_some() {
+        load_around(model, plan, variant, may_be_forced)
+    } else {
+        load_in_halves(model, plan, variant)
+    }
+}
+
+/// A load with the body between its halves.
+fn load_in_halves(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
+    let span = Span::mixed_site();
+    let p = private(span);
+    let run = match &plan.body {
+        Body::Closure => {
+            let body = closure(model);
+            quote_spanned!(span=> (#body)())
+        }
+        Body::Inside | Body::Beside(_) => call(model, plan),
+    };
+    let (found_it, ran) = match (&model.options.cache_if, &model.returns) {
+        (None, Returns::Plain { .. }) => {
+            (quote_spanned!(span=> value), quote_spanned!(span=> #p::end(loading, #run)))
+        }
+        (None, Returns::Fallible { .. }) => (
+            quote_spanned!(span=> #p::Fallible::from_value(value)),
+            quote_spanned!(span=> #p::try_end(loading, #run)),
+        ),
+        (Some(keep), Returns::Plain { .. }) => (
+            quote_spanned!(span=> value),
+            quote_spanned!(span=> #p::Verdict::into_value(#p::try_end(loading, #p::judge_value(#run, #keep)))),
+        ),
+        (Some(keep), Returns::Fallible { .. }) => (
+            quote_spanned!(span=> #p::Fallible::from_value(value)),
+            quote_spanned!(span=> #p::Verdict::into_result(#p::try_end(loading, #p::judge(#run, #keep)))),
+        ),
+    };
+    let (found_it, ran) = match variant {
+        Variant::Status => {
+            let larder = larder(span);
+            (
+                quote_spanned!(span=> (#found_it, #larder::Status::Waited)),
+                quote_spanned!(span=> (#ran, #larder::Status::Miss)),
+            )
+        }
+        Variant::Call | Variant::Refresh => (found_it, ran),
+    };
+    let cache = found(model);
+    quote_spanned! {span=>
+        let here = #p::here(#cache);
+        match #p::begin(&here, miss) {
+            ::core::result::Result::Ok(value) => #found_it,
+            ::core::result::Result::Err(loading) => #ran,
+        }
+    }
+}
+
+/// A load that is given the body.
+fn load_around(model: &Model, plan: &Plan, variant: Variant, may_be_forced: bool) -> TokenStream {
+    let span = Span::mixed_site();
+    let p = private(span);
+    let Options { detach, cache_if, .. } = &model.options;
+    let asynchronous = model.function.sig.asyncness.is_some();
+    let (owned, mut body) = body(model, plan);
+    let status = variant == Variant::Status;
+    if status || cache_if.is_some() {
+        let ran = status.then(|| quote_spanned!(span=> let ran = ::core::clone::Clone::clone(&ran);));
+        let mark = status.then(|| quote_spanned!(span=> ran.mark();));
+        let value =
+            if asynchronous { quote_spanned!(span=> body.await) } else { quote_spanned!(span=> body()) };
+        let value = match (cache_if, &model.returns) {
+            (None, _) => value,
+            (Some(keep), Returns::Plain { .. }) => quote_spanned!(span=> #p::judge_value(#value, #keep)),
+            (Some(keep), Returns::Fallible { .. }) => quote_spanned!(span=> #p::judge(#value, #keep)),
+        };
+        let inner = if asynchronous {
+            quote_spanned!(span=> async move { #mark #value })
+        } else {
+            quote_spanned!(span=> move || { #mark #value })
+        };
+        body = quote_spanned!(span=> { #ran let body = #body; #inner });
+    }
+    let fails = cache_if.is_some() || matches!(model.returns, Returns::Fallible { .. });
+    let function = match (fails, asynchronous, detach) {
+        (false, false, _) => "load",
+        (true, false, _) => "try_load",
+        // Calling an `async fn` runs nothing yet: the leader's own future polls the body, or an executor does.
+        (false, true, None) => "load_async",
+        (true, true, None) => "try_load_async",
+        (false, true, Some(_)) => "load_detached",
+        (true, true, Some(_)) => "try_load_detached",
+    };
+    let function = if may_be_forced { format!("{function}_or_refresh") } else { function.to_owned() };
+    let function = Ident::new(&function, span);
+    let wait = asynchronous.then(|| quote_spanned!(span=> .await));
+    let cache = found(model);
+    let mut value = quote_spanned!(span=> #p::#function(#cache, miss, #body) #wait);
+    if cache_if.is_some() {
+        value = match model.returns {
+            Returns::Plain { .. } => quote_spanned!(span=> #p::Verdict::into_value(#value)),
+            Returns::Fallible { .. } => quote_spanned!(span=> #p::Verdict::into_result(#value)),
+        };
+    }
+    if status {
+        value = quote_spanned! {span=>
+            let ran = #p::Ran::new();
+            let value = #value;
+            (value, ran.status())
+        };
+    }
+    quote_spanned!(span=> #owned #value)
+}
+
+/// Whether a body that outlives the call has its own copy of what this argument refers to.
+fn is_copied(model: &Model, argument: &Argument) -> bool {
+    model.options.detach.is_some() && argument.is_reference
+}
+
+/// A call of the body, where it is a function.
+fn call(model: &Model, plan: &Plan) -> TokenStream {
+    let span = Span::mixed_site();
+    let sig = &model.function.sig;
+    let instance = turbofish(&sig.generics);
+    let function = match &plan.body {
+        Body::Beside(ident) => path_to(model, ident),
+        Body::Inside | Body::Closure => Ident::new("__larder_body", span).to_token_stream(),
+    };
+    let own = sig.receiver().map(|receiver| key::self_ident(receiver).to_token_stream());
+    let others = model.arguments.iter().map(|argument| {
+        let ident = &argument.ident;
+        if is_copied(model, argument) { quote_spanned!(span=> &#ident) } else { ident.to_token_stream() }
+    });
+    let arguments: Vec<_> = own.into_iter().chain(others).collect();
+    let call = quote_spanned!(span=> #function #instance(#(#arguments),*));
+    match sig.safety {
+        // The caller made the promises that the body asks for.
+        Safety::Unsafe(_) => quote_spanned!(span=> unsafe { #call }),
+        _ => call,
+    }
+}
+
+/// The body as something that can be called, or polled; before it, what makes its arguments its own.
+fn body(model: &Model, plan: &Plan) -> (TokenStream, TokenStream) {
+    let span = Span::mixed_site();
+    let copied: Vec<_> = model.arguments.iter().filter(|argument| is_copied(model, argument)).collect();
+    let idents: Vec<_> = copied.iter().map(|argument| &argument.ident).collect();
+    let owned = quote_spanned!(span=> #(let #idents = ::std::borrow::ToOwned::to_owned(#idents);)*);
+    let body = match (&plan.body, model.function.sig.asyncness.is_some()) {
+        (Body::Closure, _) => closure(model),
+        (Body::Inside | Body::Beside(_), asynchronous) => {
+            let call = call(model, plan);
+            match (asynchronous, copied.is_empty()) {
+                (false, _) => quote_spanned!(span=> move || #call),
+                (true, true) => call,
+                (true, false) => quote_spanned!(span=> async move { #call.await }),
+            }
+        }
+    };
+    (owned, body)
+}
+
+/// The body in place.
+fn closure(model: &Model) -> TokenStream {
+    let ty = return_type(&model.function.sig);
+    in_place(&model.function, &model.arguments, &ty, model.options.detach.is_some())
+}
+
+/// The body of a function as a closure, or as a future, that returns `ty`. With `copies` it has what its references
+/// refer to.
+pub(crate) fn in_place(
+    function: &Function,
+    arguments: &[Argument],
+    ty: &TokenStream,
+    copies: bool,
+) -> TokenStream {
+    let span = Span::mixed_site();
+    let Function { sig, body, .. } = function;
+    let mut lets = TokenStream::new();
+    for argument in arguments {
+        let (attrs, pattern, ident) = (&argument.attrs, &argument.pattern, &argument.ident);
+        if copies && argument.is_reference {
+            let ty = without_lifetime(&argument.ty);
+            lets.extend(quote_spanned!(span=> let #ident: #ty = &#ident;));
+        }
+        match pattern {
+            Pat::Ident(pat) if pat.mutability.is_none() && pat.ident == *ident => {}
+            Pat::Wild(_) => {}
+            pattern => lets.extend(quote_spanned!(span=> #(#attrs)* let #pattern = #ident;)),
+        }
+    }
+    if sig.asyncness.is_some() {
+        let p = private(span);
+        // Says what type the block has: `?` in it can't tell.
+        quote_spanned! {span=>
+            async move {
+                if false {
+                    return #p::never::<#ty>();
+                }
+                #lets
+                #body
+            }
+        }
+    } else if lets.is_empty() {
+        quote_spanned!(span=> move || -> #ty #body)
+    } else {
+        quote_spanned!(span=> move || -> #ty { #lets #body })
+    }
+}
+
+fn without_lifetime(ty: &Type) -> Type {
+    let mut ty = bare(ty).clone();
+    if let Type::Reference(reference) = &mut ty {
+        reference.lifetime = None;
+    }
+    ty
+}

@@ -1,0 +1,308 @@
+//! The tokens of where the cache is: the handle that people call, the accessor behind it, the statics, and what they say
+//! of the function. What the function does with the cache is not here.
+
+use std::time::Duration;
+
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Expr, ExprPath};
+
+use super::{Access, Plan, link, path_to, shared_attributes};
+use crate::cached::model::{Home, Model, Returns};
+use crate::cached::settings::{Cost, Options, Place, Policy};
+use crate::crate_path::{larder, private};
+use crate::signature::{Function, place_of, turbofish, without_idle_lifetimes};
+
+/// `f_cache()`, which people call.
+pub(super) fn handle(model: &Model, plan: &Plan, ident: &Ident) -> TokenStream {
+    let span = Span::mixed_site();
+    let Function { vis, sig, .. } = &model.function;
+    let Access::Beside(accessor) = &plan.access else { return TokenStream::new() };
+    let docs = handle_docs(model);
+    let attrs = shared_attributes(&model.function);
+    let generics = without_idle_lifetimes(&sig.generics);
+    let (params, _, bounds) = generics.split_for_impl();
+    let instance = turbofish(&generics);
+    let path = path_to(model, accessor);
+    let (own, cache) = (accessor_arguments(model), accessor_type(model));
+    let call = match &model.options.place {
+        Place::Within(_) => {
+            let own = sig.receiver().map(|receiver| receiver.self_token);
+            quote_spanned!(span=> #path #instance(#own))
+        }
+        Place::Global | Place::Thread => quote_spanned!(span=> #path #instance()),
+    };
+    quote_spanned! {span=>
+        #(#[doc = #docs])*
+        #(#attrs)*
+        #[allow(dead_code, unreachable_pub, reason = "not every cache is looked into by hand")]
+        #[must_use]
+        #[inline]
+        #vis fn #ident #params(#own) -> #cache #bounds {
+            #call
+        }
+    }
+}
+
+fn accessor_arguments(model: &Model) -> Option<TokenStream> {
+    match model.options.place {
+        Place::Within(_) => {
+            let own = model.function.sig.receiver()?.self_token;
+            Some(quote!(&#own))
+        }
+        Place::Global | Place::Thread => None,
+    }
+}
+
+fn accessor_type(model: &Model) -> TokenStream {
+    let cache = cache_type(model);
+    match model.options.place {
+        Place::Global => quote!(&'static #cache),
+        Place::Thread => cache,
+        Place::Within(_) => quote!(&#cache),
+    }
+}
+
+fn handle_docs(model: &Model) -> [String; 3] {
+    let whose = match model.options.place {
+        Place::Global => "",
+        Place::Thread => ", this thread's own",
+        Place::Within(_) => ", this object's own",
+    };
+    let link = format!(" The cache behind {}{whose}.", link(model));
+    let key = match &*model.key.labels() {
+        [one] => format!(" A key is `{one}`, without a tuple around it."),
+        parts => format!(" A key is `({})`.", parts.join(", ")),
+    };
+    [link, String::new(), key]
+}
+
+/// Finds the cache of this instance. Its name has the function's place in it, so that it can't be mistaken for
+/// the accessor of a free function of the same name; where it can't be found, the name says why.
+pub(super) fn accessor(model: &Model, ident: &Ident) -> TokenStream {
+    let span = Span::mixed_site();
+    let attrs = shared_attributes(&model.function);
+    let generics = without_idle_lifetimes(&model.function.sig.generics);
+    let (params, _, bounds) = generics.split_for_impl();
+    let (own, cache, site) = (accessor_arguments(model), accessor_type(model), site(model));
+    quote_spanned! {span=>
+        #(#attrs)*
+        #[doc(hidden)]
+        #[inline]
+        fn #ident #params(#own) -> #cache #bounds {
+            #site
+        }
+    }
+}
+
+/// Whether there is one instance only, whose types can be said in a static. An alias could: what is wrong with it would be
+/// said once more.
+fn is_single(model: &Model) -> bool {
+    model.home == Home::Free
+        && matches!(model.options.place, Place::Global)
+        && model.key.ty().is_some()
+        && !matches!(model.returns, Returns::Fallible { is_alias: true, .. })
+        && model.function.sig.generics.params.is_empty()
+}
+
+/// The statics, and the look for the cache of the instance that they stand in.
+pub(super) fn site(model: &Model) -> TokenStream {
+    let span = Span::mixed_site();
+    let p = private(span);
+    let (descriptor, keys) = (descriptor(model), model.key.proofs());
+    let value = proof_of_value(model);
+    let value = match &model.options.weigh {
+        Some(weigh) => quote_spanned!(span=> #value.weigh_with(#weigh)),
+        None => {
+            let ty = model.returns.value();
+            quote_spanned!(span=> #value.weighed(#p::weigher!(#ty)))
+        }
+    };
+    let extras = extras(&model.options);
+    if is_single(model) {
+        let (ty, value_ty) = (model.key.ty(), model.returns.value());
+        let extras = extras.unwrap_or_else(|| quote_spanned!(span=> #p::Extras::NONE));
+        return quote_spanned! {span=>
+            static __DESCRIPTOR: #p::Descriptor = #descriptor;
+            static __SITE: #p::Single<#ty, #value_ty> = #p::Single::new(&__DESCRIPTOR);
+            #p::submit!(__DESCRIPTOR);
+            match __SITE.get() {
+                ::core::option::Option::Some(cache) => cache,
+                ::core::option::Option::None => __SITE.first(#keys, #value, #extras),
+            }
+        };
+    }
+    let all_extras = extras.clone().unwrap_or_else(|| quote_spanned!(span=> #p::Extras::NONE));
+    let made = match (&model.options.place, extras) {
+        (Place::Global, Some(extras)) => {
+            quote_spanned!(span=> __SITE.cache_with(#keys, #value, #extras, || ()))
+        }
+        (Place::Global, None) => quote_spanned!(span=> __SITE.cache(#keys, #value, || ())),
+        (Place::Thread, _) => quote_spanned! {span=>
+            ::std::thread_local! {
+                static __LOCAL: #p::Local = const { #p::Local::new() };
+            }
+            __SITE.cache_of_thread(&__LOCAL, #keys, #value, #all_extras, || ())
+        },
+        (Place::Within(local), _) => {
+            let local = match local {
+                Expr::Reference(_) => local.to_token_stream(),
+                local => quote_spanned!(local.span()=> &#local),
+            };
+            quote_spanned!(span=> __SITE.cache_within(#local, #keys, #value, #all_extras, || ()))
+        }
+    };
+    quote_spanned! {span=>
+        static __DESCRIPTOR: #p::Descriptor = #descriptor;
+        static __SITE: #p::Site = #p::Site::new(&__DESCRIPTOR);
+        #p::submit!(__DESCRIPTOR);
+        #made
+    }
+}
+
+/// The user's functions that few caches have.
+fn extras(options: &Options) -> Option<TokenStream> {
+    let span = Span::mixed_site();
+    let p = private(span);
+    let mut given = Vec::new();
+    let mut give = |name: &str, function: Option<TokenStream>| {
+        let name = Ident::new(name, span);
+        let some = |function| quote_spanned!(span=> #name: ::core::option::Option::Some(#function));
+        given.extend(function.map(some));
+    };
+    let cost = options.cost.as_ref().map(|cost| match cost {
+        Cost::By(function) => function.to_token_stream(),
+        Cost::Fixed(time) => {
+            let time = duration(*time);
+            quote_spanned!(span=> |_, _| #time)
+        }
+    });
+    give("cost", cost);
+    give("ttl_by", options.ttl_by.as_ref().map(ToTokens::to_token_stream));
+    give("utility", options.utility.as_ref().map(ToTokens::to_token_stream));
+    give(
+        "order",
+        match &options.policy {
+            Policy::Own(path) => Some(order(path)),
+            Policy::Default | Policy::Named(_) => None,
+        },
+    );
+    give("on_remove", options.on_remove.as_ref().map(ToTokens::to_token_stream));
+    (!given.is_empty()).then(|| quote_spanned!(span=> #p::Extras { #(#given,)* ..#p::Extras::NONE }))
+}
+
+/// Makes an order of the user's: types are spelled in capitals, functions are not.
+fn order(path: &ExprPath) -> TokenStream {
+    // At the path, where the compiler says what is missing.
+    let span = Span::mixed_site().located_at(path.span());
+    let p = private(span);
+    let last = path.path.segments.last().map(|segment| segment.ident.unraw().to_string());
+    let is_type = last.is_some_and(|name| name.starts_with(char::is_uppercase));
+    let made = if is_type {
+        quote_spanned!(span=> <#path as ::core::default::Default>::default())
+    } else {
+        quote_spanned!(span=> #path())
+    };
+    quote_spanned!(span=> || #p::order(#made))
+}
+
+/// `::core::time::Duration::new(5, 0)`
+fn duration(time: Duration) -> TokenStream {
+    let (secs, nanos) =
+        (Literal::u64_unsuffixed(time.as_secs()), Literal::u32_unsuffixed(time.subsec_nanos()));
+    quote_spanned!(Span::mixed_site()=> ::core::time::Duration::new(#secs, #nanos))
+}
+
+/// Only this function can mean it. Where it is not found, the compiler's message has the name in it.
+pub(super) fn accessor_name(model: &Model) -> Ident {
+    match model.home {
+        Home::Free => hidden_name(model, "in_an_impl_write_cached_assoc_"),
+        Home::Associated => hidden_name(model, "not_in_an_impl_of_a_trait_"),
+    }
+}
+
+pub(super) fn hidden_name(model: &Model, what: &str) -> Ident {
+    let place = place_of(&model.function.sig.ident);
+    format_ident!("__{what}_{}_{place}", model.name(), span = Span::mixed_site())
+}
+
+fn descriptor(model: &Model) -> TokenStream {
+    let span = Span::mixed_site();
+    let p = private(span);
+    let ident = &model.function.sig.ident;
+    let options = &model.options;
+    let own_name = model.name();
+    let name = match (&options.namespace, &options.name) {
+        (None, Some(name)) => name.to_token_stream(),
+        (None, None) => quote_spanned!(span=> ::core::concat!(::core::module_path!(), "::", #own_name)),
+        (Some(space), Some(name)) => quote_spanned!(span=> ::core::concat!(#space, "::", #name)),
+        (Some(space), None) => quote_spanned!(span=> ::core::concat!(#space, "::", #own_name)),
+    };
+    // At the function's own place, and not at the attribute's.
+    let line = quote_spanned!(ident.span()=> ::core::line!());
+    let settings = settings(model);
+    quote_spanned! {span=>
+        #p::Descriptor::cached(#name, ::core::file!(), #line, #settings)
+    }
+}
+
+/// What the attribute says, and nothing of what it leaves at its default: less to read, and less to compile.
+fn settings(model: &Model) -> TokenStream {
+    let options = &model.options;
+    let span = Span::mixed_site();
+    let p = private(span);
+    let mut said = Vec::new();
+    let mut say = |name: &str, value: Option<TokenStream>| {
+        let name = Ident::new(name, span);
+        said.extend(value.map(|value| quote_spanned!(span=> #name: #value)));
+    };
+    let some = |value: TokenStream| quote_spanned!(span=> ::core::option::Option::Some(#value));
+    let count = |count: u64| some(Literal::u64_unsuffixed(count).to_token_stream());
+    let time = |time: Duration| some(duration(time));
+    let number = |number: f64| Literal::f64_unsuffixed(number).to_token_stream();
+    let variant = match &options.policy {
+        Policy::Default => None,
+        Policy::Named(variant) => Some(*variant),
+        Policy::Own(_) => Some("Custom"),
+    };
+    let policy = variant.map(|variant| {
+        let variant = Ident::new(variant, span);
+        quote_spanned!(span=> #p::Policy::#variant)
+    });
+    say("policy", policy);
+    say("max_bytes", options.max_bytes.map(count));
+    say("max_entries", options.max_entries.map(count));
+    let floor = Some(options.min_bytes).filter(|bytes| *bytes > 0);
+    say("min_bytes", floor.map(|bytes| Literal::u64_unsuffixed(bytes).to_token_stream()));
+    say("priority", options.priority.map(number));
+    say("ttl", options.ttl.map(time));
+    say("tti", options.tti.map(time));
+    say("jitter", options.jitter.map(|part| some(number(part))));
+    say("ttl_by", options.ttl_by.as_ref().map(|_| quote_spanned!(span=> true)));
+    say("single_flight", options.each_alone.then(|| quote_spanned!(span=> false)));
+    say("wait_at_most", options.wait_at_most.map(time));
+    let by_type = model.home == Home::Associated && options.name.is_none() && options.namespace.is_none();
+    say("named_by_type", by_type.then(|| quote_spanned!(span=> true)));
+    if said.is_empty() {
+        return quote_spanned!(span=> #p::CachedOptions::DEFAULT);
+    }
+    // `single_flight` and `wait_at_most` exclude each other: something is always left at its default.
+    quote_spanned!(span=> #p::CachedOptions { #(#said,)* ..#p::CachedOptions::DEFAULT })
+}
+
+fn cache_type(model: &Model) -> TokenStream {
+    let larder = larder(Span::mixed_site());
+    let (key, value) = (model.key.ty(), model.returns.value());
+    quote_spanned!(Span::mixed_site()=> #larder::Cache<#key, #value>)
+}
+
+/// `value::<V>()`, at the type: where a missing bound is reported.
+pub(super) fn proof_of_value(model: &Model) -> TokenStream {
+    let value = model.returns.value();
+    let at = value.clone().into_iter().next().map_or_else(Span::mixed_site, |token| token.span());
+    let span = Span::mixed_site().located_at(at);
+    let p = private(span);
+    quote_spanned!(span=> #p::value::<#value>())
+}

@@ -1,0 +1,385 @@
+//! One pooled object with what the pool knows of it, and lists of those that wait.
+//!
+//! An object lives in a block of its own from the moment it is made until it leaves the pool, idle or leased: lending
+//! it moves a pointer, waiting in a list needs no memory, and the block is charged once. Here is also the end of every
+//! object: [`Own`] is a node that nobody else knows, and dropping it settles the books. Not here: who holds which list.
+
+use std::alloc::Layout;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+use super::PoolCore;
+use super::shelf::Shelf;
+use crate::time::Nanos;
+use crate::weight::block_of;
+
+/// A pooled object and its facts.
+pub(crate) struct Node<T> {
+    /// The next colder one of the list that it waits in.
+    next: *mut Node<T>,
+    /// The next warmer one; only the depot's lists keep it.
+    prev: *mut Node<T>,
+    pub(super) object: T,
+    pub(super) core: Arc<PoolCore<T>>,
+    /// Where it belongs.
+    pub(super) shelf: Shelf,
+    /// Heap bytes of the object and of its label, as weighed last.
+    pub(super) heap: u64,
+    /// Bytes charged for it: its block and its heap, or nothing where there was no room.
+    pub(super) charged: u64,
+    /// What keeping it is worth; set when it comes into the depot.
+    pub(super) credit: f64,
+    /// When it came back, in pools whose objects age.
+    pub(super) since: Nanos,
+    /// When its lifetime is over.
+    pub(super) until: Nanos,
+    pub(super) kind: Kind,
+    /// So many sweeps found it idle since its last lease.
+    pub(super) seen: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Counts among the pool's objects; goes back.
+    Member,
+    /// Made beyond the bound; charged, dropped at the end.
+    Surplus,
+    /// Made while pooling was off: the pool knows nothing of it.
+    Outside,
+}
+
+impl<T> Node<T> {
+    /// Bytes of the block that each object lives in.
+    pub(super) fn block() -> u64 {
+        block_of(Layout::new::<Self>())
+    }
+
+    pub(super) fn weight(&self) -> u64 {
+        Self::block() + self.heap
+    }
+}
+
+/// A node that belongs to whoever has this, alone. Dropped, its object leaves the pool: books first, then the user's
+/// `Drop`.
+pub(crate) struct Own<T> {
+    node: NonNull<Node<T>>,
+    _owns: PhantomData<Node<T>>,
+}
+
+// SAFETY: an owned node is in nobody's list, so its links mean nothing; what moves with it is the object, and the pool,
+// which any thread may use as long as objects may move between threads.
+unsafe impl<T: Send> Send for Own<T> {}
+// SAFETY: a shared one gives shared access to the object, and to the pool as above.
+unsafe impl<T: Send + Sync> Sync for Own<T> {}
+
+/// What is known of a node beside its object, as [`Own::new`] takes it.
+pub(super) struct Facts {
+    pub(super) shelf: Shelf,
+    pub(super) heap: u64,
+    pub(super) charged: u64,
+    pub(super) until: Nanos,
+    pub(super) kind: Kind,
+}
+
+impl<T> Own<T> {
+    pub(super) fn new(core: Arc<PoolCore<T>>, object: T, facts: Facts) -> Self {
+        let Facts { shelf, heap, charged, until, kind } = facts;
+        let node = Box::new(Node {
+            next: ptr::null_mut(),
+            prev: ptr::null_mut(),
+            object,
+            core,
+            shelf,
+            heap,
+            charged,
+            credit: 0.0,
+            since: 0,
+            until,
+            kind,
+            seen: 0,
+        });
+        Self { node: NonNull::from(Box::leak(node)), _owns: PhantomData }
+    }
+
+    #[inline(always)]
+    pub(super) fn into_raw(self) -> *mut Node<T> {
+        let node = self.node.as_ptr();
+        std::mem::forget(self);
+        node
+    }
+
+    /// # Safety
+    ///
+    /// The node came from [`into_raw`](Self::into_raw), and nobody else has it.
+    #[inline(always)]
+    pub(super) unsafe fn from_raw(node: NonNull<Node<T>>) -> Self {
+        Self { node, _owns: PhantomData }
+    }
+
+    /// Where its block is, which tells it from all others that are alive.
+    #[cfg(feature = "leak-report")]
+    pub(super) fn block_at(&self) -> usize {
+        self.node.as_ptr().addr()
+    }
+
+    /// Takes the object out of the pool and of its books.
+    pub(super) fn take_apart(self) -> T {
+        let node = self.node.as_ptr();
+        std::mem::forget(self);
+        // SAFETY: the block was boxed in `new`, and `self`, which alone knew it, is gone.
+        let node = *unsafe { Box::from_raw(node) };
+        let Node { object, core, shelf, heap, charged, kind, .. } = node;
+        drop(shelf);
+        core.let_go(kind, Self::weight_of(heap), charged);
+        object
+    }
+
+    fn weight_of(heap: u64) -> u64 {
+        Node::<T>::block() + heap
+    }
+}
+
+impl<T> Drop for Own<T> {
+    #[cold]
+    fn drop(&mut self) {
+        // SAFETY: `self` is not used again.
+        let own = unsafe { Self::from_raw(self.node) };
+        // The user's `Drop` runs here, with no lock of ours.
+        drop(own.take_apart());
+    }
+}
+
+impl<T> Deref for Own<T> {
+    type Target = Node<T>;
+    #[inline(always)]
+    fn deref(&self) -> &Node<T> {
+        // SAFETY: the node lives as long as `self`, which owns it.
+        unsafe { self.node.as_ref() }
+    }
+}
+
+impl<T> DerefMut for Own<T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Node<T> {
+        // SAFETY: as above, and nobody else knows it.
+        unsafe { self.node.as_mut() }
+    }
+}
+
+/// Nodes that wait, from the warmest to the coldest. Needs no memory. Dropped, all of them leave the pool.
+///
+/// ```text
+///   warm ──next──► ● ──next──► ● ──next──► ● ◄── cold
+///                    ◄──prev──   ◄──prev──
+/// ```
+pub(super) struct List<T> {
+    warm: *mut Node<T>,
+    cold: *mut Node<T>,
+    len: usize,
+}
+
+// SAFETY: a list owns its nodes; see `Own`.
+unsafe impl<T: Send> Send for List<T> {}
+
+impl<T> List<T> {
+    pub(super) const fn new() -> Self {
+        Self { warm: ptr::null_mut(), cold: ptr::null_mut(), len: 0 }
+    }
+
+    /// A list of nodes that are linked by `next` alone.
+    ///
+    /// # Safety
+    ///
+    /// They are the caller's, and end with a null pointer.
+    pub(super) unsafe fn of_chain(chain: *mut Node<T>) -> Self {
+        let mut list = Self::new();
+        let mut at = chain;
+        let mut warmer = ptr::null_mut();
+        list.warm = chain;
+        while !at.is_null() {
+            // SAFETY: a node of the chain.
+            let node = unsafe { &mut *at };
+            node.prev = warmer;
+            warmer = at;
+            at = node.next;
+            list.len += 1;
+        }
+        list.cold = warmer;
+        list
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn coldest(&self) -> Option<&Node<T>> {
+        // SAFETY: a list's nodes live as long as they are in it.
+        unsafe { self.cold.as_ref() }
+    }
+
+    pub(super) fn push_warm(&mut self, own: Own<T>) {
+        let at = own.into_raw();
+        // SAFETY: it was owned until now, so nobody else looks at it.
+        let node = unsafe { &mut *at };
+        (node.next, node.prev) = (self.warm, ptr::null_mut());
+        // SAFETY: the list's own.
+        match unsafe { self.warm.as_mut() } {
+            Some(warm) => warm.prev = at,
+            None => self.cold = at,
+        }
+        self.warm = at;
+        self.len += 1;
+    }
+
+    pub(super) fn pop_warm(&mut self) -> Option<Own<T>> {
+        NonNull::new(self.warm).map(|at| self.unlink(at))
+    }
+
+    pub(super) fn pop_cold(&mut self) -> Option<Own<T>> {
+        NonNull::new(self.cold).map(|at| self.unlink(at))
+    }
+
+    /// Puts all of `other` in front of what is there, as warm as it was.
+    pub(super) fn put_warm(&mut self, mut other: Self) {
+        // SAFETY: the nodes are those of the two lists.
+        match (unsafe { other.cold.as_mut() }, unsafe { self.warm.as_mut() }) {
+            (None, _) => return,
+            (Some(_), None) => (self.warm, self.cold) = (other.warm, other.cold),
+            (Some(seam), Some(warm)) => {
+                seam.next = self.warm;
+                warm.prev = other.cold;
+                self.warm = other.warm;
+            }
+        }
+        self.len += other.len;
+        (other.warm, other.cold, other.len) = (ptr::null_mut(), ptr::null_mut(), 0);
+    }
+
+    /// Takes the warmest out that is wanted.
+    pub(super) fn take(&mut self, wanted: impl Fn(&Node<T>) -> bool) -> Option<Own<T>> {
+        let mut at = self.warm;
+        // SAFETY: the list's own nodes.
+        while let Some(node) = unsafe { at.as_ref() } {
+            if wanted(node) {
+                return NonNull::new(at).map(|at| self.unlink(at));
+            }
+            at = node.next;
+        }
+        None
+    }
+
+    /// Takes all out for which `leaves` says so, which is asked once for each, coldest first.
+    pub(super) fn take_all(&mut self, mut leaves: impl FnMut(&mut Node<T>) -> bool) -> Self {
+        let mut taken = Self::new();
+        let mut at = self.cold;
+        // SAFETY: the list's own nodes.
+        while let Some(node) = unsafe { at.as_mut() } {
+            let warmer = node.prev;
+            if leaves(node)
+                && let Some(at) = NonNull::new(at)
+            {
+                let own = self.unlink(at);
+                taken.push_warm(own);
+            }
+            at = warmer;
+        }
+        taken
+    }
+
+    /// Visits all, to change what is known of them.
+    pub(super) fn for_each_mut(&mut self, mut visit: impl FnMut(&mut Node<T>)) {
+        let mut at = self.warm;
+        // SAFETY: the list's own nodes.
+        while let Some(node) = unsafe { at.as_mut() } {
+            at = node.next;
+            visit(node);
+        }
+    }
+
+    pub(super) fn for_each(&self, mut visit: impl FnMut(&Node<T>)) {
+        let mut at = self.warm;
+        // SAFETY: the list's own nodes.
+        while let Some(node) = unsafe { at.as_ref() } {
+            visit(node);
+            at = node.next;
+        }
+    }
+
+    fn unlink(&mut self, at: NonNull<Node<T>>) -> Own<T> {
+        // SAFETY: `at` is in this list, which alone knows it; from here on its owner does.
+        let own = unsafe { Own::from_raw(at) };
+        // SAFETY: neighbours are in the list, too.
+        match unsafe { own.prev.as_mut() } {
+            Some(warmer) => warmer.next = own.next,
+            None => self.warm = own.next,
+        }
+        // SAFETY: as above.
+        match unsafe { own.next.as_mut() } {
+            Some(colder) => colder.prev = own.prev,
+            None => self.cold = own.prev,
+        }
+        self.len -= 1;
+        own
+    }
+}
+
+impl<T> Drop for List<T> {
+    fn drop(&mut self) {
+        /// Goes on with the rest when an object's `Drop` panics.
+        struct Rest<'a, T>(&'a mut List<T>);
+        impl<T> Drop for Rest<'_, T> {
+            fn drop(&mut self) {
+                while self.0.len > 0 {
+                    drop(self.0.pop_cold());
+                }
+            }
+        }
+        while self.len > 0 {
+            let own = self.pop_cold();
+            let rest = Rest(self);
+            drop(own);
+            std::mem::forget(rest);
+        }
+    }
+}
+
+/// A short chain that one thread keeps: linked by `next` alone. Its nodes are its holder's to free.
+pub(super) struct Stack<T> {
+    pub(super) head: *mut Node<T>,
+    pub(super) len: u32,
+    pub(super) bytes: u64,
+}
+
+impl<T> Stack<T> {
+    pub(super) const fn new() -> Self {
+        Self { head: ptr::null_mut(), len: 0, bytes: 0 }
+    }
+
+    #[inline(always)]
+    pub(super) fn push(&mut self, own: Own<T>) {
+        self.bytes += own.weight();
+        let at = own.into_raw();
+        // SAFETY: it was owned until now.
+        unsafe { (*at).next = self.head };
+        self.head = at;
+        self.len += 1;
+    }
+
+    #[inline(always)]
+    pub(super) fn pop(&mut self) -> Option<Own<T>> {
+        let at = NonNull::new(self.head)?;
+        // SAFETY: a node of the stack, which alone knows it.
+        self.head = unsafe { at.as_ref() }.next;
+        self.len -= 1;
+        // SAFETY: as above.
+        let own = unsafe { Own::from_raw(at) };
+        self.bytes -= own.weight();
+        Some(own)
+    }
+
+    pub(super) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::new())
+    }
+}

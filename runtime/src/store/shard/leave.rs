@@ -1,0 +1,337 @@
+//! How entries go: out of table, order and wheel into limbo, and out of limbo when nobody reads them any more.
+//!
+//! What is mostly empty is given back on the way. Nothing is dropped here: what leaves is handed out.
+
+use std::cell::Cell;
+
+use smallvec::SmallVec;
+
+use super::{Inner, View, Writer, hash_at, high_at, reserve};
+use crate::expiry::Turned;
+use crate::grace;
+use crate::policy::Moment;
+use crate::removal::RemovalCause;
+use crate::store::pages::Filling;
+use crate::sync::pause;
+use crate::time::Nanos;
+
+/// How often a writer looks whether the last readers are done; they need a fraction of a microsecond, unless they
+/// were interrupted or clone something huge.
+pub(in crate::store) const PATIENCE: u32 = 128;
+
+/// So many slots in limbo are worth waiting for.
+const CROWDED: usize = 64;
+
+/// An entry that nobody finds any more. Its heap bytes stay reserved until it comes out of limbo.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store) struct Unlinked {
+    pub(in crate::store) heap: u64,
+    /// Where victims go in the order of it.
+    pub(in crate::store) credit: Option<f64>,
+}
+
+/// Entries out of limbo: off the books, to be dropped with no lock held.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Leaving<K, V> {
+    /// Left out where nobody needs them: of shards that are patient.
+    entries: Departed<K, V>,
+    /// Heap bytes that went back to the budget with them.
+    pub(crate) heap: u64,
+}
+
+/// Entries, and why they left.
+pub(crate) type Departed<K, V> = SmallVec<[(K, V, RemovalCause); 1]>;
+
+impl<K, V> Default for Leaving<K, V> {
+    fn default() -> Self {
+        Self { entries: SmallVec::new(), heap: 0 }
+    }
+}
+
+impl<K, V> Leaving<K, V> {
+    pub(in crate::store) fn join(&mut self, other: Self) {
+        self.heap += other.heap;
+        self.entries.extend(other.entries);
+    }
+
+    /// What has left, to be dropped or told of.
+    pub(crate) fn into_entries(self) -> Departed<K, V> {
+        self.entries
+    }
+}
+
+/// How much waiting is worth it to get entries out of limbo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Collect {
+    /// When there are many, or when they have something to drop.
+    Lazily,
+    /// Now, because their bytes are needed.
+    Now,
+}
+
+impl<K, V> Writer<'_, K, V> {
+    /// Takes an entry out of table, order and wheel.
+    pub(super) fn unlink(&mut self, index: u32, cause: RemovalCause) {
+        self.leave_order(index);
+        self.take_out(index, cause);
+    }
+
+    /// Takes out the entry of a slot that is not in the order any more; returns its heap bytes.
+    pub(super) fn take_out(&mut self, index: u32, cause: RemovalCause) -> u64 {
+        self.inner.unpublished = self.inner.unpublished.saturating_add(1);
+        let Self { shard, inner, reservation, .. } = self;
+        let Inner { shape, filling, limbo, wheel, charged, .. } = &mut **inner;
+        let hash = hash_at(shard, filling, index);
+        shard.pages.slot_mine(filling, index).denounce();
+        if shard.table.remove(shape, hash, index) {
+            let extra = Cell::new(0);
+            let reserve = |bytes| reserve(reservation, &extra, bytes);
+            shard.table.shrink(shape, hash, limbo, &reserve, |index| high_at(shard, filling, index));
+            *charged += extra.get();
+        }
+        if let Some(wheel) = wheel {
+            wheel.cancel(index);
+        }
+        self.bury(index, cause)
+    }
+
+    /// Puts a slot that is out of the table into limbo; returns its heap bytes.
+    pub(super) fn bury(&mut self, index: u32, cause: RemovalCause) -> u64 {
+        let Self { shard, inner, .. } = self;
+        let Inner { filling, limbo, .. } = &mut **inner;
+        shard.pages.bury(filling, index, cause, limbo)
+    }
+
+    /// Takes out the entry with this key.
+    pub(in crate::store) fn remove(
+        &mut self,
+        hash: u64,
+        eq: impl FnMut(&K) -> bool,
+        cause: RemovalCause,
+    ) -> bool {
+        let found = self.find(hash, eq);
+        found.is_some_and(|index| {
+            self.unlink(index, cause);
+            true
+        })
+    }
+
+    /// Takes out the entry with this key if it is expired by `now`.
+    pub(in crate::store) fn remove_expired(
+        &mut self,
+        hash: u64,
+        eq: impl FnMut(&K) -> bool,
+        now: Nanos,
+    ) -> bool {
+        let found = self.find(hash, eq).filter(|&index| self.shard.deadline(index) <= now);
+        found.is_some_and(|index| {
+            self.unlink(index, RemovalCause::Expired);
+            true
+        })
+    }
+
+    /// Takes out the entry that is worth least, if it takes no more than `most` bytes.
+    pub(in crate::store) fn evict(
+        &mut self,
+        moment: Moment,
+        most: u64,
+        cause: RemovalCause,
+    ) -> Option<Unlinked> {
+        let Self { shard, inner, .. } = self;
+        let Inner { filling, order, .. } = &mut **inner;
+        let mut slots = View { shard, filling };
+        let index = order.victim(&mut slots, moment)?;
+        if slots.weight(index) > most {
+            return None;
+        }
+        let credit = order.credit_of(index, &slots);
+        order.evict(index, &mut slots);
+        let heap = self.take_out(index, cause);
+        Some(Unlinked { heap, credit })
+    }
+
+    /// Takes out what is expired by `now`, looking at no more than `most` slots. Returns how many entries left,
+    /// and whether that was all; if not, the next call goes on.
+    pub(in crate::store) fn expire(&mut self, now: Nanos, most: usize) -> (u64, bool) {
+        let (mut expired, mut looks) = (0, most);
+        if self.next_due() > now {
+            return (0, true);
+        }
+        loop {
+            let Self { shard, inner, .. } = self;
+            let Some(wheel) = &mut inner.wheel else { return (expired, true) };
+            // Slots in the wheel are filled.
+            match wheel.advance(now, &mut looks, |index| shard.deadline(index)) {
+                Turned::Due(index) => {
+                    self.unlink(index, RemovalCause::Expired);
+                    expired += 1;
+                }
+                Turned::Paused => return (expired, false),
+                Turned::Done => return (expired, true),
+            }
+        }
+    }
+
+    /// Takes everything out; returns how many entries that were.
+    pub(in crate::store) fn drain(&mut self, cause: RemovalCause) -> u64 {
+        let Self { shard, inner, reservation, .. } = self;
+        let Inner { shape, filling, limbo, order, wheel, .. } = &mut **inner;
+        let entries = shape.len() as u64;
+        shard.table.each(shape, |index| {
+            if shard.pages.own(filling, index).pinned {
+                reservation.unpin(View { shard, filling }.weight(index));
+            }
+            shard.pages.bury(filling, index, cause, limbo);
+        });
+        shard.table.clear(shape, limbo);
+        order.clear();
+        *wheel = None;
+        inner.recount::<K, V>();
+        entries
+    }
+
+    /// Empties limbo if it is worth it and nobody reads any more what is there. Call it when nothing more is to be
+    /// unlinked; what is `leaving` is off the books.
+    pub(in crate::store) fn collect(&mut self, how: Collect, leaving: &mut Leaving<K, V>) {
+        let empty = self.inner.shape.len() == 0;
+        if how == Collect::Lazily && self.inner.patient && !empty && self.inner.limbo.heap == 0 {
+            // Slots are all that waits: a sixteenth of them may.
+            let many = (self.inner.filling.slots() / 16).clamp(64, 1024);
+            if self.inner.limbo.slots < many {
+                return;
+            }
+        }
+        // Whoever comes next can try again: nobody waits for readers before much has come together.
+        let hurry = how == Collect::Now || self.inner.limbo.slots >= CROWDED;
+        if !self.waits() || !self.await_readers(if hurry { PATIENCE } else { 1 }) {
+            return;
+        }
+        // SAFETY: no reader is left that began before the last slot came.
+        let heap = unsafe { self.take_limbo(leaving) };
+        let Self { shard, inner, .. } = self;
+        let Inner { filling, limbo, .. } = &mut **inner;
+        shard.pages.thaw(filling, limbo);
+        // SAFETY: no reader is left.
+        unsafe { limbo.free_blocks() };
+        self.tidy(how);
+        // What tidying up put there is not read by many: new readers do not find it.
+        let more = !self.inner.limbo.is_empty() || self.inner.filling.is_retiring();
+        if more && self.await_readers(1) {
+            let Inner { filling, limbo, .. } = &mut *self.inner;
+            self.shard.pages.thaw(filling, limbo);
+            // SAFETY: no reader is left.
+            unsafe { limbo.free_blocks() };
+            self.shrink_directory();
+            if !self.inner.limbo.is_empty() && self.await_readers(1) {
+                // SAFETY: no reader is left.
+                unsafe { self.inner.limbo.free_blocks() };
+            }
+        }
+        self.reservation.shrink(heap);
+    }
+
+    /// Empties the slots in limbo; returns their heap bytes, which are still to be given back.
+    ///
+    /// # Safety
+    ///
+    /// No reader may be left that began before the last slot came.
+    unsafe fn take_limbo(&mut self, leaving: &mut Leaving<K, V>) -> u64 {
+        let Self { shard, inner, .. } = self;
+        let Inner { filling, limbo, patient, .. } = &mut **inner;
+        let heap = limbo.heap;
+        leaving.heap += heap;
+        let keep = |(key, value), cause| {
+            if !*patient {
+                leaving.entries.push((key, value, cause));
+            }
+        };
+        // SAFETY: by the caller's promise.
+        unsafe { shard.pages.take_all(filling, limbo, keep) };
+        heap
+    }
+
+    /// Takes everything out at once, because the store goes. What is given back waits for no reader.
+    ///
+    /// # Safety
+    ///
+    /// Nobody reads any more, nor will.
+    pub(in crate::store) unsafe fn dissolve(&mut self) -> (u64, Leaving<K, V>) {
+        let entries = self.drain(RemovalCause::Dropped);
+        let mut leaving = Leaving::default();
+        // SAFETY: by the caller's promise.
+        let heap = unsafe { self.take_limbo(&mut leaving) };
+        let charged = self.forget();
+        self.reservation.shrink(heap + charged);
+        (entries, leaving)
+    }
+
+    /// Waits until nobody reads what is in limbo; not for long, and not at all for ourselves.
+    pub(in crate::store) fn await_readers(&mut self, patience: u32) -> bool {
+        let era = self.era;
+        if std::mem::take(&mut self.inner.filling.has_moved) {
+            era.relocate();
+        }
+        let ended = era.turn();
+        if !era.settle() {
+            return false;
+        }
+        let patience = if grace::is_reading() { 1 } else { patience };
+        (0..patience).any(|attempt| {
+            if attempt > 0 {
+                pause(attempt);
+            }
+            era.is_over(ended)
+        })
+    }
+
+    /// Gives up pages and arrays that are mostly empty. No slot is in limbo.
+    fn tidy(&mut self, how: Collect) {
+        let Self { shard, inner, reservation, .. } = self;
+        let Inner { shape, filling, limbo, order, wheel, charged, patient, .. } = &mut **inner;
+        let extra = Cell::new(0);
+        let reserve = |bytes| reserve(reservation, &extra, bytes);
+        if shape.len() == 0 {
+            shard.table.clear(shape, limbo);
+            shard.pages.clear(filling, limbo);
+            order.clear();
+            *wheel = None;
+            inner.recount::<K, V>();
+            return;
+        }
+        // More than limbo takes and gives back in turn, unless somebody needs the bytes.
+        let slack = match how {
+            Collect::Lazily if *patient => 3 * (filling.slots() / 16).clamp(64, 1024) / 2,
+            Collect::Lazily | Collect::Now => 32,
+        };
+        while shard.pages.is_sparse(filling, slack) {
+            let moved = |filling: &mut Filling, from: u32, to: u32| {
+                shard.table.replace(shape, hash_at(shard, filling, from), from, to);
+                if !shard.pages.own(filling, to).pinned {
+                    order.renamed(from, to, &mut View { shard, filling });
+                }
+                if let Some(wheel) = wheel {
+                    wheel.renamed(from, to);
+                }
+            };
+            if !shard.pages.retire_page(filling, &reserve, moved) {
+                break;
+            }
+        }
+        order.shrink();
+        if let Some(wheel) = wheel {
+            wheel.shrink(filling.slots(), shape.len());
+        }
+        *charged += extra.get();
+        inner.recount::<K, V>();
+    }
+
+    /// Gives up a directory of pages that is mostly empty.
+    fn shrink_directory(&mut self) {
+        let Self { shard, inner, reservation, .. } = self;
+        let Inner { filling, limbo, charged, .. } = &mut **inner;
+        let extra = Cell::new(0);
+        shard.pages.shrink(filling, limbo, &|bytes| reserve(reservation, &extra, bytes));
+        *charged += extra.get();
+    }
+}
