@@ -7,6 +7,10 @@
 //!   [`buffers`] for byte buffers of all sizes, [`BufferPool::builder`] for a pool of one's own
 //! - [`track`], [`Tracked`], [`charge`]: memory that is no cache's, and counts all the same
 //! - [`budget`], [`stats`], [`trim`], [`declared`]: the process as a whole
+//! - [`namespace`]: the caches and pools of one path together, with a share of the budget
+//! - [`explain()`]: who would give next, what a megabyte more would save, the last decisions with their reasons
+//! - [`Budget::set_auto`]: a limit that follows what memory the rest of the process leaves; [`set_purge`]: how your allocator
+//!   gives memory back
 //! - [`set_executor`]: who runs the bodies of functions with the option `detach`
 //! - [`Domain`]: a budget of its own, with a clock and a pressure source to choose; for tests
 //! - [`testing::isolated`], [`testing::bypassed`]: a test apart from the caches of the others
@@ -20,6 +24,7 @@
 //! | `static-registry` | yes | every annotated item is listed before its first call | one small crate |
 //! | `leak-report` | no | [`Pool::leases`]: who holds what, since when, from where | a lock for each lease and return |
 //! | `serde` | no | `Serialize` for [`Snapshot`] and what it holds | serde with its derive |
+//! | `tracing` | no | an event for each [`Decision`] about memory, target `larder` | tracing 0.1 with two dependencies |
 //! | `arrayvec` | no | [`trait@Weigh`] for `ArrayVec`, `ArrayString` | arrayvec 0.7 |
 //! | `bytes` | no | [`trait@Weigh`] for `Bytes`, `BytesMut`; [`Buffer`] to `Bytes`, and `BufMut` for it | bytes 1 |
 //! | `chrono` | no | [`trait@Weigh`] for dates, times, `DateTime` | chrono 0.4 with one dependency |
@@ -44,15 +49,19 @@ extern crate self as larder;
 pub mod __private;
 
 pub use larder_macros::{Weigh, cached, pooled};
+#[cfg(unix)]
+pub use larder_runtime::Trigger;
 pub use larder_runtime::{
-    AcquireError, Always, Bits32, Bits64, BoxError, Budget, BudgetStats, Buffer, BufferPool,
-    BufferPoolBuilder, BufferStats, BuildError, Builder, Cache, CacheKey, CacheValue, Change, ClassStats,
-    Clock, Descriptor, Domain, DomainBuilder, Entries, EntryFacts, Evict, Kind, Lease, Level, Local, Lookup,
-    MemorySample, NoExpiry, Order, Policy, Pool, PoolBuilder, PoolError, Pooled, PressureSource,
-    PressureStats, Refuses, RemovalCause, SettingError, SettingsError, SharedBuffer, Shelves, Snapshot,
-    Sometimes, Status, Task, TenantStats, TimedOut, Tracked, Tracking, Trimmed, UnknownPolicy, Unordered,
-    Uses, Watermarks, WatermarksError, Weigh, budget, buffers, charge, cleanup, clear_all, declared, flush,
-    init, set_bypass, set_executor, shutdown, stats, testing, tick, track, trim, weigh,
+    AcquireError, Always, Auto, Bits32, Bits64, BoxError, Budget, BudgetStats, Buffer, BufferPool,
+    BufferPoolBuilder, BufferStats, BuildError, Builder, Cache, CacheKey, CacheValue, Cause, Change,
+    ClassStats, Clock, CoordinatorStats, Decision, Descriptor, Domain, DomainBuilder, Entries, EntryFacts,
+    Evict, Explanation, Kind, Lease, Level, Local, Lookup, MemorySample, Namespace, NamespaceStats, NoExpiry,
+    Order, Policy, Pool, PoolBuilder, PoolError, Pooled, PressureSource, PressureStats, Refuses,
+    RemovalCause, SettingError, SettingsError, ShareError, SharedBuffer, Shelves, Snapshot, Sometimes,
+    Standing, Status, Task, TenantReport, TenantStats, TimedOut, Tracked, Tracking, Trimmed, UnknownPolicy,
+    Unordered, Uses, Watermarks, WatermarksError, Weigh, budget, buffers, charge, cleanup, clear_all,
+    declared, explain, flush, init, namespace, set_bypass, set_executor, set_purge, shutdown, stats, testing,
+    tick, track, trim, weigh,
 };
 
 /// The way here from other caching crates: the same code before and after, and what each option and method is called.

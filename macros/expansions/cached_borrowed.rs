@@ -17,13 +17,15 @@ pub fn describe(name: &str, id: u32, opts: &Opts) -> Arc<str> {
         ::core::result::Result::Ok(value) => return value,
         ::core::result::Result::Err(miss) => miss,
     };
-    let here = ::larder::__private::here(cache);
-    match ::larder::__private::begin(&here, miss) {
-        ::core::result::Result::Ok(value) => value,
-        ::core::result::Result::Err(loading) => {
-            ::larder::__private::end(loading, __larder_body(name, id, opts))
+    ::larder::__private::apart(move || {
+        let here = ::larder::__private::here(cache);
+        match ::larder::__private::begin(&here, miss) {
+            ::core::result::Result::Ok(value) => value,
+            ::core::result::Result::Err(loading) => {
+                ::larder::__private::end(loading, __larder_body(name, id, opts))
+            }
         }
-    }
+    })
 }
 /// The cache behind [`describe()`].
 ///

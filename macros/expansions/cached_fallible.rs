@@ -16,15 +16,17 @@ fn load(path: impl AsRef<Path>) -> io::Result<Page> {
         }
         ::core::result::Result::Err(miss) => miss,
     };
-    let here = ::larder::__private::here(cache);
-    match ::larder::__private::begin(&here, miss) {
-        ::core::result::Result::Ok(value) => {
-            ::larder::__private::Fallible::from_value(value)
+    ::larder::__private::apart(move || {
+        let here = ::larder::__private::here(cache);
+        match ::larder::__private::begin(&here, miss) {
+            ::core::result::Result::Ok(value) => {
+                ::larder::__private::Fallible::from_value(value)
+            }
+            ::core::result::Result::Err(loading) => {
+                ::larder::__private::try_end(loading, __larder_body(path))
+            }
         }
-        ::core::result::Result::Err(loading) => {
-            ::larder::__private::try_end(loading, __larder_body(path))
-        }
-    }
+    })
 }
 /// The cache behind [`load()`].
 ///
@@ -66,6 +68,7 @@ fn __in_an_impl_write_cached_assoc__load_0_0() -> &'static ::larder::Cache<
                 <io::Result<Page> as ::larder::__private::Fallible>::Value,
             >()
                 .weigh_with(page_bytes),
+            ::larder::__private::Extras::NONE,
             || (),
         )
 }

@@ -24,7 +24,7 @@ where
                 ::larder::__private::Bits64::new(__arg0.0),
                 ::larder::__private::Bits64::new(__arg0.1),
             ),
-            ::larder::__private::key::<T>().slice().of(among),
+            ::larder::__private::slice_key::<T>().of(among),
             match &__hint {
                 ::core::option::Option::Some(part) => {
                     ::core::option::Option::Some(
@@ -41,18 +41,20 @@ where
         }
         ::core::result::Result::Err(miss) => miss,
     };
-    let here = ::larder::__private::here(cache);
-    match ::larder::__private::begin(&here, miss) {
-        ::core::result::Result::Ok(value) => {
-            ::larder::__private::Fallible::from_value(value)
+    ::larder::__private::apart(move || {
+        let here = ::larder::__private::here(cache);
+        match ::larder::__private::begin(&here, miss) {
+            ::core::result::Result::Ok(value) => {
+                ::larder::__private::Fallible::from_value(value)
+            }
+            ::core::result::Result::Err(loading) => {
+                ::larder::__private::try_end(
+                    loading,
+                    __larder_body::<T, N>(__arg0, among, __hint),
+                )
+            }
         }
-        ::core::result::Result::Err(loading) => {
-            ::larder::__private::try_end(
-                loading,
-                __larder_body::<T, N>(__arg0, among, __hint),
-            )
-        }
-    }
+    })
 }
 /// The cache behind [`nearest()`].
 ///
@@ -103,8 +105,7 @@ where
                     ::larder::__private::key::<::larder::Bits64>(),
                     ::larder::__private::key::<::larder::Bits64>(),
                 ),
-                ::larder::__private::key::<T>()
-                    .slice()
+                ::larder::__private::slice_key::<T>()
                     .weighed(::larder::__private::weigher!(::std::vec::Vec < T >)),
                 ::larder::__private::option_key(
                     ::larder::__private::key::<T>()
@@ -113,6 +114,7 @@ where
             ),
             ::larder::__private::value::<Vec<T>>()
                 .weighed(::larder::__private::weigher!(Vec < T >)),
+            ::larder::__private::Extras::NONE,
             || (),
         )
 }

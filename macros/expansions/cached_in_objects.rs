@@ -15,18 +15,20 @@ pub fn find(&self, name: &str) -> Option<usize> {
         };
         (cache, miss)
     };
-    let here = ::larder::__private::here(cache);
-    match ::larder::__private::begin(&here, miss) {
-        ::core::result::Result::Ok(value) => {
-            ::larder::__private::Fallible::from_value(value)
+    ::larder::__private::apart(move || {
+        let here = ::larder::__private::here(cache);
+        match ::larder::__private::begin(&here, miss) {
+            ::core::result::Result::Ok(value) => {
+                ::larder::__private::Fallible::from_value(value)
+            }
+            ::core::result::Result::Err(loading) => {
+                ::larder::__private::try_end(
+                    loading,
+                    (move || -> Option<usize> { self.text.find(name.trim()) })(),
+                )
+            }
         }
-        ::core::result::Result::Err(loading) => {
-            ::larder::__private::try_end(
-                loading,
-                (move || -> Option<usize> { self.text.find(name.trim()) })(),
-            )
-        }
-    }
+    })
 }
 /// The cache behind [`find()`](Self::find), this object's own.
 ///

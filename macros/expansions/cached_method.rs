@@ -27,6 +27,7 @@ async fn load(&self, __arg1: (u8, u8), log: &Log) -> Result<Page, Failure> {
                 ),
                 ::larder::__private::value::<Page>()
                     .weighed(::larder::__private::weigher!(Page)),
+                ::larder::__private::Extras::NONE,
                 || (),
             )
     };
@@ -46,10 +47,13 @@ async fn load(&self, __arg1: (u8, u8), log: &Log) -> Result<Page, Failure> {
         }
         ::core::result::Result::Err(miss) => miss,
     };
-    ::larder::__private::try_load_async(
-            cache,
-            miss,
-            async move {
+    let here = ::larder::__private::here(cache);
+    match ::larder::__private::begin_async(&here, miss).await {
+        ::core::result::Result::Ok(value) => {
+            ::larder::__private::Fallible::from_value(value)
+        }
+        ::core::result::Result::Err(mut loading) => {
+            let body = async move {
                 if false {
                     return ::larder::__private::never::<Result<Page, Failure>>();
                 }
@@ -58,7 +62,13 @@ async fn load(&self, __arg1: (u8, u8), log: &Log) -> Result<Page, Failure> {
                     b += a;
                     self.read(b, log).await
                 }
-            },
-        )
-        .await
+            };
+            let returned = ::larder::__private::polled(
+                    &mut loading,
+                    ::core::pin::pin!(body),
+                )
+                .await;
+            ::larder::__private::try_end(loading, returned)
+        }
+    }
 }

@@ -11,13 +11,15 @@ fn answer() -> u32 {
         ::core::result::Result::Ok(value) => return value,
         ::core::result::Result::Err(miss) => miss,
     };
-    let here = ::larder::__private::here(cache);
-    match ::larder::__private::begin(&here, miss) {
-        ::core::result::Result::Ok(value) => value,
-        ::core::result::Result::Err(loading) => {
-            ::larder::__private::end(loading, __larder_body())
+    ::larder::__private::apart(move || {
+        let here = ::larder::__private::here(cache);
+        match ::larder::__private::begin(&here, miss) {
+            ::core::result::Result::Ok(value) => value,
+            ::core::result::Result::Err(loading) => {
+                ::larder::__private::end(loading, __larder_body())
+            }
         }
-    }
+    })
 }
 /// The cache behind [`answer()`].
 ///

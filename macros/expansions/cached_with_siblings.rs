@@ -14,16 +14,25 @@ pub fn load(path: &str, reload: bool) -> io::Result<Page> {
         }
         ::core::result::Result::Err(miss) => miss,
     };
-    ::larder::__private::Verdict::into_result(
-        ::larder::__private::try_load_or_refresh(
-            cache,
-            miss,
-            {
-                let body = move || load_uncached(path, reload);
-                move || { ::larder::__private::judge(body(), |page| page.is_whole()) }
-            },
-        ),
-    )
+    ::larder::__private::apart(move || {
+        let here = ::larder::__private::here(cache);
+        match ::larder::__private::begin_or_refresh(&here, miss) {
+            ::core::result::Result::Ok(value) => {
+                ::larder::__private::Fallible::from_value(value)
+            }
+            ::core::result::Result::Err(loading) => {
+                ::larder::__private::Verdict::into_result(
+                    ::larder::__private::try_end(
+                        loading,
+                        ::larder::__private::judge(
+                            load_uncached(path, reload),
+                            |page| page.is_whole(),
+                        ),
+                    ),
+                )
+            }
+        }
+    })
 }
 /// The cache behind [`load()`].
 ///
@@ -65,6 +74,7 @@ fn __in_an_impl_write_cached_assoc__load_0_0() -> &'static ::larder::Cache<
                         < io::Result < Page > as ::larder::__private::Fallible > ::Value
                     ),
                 ),
+            ::larder::__private::Extras::NONE,
             || (),
         )
 }
@@ -110,16 +120,25 @@ pub fn load_refresh(path: &str, reload: bool) -> io::Result<Page> {
         }
         ::core::result::Result::Err(miss) => miss,
     };
-    ::larder::__private::Verdict::into_result(
-        ::larder::__private::try_load_or_refresh(
-            cache,
-            miss,
-            {
-                let body = move || load_uncached(path, reload);
-                move || { ::larder::__private::judge(body(), |page| page.is_whole()) }
-            },
-        ),
-    )
+    ::larder::__private::apart(move || {
+        let here = ::larder::__private::here(cache);
+        match ::larder::__private::begin_or_refresh(&here, miss) {
+            ::core::result::Result::Ok(value) => {
+                ::larder::__private::Fallible::from_value(value)
+            }
+            ::core::result::Result::Err(loading) => {
+                ::larder::__private::Verdict::into_result(
+                    ::larder::__private::try_end(
+                        loading,
+                        ::larder::__private::judge(
+                            load_uncached(path, reload),
+                            |page| page.is_whole(),
+                        ),
+                    ),
+                )
+            }
+        }
+    })
 }
 /// Calls [`load()`], and says whether that was a hit.
 #[allow(
@@ -152,20 +171,29 @@ pub fn load_with_status(
         }
         ::core::result::Result::Err(miss) => miss,
     };
-    let ran = ::larder::__private::Ran::new();
-    let value = ::larder::__private::Verdict::into_result(
-        ::larder::__private::try_load_or_refresh(
-            cache,
-            miss,
-            {
-                let ran = ::core::clone::Clone::clone(&ran);
-                let body = move || load_uncached(path, reload);
-                move || {
-                    ran.mark();
-                    ::larder::__private::judge(body(), |page| page.is_whole())
-                }
-            },
-        ),
-    );
-    (value, ran.status())
+    ::larder::__private::apart(move || {
+        let here = ::larder::__private::here(cache);
+        match ::larder::__private::begin_or_refresh(&here, miss) {
+            ::core::result::Result::Ok(value) => {
+                (
+                    ::larder::__private::Fallible::from_value(value),
+                    ::larder::Status::Waited,
+                )
+            }
+            ::core::result::Result::Err(loading) => {
+                (
+                    ::larder::__private::Verdict::into_result(
+                        ::larder::__private::try_end(
+                            loading,
+                            ::larder::__private::judge(
+                                load_uncached(path, reload),
+                                |page| page.is_whole(),
+                            ),
+                        ),
+                    ),
+                    ::larder::Status::Miss,
+                )
+            }
+        }
+    })
 }

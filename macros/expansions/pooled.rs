@@ -10,6 +10,7 @@ impl Parser {
         reason = "a pool may be used through `pool()` only"
     )]
     #[must_use]
+    #[inline]
     #[track_caller]
     fn acquire() -> ::larder::Pooled<Self> {
         Self::pool().acquire()
@@ -21,7 +22,8 @@ impl Parser {
         reason = "not every pool is looked into by hand"
     )]
     #[must_use]
-    fn pool() -> &'static ::larder::Pool<Self> {
+    #[inline]
+    fn pool() -> &'static ::larder::Pool<Self, ::larder::Always> {
         static __DESCRIPTOR: ::larder::__private::Descriptor = ::larder::__private::Descriptor::pooled(
             ::core::concat!(::core::module_path!(), "::", "Parser"),
             ::core::file!(),
@@ -32,28 +34,38 @@ impl Parser {
                 ..::larder::__private::PooledOptions::DEFAULT
             },
         );
-        static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
+        ::larder::__private::submit!(__DESCRIPTOR);
+        static __POOL: ::larder::__private::SinglePool<Parser, ::larder::Always> = ::larder::__private::SinglePool::new(
             &__DESCRIPTOR,
         );
-        ::larder::__private::submit!(__DESCRIPTOR);
-        let recipe = || {
-            ::larder::__private::Recipe::<
-                Self,
-            >::new({
-                    let new: fn() -> Self = ::larder::__private::default_of::<Self>;
-                    new
-                })
-                .reset(|object| {
-                    let reset: fn(&mut Self) -> _ = Self::clear;
-                    ::larder::__private::keep(reset(object))
-                })
-        };
-        __SITE
-            .pool(
-                ::larder::__private::poolable::<Self>()
-                    .weighed(::larder::__private::weigher!(Self)),
-                recipe,
-                || (),
-            )
+        match __POOL.get() {
+            ::core::option::Option::Some(pool) => pool,
+            ::core::option::Option::None => {
+                __POOL
+                    .first(
+                        ::larder::__private::poolable::<Self>()
+                            .weighed(::larder::__private::weigher!(Self)),
+                        || {
+                            ::larder::__private::Recipe::<
+                                Self,
+                            >::new({
+                                    let new: fn() -> Self = ::larder::__private::default_of::<
+                                        Self,
+                                    >;
+                                    new
+                                })
+                                .at_once(|object| {
+                                    let reset: fn(&mut Self) -> _ = Self::clear;
+                                    if !::larder::__private::keep(reset(object)) {
+                                        return ::core::option::Option::None;
+                                    }
+                                    ::core::option::Option::Some(
+                                        (::larder::__private::weigher!(Self).heap)(object),
+                                    )
+                                })
+                        },
+                    )
+            }
+        }
     }
 }

@@ -10,6 +10,7 @@ where
         reason = "a pool may be used through `pool()` only"
     )]
     #[must_use]
+    #[inline]
     #[track_caller]
     pub fn acquire() -> ::larder::Pooled<Self> {
         Self::pool().acquire()
@@ -21,28 +22,33 @@ where
         reason = "not every pool is looked into by hand"
     )]
     #[must_use]
-    pub fn pool() -> &'static ::larder::Pool<Self> {
+    #[inline]
+    pub fn pool() -> &'static ::larder::Pool<Self, ::larder::Always> {
         static __DESCRIPTOR: ::larder::__private::Descriptor = ::larder::__private::Descriptor::pooled(
             ::core::concat!(::core::module_path!(), "::", "Stack"),
             ::core::file!(),
             ::core::line!(),
             ::larder::__private::PooledOptions::DEFAULT,
         );
+        ::larder::__private::submit!(__DESCRIPTOR);
         static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
             &__DESCRIPTOR,
         );
-        ::larder::__private::submit!(__DESCRIPTOR);
-        let recipe = || ::larder::__private::Recipe::<
-            Self,
-        >::new({
-            let new: fn() -> Self = || Self::new(16);
-            new
-        });
         __SITE
             .pool(
                 ::larder::__private::poolable::<Self>()
                     .weighed(::larder::__private::weigher!(Self)),
-                recipe,
+                || {
+                    ::larder::__private::Recipe::<
+                        Self,
+                    >::new({
+                            let new: fn() -> Self = || Self::new(16);
+                            new
+                        })
+                        .weighed_at_once(|object| ::core::option::Option::Some(
+                            (::larder::__private::weigher!(Self).heap)(object),
+                        ))
+                },
                 || (),
             )
     }

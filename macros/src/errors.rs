@@ -68,6 +68,8 @@ catalogue! {
     UnknownPolicy { policy, hint } "unknown policy `{policy}`: {hint}"
     /// `policy = lru`.
     UnquotedPolicy { policy } "a policy of larder is a name in quotes: write `policy = \"{policy}\"`; a path means an order of your own, and one of this name needs its module before it"
+    /// `cost = cpu`.
+    CpuCost { found } "for the processor time of the body write `cost = \"cpu\"`: `{found}` would be a function that says what a miss costs, and one of this name needs its module before it"
     /// `max_mb` and `max_bytes`.
     TwoCeilings {} "`max_mb` and `max_bytes` set the same bound: keep one"
     /// `min_mb` above `max_mb`.
@@ -76,6 +78,8 @@ catalogue! {
     NotAPart { option, found } "`{option}` is the part of a time that is spread, and `{found}` is no part: write a number up to 1, as in 0.1, or a percentage, as in 10%"
     /// `jitter` without `ttl` and `ttl_by`.
     JitterWithoutTtl {} "`jitter` spreads the ends of `ttl` or `ttl_by`, and neither is here: set one, or leave `jitter` out"
+    /// `utility` beside `policy = "lru"`.
+    UtilityUnread { policy } "`utility` is for the policies \"hybrid\" and \"utility\", and \"{policy}\" does not ask for it: keep one"
     /// `wait_at_most` beside `single_flight = false`.
     WaitWithoutFlight {} "`wait_at_most` bounds the wait for another's computation, and with `single_flight = false` nobody waits: keep one"
     /// `detach` beside `single_flight = false`.

@@ -13,6 +13,8 @@ mod signature;
 mod spelling;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod walk;
 mod weigh;
 
 use proc_macro::TokenStream;
@@ -57,7 +59,7 @@ use proc_macro::TokenStream;
 /// | `min_mb = 2` | 0 | megabytes that other tenants can't take |
 /// | `pinned` | no | other tenants can't take anything; its own bounds and age still do |
 /// | `priority = 2.0` | 1.0 | how much dearer its bytes are than those of other tenants |
-/// | `cost = "20ms"` | measured | what a miss costs: a duration, or a function `fn(&K, &V) -> Duration` |
+/// | `cost = "20ms"` | measured | what a miss costs, instead of the time that the body takes: a duration, a function `fn(&K, &V) -> Duration`, or `"cpu"` for the processor time of the body, which waiting adds nothing to (`larder::Builder::cpu_cost`) |
 /// | `utility = worth_of` | 1.0 | how much more each value is worth than what a miss costs: a function or closure of key and value that gives a factor, for `"hybrid"` and `"utility"` |
 /// | `weigh = path` | [`Weigh`](macro@Weigh) | a function `fn(&V) -> u64` for all bytes of a value, its own size included |
 /// | *how long* | | |
@@ -293,6 +295,7 @@ pub fn cached(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `jitter = 0.1` | none | which part of that is spread over the objects |
 /// | `order = "fifo"` | `"lifo"` | lends the one that waited longest, instead of the one that came back last |
 /// | `weigh = path` | [`Weigh`](macro@Weigh) | what an object weighs, itself included: `fn(&T) -> u64` |
+/// | `scope = "thread"` | `"global"` | objects stay on the thread that made them, and need not be `Send`, see below |
 /// | `buffer` | | the type stands for a pool of byte buffers, see below |
 /// | `name = ".."` | the type's path | what tables and reports call it |
 /// | `skip(config)`, `key(..)` | all arguments | of a function: what tells its objects apart, as in [`macro@cached`] |
@@ -311,7 +314,29 @@ pub fn cached(args: TokenStream, item: TokenStream) -> TokenStream {
 /// wins is a bound and statistics.
 ///
 /// The type has to be `Send + 'static`. How many bytes an object owns is known where the type is
-/// [`Weigh`](macro@Weigh). A generic type has a pool for each instance.
+/// [`Weigh`](macro@Weigh). A generic type has a pool for each instance; all of them are one tenant, with one `max_mb`, one
+/// priority and one row in the statistics, and bounds in objects are each pool's own.
+///
+/// # Objects of one thread
+///
+/// ```
+/// # use larder::pooled;
+/// use std::rc::Rc;
+///
+/// #[pooled(scope = "thread", max_idle = 16)]
+/// #[derive(Default)]
+/// struct Tree {
+///     root: Option<Rc<Tree>>, // is not `Send`
+/// }
+///
+/// assert!(Tree::acquire().root.is_none());
+/// ```
+///
+/// Each thread has a pool of its own, which goes with it; together they are one tenant. Bounds in objects are each thread's,
+/// bytes are those of all. Nobody else can touch what waits there: when memory is short, when objects are too old, or
+/// somebody clears everything, a thread drops its own at its next operation on the pool. What lies with a thread that never
+/// comes back to it is bounded by `max_idle` and `max_mb`, and shows in the statistics. `T::pool()` is this thread's pool.
+/// A thread can't wait for itself, so `on_exhausted` is `create` or `fail`; tasks of one thread can `acquire_async`.
 ///
 /// # Buffers
 ///

@@ -167,6 +167,10 @@ fn percentage(input: ParseStream<'_>) -> Option<Expr> {
     Some(Expr::Lit(ExprLit { attrs: Vec::new(), lit: Lit::Str(text) }))
 }
 
+fn is_empty(text: &LitStr) -> bool {
+    text.value().trim().is_empty()
+}
+
 /// Takes the comma behind an option; if there is none, says so and finds a place to go on.
 fn end_of_one(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
     if input.is_empty() || input.parse::<Option<Token![,]>>()?.is_some() {
@@ -216,9 +220,11 @@ impl Written {
 
     /// Bytes, as a number or as a size in quotes.
     pub(crate) fn bytes(&self, errors: &mut Errors) -> Option<u64> {
-        let Some(text) = self.text() else {
-            return self.whole("a number of bytes or a size in quotes", errors);
-        };
+        const TAKES: &str = "a number of bytes or a size in quotes";
+        let Some(text) = self.text() else { return self.whole(TAKES, errors) };
+        if is_empty(text) {
+            return self.wrong_kind(TAKES, errors);
+        }
         match literal::size(&text.value()) {
             Ok(0) => self.not_positive(errors),
             Ok(bytes) => Some(bytes),
@@ -259,7 +265,7 @@ impl Written {
 
     /// A duration in quotes, above 0.
     pub(crate) fn duration(&self, errors: &mut Errors) -> Option<Duration> {
-        let Some(text) = self.text() else {
+        let Some(text) = self.text().filter(|text| !is_empty(text)) else {
             return self.wrong_kind("a duration in quotes", errors);
         };
         match literal::duration(&text.value()) {
@@ -270,13 +276,18 @@ impl Written {
                 None
             }
             Err(BadDuration::TooLong) => {
-                let instead = match self.name.to_string().as_str() {
-                    "wait_at_most" => "leave `wait_at_most` out, and callers wait as long as it takes",
-                    "tti" => "leave `tti` out, and idle values don't expire",
-                    "cost" => "leave `cost` out, and it is measured",
-                    _ => "leave `ttl` out, and values don't expire",
+                let name = self.name.to_string();
+                let instead = match name.as_str() {
+                    "wait_at_most" => "callers wait as long as it takes",
+                    "tti" => "idle values don't expire",
+                    "cost" => "it is measured",
+                    "idle" => "idle objects are kept",
+                    "idle_soft" => "only `idle` ends them",
+                    "lifetime" => "objects don't age",
+                    _ => "values don't expire",
                 };
-                errors.over(text, &Mistake::TooLong { text: text.value(), instead: instead.to_owned() });
+                let instead = format!("leave `{name}` out, and {instead}");
+                errors.over(text, &Mistake::TooLong { text: text.value(), instead });
                 None
             }
         }
@@ -328,7 +339,7 @@ impl Written {
 
     /// One word in quotes. `takes` says what the option takes.
     pub(crate) fn word(&self, takes: &str, errors: &mut Errors) -> Option<LitStr> {
-        match self.text() {
+        match self.text().filter(|text| !is_empty(text)) {
             None => self.wrong_kind(takes, errors),
             Some(text) => Some(text.clone()),
         }
@@ -355,6 +366,21 @@ impl Written {
         }
     }
 
+    /// An expression that is true or false; of what stands in it only the compiler knows.
+    pub(crate) fn condition(&self, errors: &mut Errors) -> Option<Expr> {
+        let is_one = match self.bare_value() {
+            Expr::Lit(ExprLit { lit, .. }) => matches!(lit, Lit::Bool(_)),
+            value => {
+                literal::number(value).is_none()
+                    && !matches!(value, Expr::Array(_) | Expr::Tuple(_) | Expr::Closure(_))
+            }
+        };
+        if is_one {
+            return Some(self.value.clone());
+        }
+        self.wrong_kind("an expression over the arguments that is true or false", errors)
+    }
+
     /// A path, if it is one.
     pub(crate) fn path(&self) -> Option<&ExprPath> {
         match self.bare_value() {
@@ -367,19 +393,27 @@ impl Written {
     pub(crate) fn function(&self, errors: &mut Errors) -> Option<Expr> {
         match self.bare_value() {
             function @ (Expr::Path(_) | Expr::Closure(_)) => Some(function.clone()),
-            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => match text.parse::<ExprPath>() {
-                Ok(path) => Some(Expr::Path(path)),
-                Err(_) => {
-                    let example = self.example.split_once("= ").map_or(self.example, |(_, path)| path);
-                    let (option, example) = (self.name.to_string(), example.to_owned());
-                    errors.over(text, &Mistake::NotAPath { option, text: text.value(), example });
-                    None
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if !is_empty(text) => {
+                match text.parse::<ExprPath>() {
+                    Ok(path) => Some(Expr::Path(path)),
+                    Err(_) => {
+                        let example = self.example.split_once("= ").map_or(self.example, |(_, path)| path);
+                        let (option, example) = (self.name.to_string(), example.to_owned());
+                        errors.over(text, &Mistake::NotAPath { option, text: text.value(), example });
+                        None
+                    }
                 }
-            },
+            }
             _ => self.wrong_kind("a path or a closure", errors),
         }
     }
 
+    /// Whether it is a path or a closure.
+    pub(crate) fn is_function(&self) -> bool {
+        matches!(self.bare_value(), Expr::Path(_) | Expr::Closure(_))
+    }
+
+    /// A text in quotes, if it is one.
     pub(crate) fn text(&self) -> Option<&LitStr> {
         match self.bare_value() {
             Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text),
@@ -414,6 +448,11 @@ impl Written {
             "tti" => "leave it out, and idle values don't expire",
             "jitter" => "leave it out, and nothing is spread",
             "cost" => "leave it out, and it is measured",
+            "idle" => "leave it out, and idle objects are kept; for none at all, `max_idle = 1` is the least",
+            "idle_soft" => "leave it out, and only `idle` ends them",
+            "lifetime" => "leave it out, and objects don't age",
+            "min_idle" => "leave it out, and objects are made when they are wanted",
+            "align" => "leave it out, and buffers are aligned as bytes are",
             "wait_at_most" => "`single_flight = false` waits for nobody",
             _ => "leave it out for no bound but the budget",
         };
@@ -426,10 +465,11 @@ impl Written {
             Ok(amount) if amount <= LARGEST => Some(amount),
             _ => {
                 let option = self.name.to_string();
-                let instead = if option == "min_mb" {
-                    "leave it out to keep nothing back from others"
-                } else {
-                    "leave it out for no bound but the budget"
+                let instead = match option.as_str() {
+                    "min_mb" => "leave it out to keep nothing back from others",
+                    "min_idle" => "leave it out, and objects are made when they are wanted",
+                    "align" => "leave it out, and buffers are aligned as bytes are",
+                    _ => "leave it out for no bound but the budget",
                 };
                 errors.over(&self.value, &Mistake::TooLarge { option, instead: instead.to_owned() });
                 None

@@ -5,6 +5,16 @@
 
 use crate::sync::{AtomicU32, Ordering};
 
+/// What of a load is its cost, unless the user says what it costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Measure {
+    /// The time that passes while the body runs.
+    #[default]
+    Elapsed,
+    /// The processor time of the threads that run the body, while they do.
+    Computed,
+}
+
 /// The cheapest cost that is told apart: 1 us, in nanoseconds.
 const FLOOR: u64 = 1000;
 /// Steps for each doubling.

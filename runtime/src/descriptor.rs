@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::cost::Measure;
 use crate::policy::Policy;
 
 /// What kind of item a descriptor or a tenant is.
@@ -71,6 +72,8 @@ pub struct Descriptor {
     pub single_flight: bool,
     /// How long a caller waits for another's computation.
     pub wait_at_most: Option<Duration>,
+    /// What of a load is its cost.
+    pub(crate) measure: Measure,
     /// The rules of a pool.
     pub(crate) pool: PooledOptions,
     /// The item belongs to a type that the macro can't name: its first call finds out the whole name.
@@ -98,6 +101,7 @@ impl Descriptor {
             ttl_by: options.ttl_by,
             single_flight: options.single_flight,
             wait_at_most: options.wait_at_most,
+            measure: if options.cpu_cost { Measure::Computed } else { Measure::Elapsed },
             pool: PooledOptions::DEFAULT,
             named_by_type: options.named_by_type,
         }
@@ -126,6 +130,7 @@ impl Descriptor {
             ttl_by: false,
             single_flight: false,
             wait_at_most: None,
+            measure: Measure::Elapsed,
             pool: options,
             named_by_type: false,
         }
@@ -147,6 +152,7 @@ pub struct CachedOptions {
     pub ttl_by: bool,
     pub single_flight: bool,
     pub wait_at_most: Option<Duration>,
+    pub cpu_cost: bool,
     pub named_by_type: bool,
 }
 
@@ -164,6 +170,7 @@ impl CachedOptions {
         ttl_by: false,
         single_flight: true,
         wait_at_most: None,
+        cpu_cost: false,
         named_by_type: false,
     };
 }

@@ -10,12 +10,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::cache::{BuildError, Builder, Cache};
-use crate::domain::{Budget, Charge, Domain, Task, Tracked, Tracking, Trimmed};
+use crate::domain::{Budget, Charge, Domain, Namespace, Task, Tracked, Tracking, Trimmed};
 use crate::monitor::SystemPressure;
 use crate::pool::{BufferPool, BufferPoolBuilder, Pool, PoolBuilder, PoolError};
+use crate::pressure::Auto;
 use crate::registry;
 use crate::settings::{SettingError, Settings, SettingsError};
-use crate::stats::Snapshot;
+use crate::stats::{Explanation, Snapshot};
 
 struct Global {
     domain: Domain,
@@ -29,8 +30,11 @@ fn global() -> &'static Global {
     GLOBAL.get_or_init(|| {
         let (settings, ignored) = Settings::from_env();
         let mut builder = Domain::builder().watermarks(settings.watermarks.unwrap_or_default());
-        if let Some(bytes) = settings.budget {
-            builder = builder.limit_bytes(bytes);
+        match settings {
+            // A number is more than a wish.
+            Settings { budget: Some(bytes), .. } => builder = builder.limit_bytes(bytes),
+            Settings { auto: true, .. } => builder = builder.auto(Auto::default()),
+            Settings { .. } => {}
         }
         if let Some(interval) = settings.interval {
             builder = builder.interval(interval);
@@ -38,9 +42,11 @@ fn global() -> &'static Global {
         if settings.pressure != Some(false) {
             builder = builder.pressure(SystemPressure::new());
         }
-        if settings.threads == Some(0) {
-            builder = builder.manual();
-        }
+        builder = match settings.threads {
+            Some(0) => builder.manual(),
+            Some(1) => builder.one_thread(),
+            _ => builder,
+        };
         Global { domain: builder.build(), ignored }
     })
 }
@@ -80,6 +86,18 @@ impl<T: Send + 'static, R> PoolBuilder<T, R> {
     /// When options contradict each other or make no sense; the error says which.
     pub fn build(self) -> Result<Pool<T, R>, PoolError> {
         self.build_in(domain())
+    }
+}
+
+impl<T: 'static, R> PoolBuilder<T, R> {
+    /// Builds a pool for the thread that calls this, under the process's budget; see
+    /// [`build_on_thread_in`](Self::build_on_thread_in).
+    ///
+    /// # Errors
+    ///
+    /// When options contradict each other or make no sense; the error says which.
+    pub fn build_on_thread(self) -> Result<Pool<T, R>, PoolError> {
+        self.build_on_thread_in(domain())
     }
 }
 
@@ -162,7 +180,8 @@ pub fn init() -> Result<(), SettingsError> {
     SettingsError::from_errors(global().ignored.clone())
 }
 
-/// The budget of the process: 500 MB by default, at most a quarter of what the machine or container has.
+/// The budget of the process: 500 MB by default, at most a quarter of what the machine or container has. With
+/// `LARDER_BUDGET=auto`, or [`Budget::set_auto`], it follows what the rest of the process leaves.
 #[must_use]
 pub fn budget() -> &'static Budget {
     domain().budget()
@@ -176,6 +195,12 @@ pub fn stats() -> Snapshot {
     snapshot
 }
 
+/// Where the bytes of the process are, what they earn, and why; see [`Domain::explain`].
+#[must_use]
+pub fn explain() -> Explanation {
+    domain().explain()
+}
+
 /// Evicts about `bytes` over all caches and pools of the process; see [`Domain::trim`].
 #[must_use = "it says how much was freed, and whose"]
 pub fn trim(bytes: u64) -> Trimmed {
@@ -185,6 +210,13 @@ pub fn trim(bytes: u64) -> Trimmed {
 /// Empties every cache and drops every idle pooled object of the process.
 pub fn clear_all() {
     domain().clear_all();
+}
+
+/// The caches and pools of the process whose names begin with a path: a `namespace`, or a module; see
+/// [`Domain::namespace`].
+#[must_use]
+pub fn namespace(name: impl Into<String>) -> Namespace {
+    domain().namespace(name)
 }
 
 /// Turns every cache and pool of the process off, or on again; see [`Domain::set_bypass`].
@@ -205,6 +237,11 @@ pub fn set_bypass(bypass: bool) {
 /// ```
 pub fn set_executor(spawn: impl Fn(Task) + Send + Sync + 'static) {
     domain().set_executor(spawn);
+}
+
+/// Says how the allocator of this program gives memory back; see [`Domain::set_purge`].
+pub fn set_purge(purge: impl Fn() + Send + Sync + 'static) {
+    domain().set_purge(purge);
 }
 
 /// Does what the background thread would do; for processes that run without one.

@@ -19,6 +19,7 @@
 //! | `static-registry` | yes | [`declared`] lists every annotated item before its first call | one small crate |
 //! | `leak-report` | no | [`Pool::leases`]: who holds what, since when, from where | a lock for each lease and return |
 //! | `serde` | no | `Serialize` for [`Snapshot`] | serde with its derive |
+//! | `tracing` | no | an event for each [`Decision`] about memory, target `larder` | tracing 0.1 with two dependencies |
 //! | `arrayvec` | no | [`Weigh`] for `ArrayVec`, `ArrayString` | arrayvec 0.7 |
 //! | `bytes` | no | [`Weigh`] for `Bytes`, `BytesMut`; [`Buffer`] to `Bytes`, and `BufMut` for it | bytes 1 |
 //! | `chrono` | no | [`Weigh`] for dates, times, `DateTime` | chrono 0.4 with one dependency |
@@ -69,10 +70,10 @@ mod worker;
 pub use cache::{BuildError, Builder, Cache, Change, Entries, NoExpiry, Status};
 pub use coordinator::DomainBuilder;
 pub use descriptor::{Descriptor, Kind};
-pub use domain::{Budget, Charge, Domain, Task, Tracked, Tracking, Trimmed};
+pub use domain::{Budget, Charge, Domain, Namespace, ShareError, Task, Tracked, Tracking, Trimmed};
 pub use global::{
-    TimedOut, budget, buffers, charge, cleanup, clear_all, flush, init, set_bypass, set_executor, shutdown,
-    stats, tick, track, trim,
+    TimedOut, budget, buffers, charge, cleanup, clear_all, explain, flush, init, namespace, set_bypass,
+    set_executor, set_purge, shutdown, stats, tick, track, trim,
 };
 pub use key::{Bits32, Bits64, CacheKey, CacheValue, Lookup, Unordered};
 pub use local::Local;
@@ -81,11 +82,16 @@ pub use pool::{
     AcquireError, Always, BoxError, Buffer, BufferPool, BufferPoolBuilder, BufferStats, ClassStats, Lease,
     Order, Pool, PoolBuilder, PoolError, Pooled, Refuses, SharedBuffer, Shelves, Sometimes,
 };
-pub use pressure::{Level, MemorySample, PressureSource, Watermarks, WatermarksError};
+#[cfg(unix)]
+pub use pressure::Trigger;
+pub use pressure::{Auto, Level, MemorySample, PressureSource, Watermarks, WatermarksError};
 pub use registry::declared;
 pub use removal::RemovalCause;
 pub use settings::{SettingError, SettingsError};
-pub use stats::{BudgetStats, PressureStats, Snapshot, TenantStats};
+pub use stats::{
+    BudgetStats, Cause, CoordinatorStats, Decision, Explanation, NamespaceStats, PressureStats, Snapshot,
+    Standing, TenantReport, TenantStats,
+};
 pub use time::Clock;
 pub use weight::{Weigh, weigh};
 
@@ -95,12 +101,9 @@ pub mod __private {
     #[cfg(feature = "__validate")]
     pub use crate::cache::validate;
     pub use crate::cache::{
-        Ran, Verdict, begin, end, here, judge, judge_value, load_async, load_detached, never, probe,
-        probe_unless, try_end, try_load_async, try_load_detached,
-    };
-    pub use crate::cache::{
-        load_async_or_refresh, load_detached_or_refresh, load_or_refresh, try_load_async_or_refresh,
-        try_load_detached_or_refresh, try_load_or_refresh,
+        Ran, Verdict, apart, begin, begin_async, begin_async_or_refresh, begin_or_refresh, end, here, judge,
+        judge_value, load_detached, load_detached_or_refresh, never, polled, probe, probe_unless, try_end,
+        try_load_detached, try_load_detached_or_refresh,
     };
     #[cfg(feature = "static-registry")]
     pub use crate::descriptor::Declared;
@@ -109,10 +112,11 @@ pub mod __private {
     pub use crate::local::Local;
     pub use crate::policy::Policy;
     pub use crate::pool::{
-        Always, BoxError, DefaultMake, Made, PoolProof, Poolable, Recipe, ResetOutcome, Sometimes, Vacancy,
-        default_of, keep, look_on_shelf, made_by_function, poolable,
+        Always, BoxError, DefaultMake, Made, PoolProof, Poolable, Recipe, ResetOutcome, Sometimes,
+        ThreadProof, Vacancy, default_of, heap_of, keep, look_on_shelf, made_by_function, poolable,
+        poolable_on_thread,
     };
-    pub use crate::site::{BufferSite, Extras, Single, Site, order};
+    pub use crate::site::{BufferSite, Extras, Single, SinglePool, Site, ThreadPools, order};
     pub use crate::weight::{Unweighed, Weighed, Weigher};
     pub use crate::{__submit as submit, __weigher as weigher};
     #[cfg(feature = "static-registry")]

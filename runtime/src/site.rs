@@ -6,9 +6,11 @@
 //!
 //! Only finding and making happens here; what a cache or a pool does is theirs.
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
+use std::cell::RefCell;
 use std::fmt;
 use std::ptr;
+use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::thread::LocalKey;
 use std::time::Duration;
@@ -19,7 +21,7 @@ use crate::global;
 use crate::key::{KeyShape, ValueProof};
 use crate::local::Local;
 use crate::policy::Evict;
-use crate::pool::{self, BufferPool, Pool, PoolCore, PoolProof, Recipe, Shelves};
+use crate::pool::{self, BufferPool, Pool, PoolCore, PoolProof, PoolTenant, Recipe, Shelves, ThreadProof};
 use crate::removal::RemovalCause;
 use crate::sync::{AtomicPtr, Mutex, Ordering};
 use crate::tenant::{Terms, arc};
@@ -33,6 +35,7 @@ pub struct Site {
     /// Held while an instance is made, so that each is made once.
     making: Mutex<()>,
     tenant: OnceLock<Arc<CacheTenant>>,
+    pools: OnceLock<Arc<PoolTenant>>,
 }
 
 /// The functions of an item that few items have. For generated code.
@@ -139,6 +142,46 @@ impl<K: 'static, V: 'static> Single<K, V> {
     }
 }
 
+/// [`Single`] for the pool of a type without parameters. For generated code.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct SinglePool<T, R> {
+    site: Site,
+    pool: OnceLock<Pool<T, R>>,
+}
+
+// SAFETY: a pool comes in with the proof that its objects are `Send`, and before that there is nothing of theirs.
+unsafe impl<T, R> Sync for SinglePool<T, R> {}
+
+impl<T: 'static, R: 'static> SinglePool<T, R> {
+    /// The site of the type that `descriptor` describes.
+    #[must_use]
+    pub const fn new(descriptor: &'static Descriptor) -> Self {
+        Self { site: Site::new(descriptor), pool: OnceLock::new() }
+    }
+
+    /// The pool, if it was made.
+    #[inline(always)]
+    pub fn get(&'static self) -> Option<&'static Pool<T, R>> {
+        self.pool.get()
+    }
+
+    /// The pool, made unless it is there.
+    #[cold]
+    #[inline(never)]
+    pub fn first(
+        &'static self,
+        proof: PoolProof<T>,
+        recipe: impl FnOnce() -> Recipe<T>,
+    ) -> &'static Pool<T, R> {
+        let mut recipe = Some(recipe());
+        // What runs under this lock is nothing of the user's, as in `Site::make`.
+        let pool = self.pool.get_or_init(|| self.site.new_pool(proof, recipe.take(), false));
+        pool.core.charge_base();
+        pool
+    }
+}
+
 impl Site {
     /// The site of the item that `descriptor` describes.
     #[must_use]
@@ -148,6 +191,7 @@ impl Site {
             head: AtomicPtr::new(ptr::null_mut()),
             making: Mutex::new(()),
             tenant: OnceLock::new(),
+            pools: OnceLock::new(),
         }
     }
 
@@ -155,26 +199,6 @@ impl Site {
     /// item itself.
     #[inline]
     pub fn cache<P, V, F>(
-        &'static self,
-        keys: P,
-        value: ValueProof<V>,
-        _instance: F,
-    ) -> &'static Cache<P::Key, V>
-    where
-        P: KeyShape + Send + Sync + 'static,
-        P::Key: 'static,
-        V: 'static,
-    {
-        let instance = Which::of::<F>();
-        match self.find::<Cache<P::Key, V>>(instance.id) {
-            Some(cache) => cache,
-            None => self.first_cache(instance, keys, value, Extras::NONE),
-        }
-    }
-
-    /// [`cache`](Self::cache) with functions of the item's.
-    #[inline]
-    pub fn cache_with<P, V, F>(
         &'static self,
         keys: P,
         value: ValueProof<V>,
@@ -269,6 +293,44 @@ impl Site {
                 pool
             }
         }
+    }
+
+    /// The pool of this item for this type in this thread, made on first use there. A thread that is ending has none any
+    /// more: it gets one that nobody finds again.
+    #[inline]
+    pub fn pool_of_thread<T, R, F>(
+        &'static self,
+        pools: &'static LocalKey<ThreadPools>,
+        proof: ThreadProof<T>,
+        recipe: impl FnOnce() -> Recipe<T>,
+        _instance: F,
+    ) -> Rc<Pool<T, R>>
+    where
+        T: 'static,
+        R: 'static,
+    {
+        let instance = Which::of::<F>().id;
+        match pools.try_with(|pools| pools.find(instance)) {
+            Ok(Some(pool)) => pool,
+            _ => self.first_of_thread(pools, instance, proof.0, recipe()),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn first_of_thread<T: 'static, R: 'static>(
+        &'static self,
+        pools: &'static LocalKey<ThreadPools>,
+        instance: TypeId,
+        proof: PoolProof<T>,
+        recipe: Recipe<T>,
+    ) -> Rc<Pool<T, R>> {
+        let pool = Rc::new(self.new_pool(proof, Some(recipe), false));
+        // What cannot be kept is the caller's alone.
+        let _ = pools.try_with(|pools| pools.keep(instance, Rc::clone(&pool)));
+        // Once it can be found: what makes way for it is dropped here, and its `Drop` may come here again.
+        pool.core.charge_base();
+        pool
     }
 
     /// The shelves of this item for this type, made on first use.
@@ -373,7 +435,7 @@ impl Site {
             options.tenant(self.name(named()), Some(self.descriptor), domain)
         });
         if !(keys.exact() && value.exact()) {
-            tenant.card.estimated.store(true, Ordering::Relaxed);
+            tenant.card.set_estimated(true);
         }
         let keys = Arc::new(keys);
         let same = Arc::clone(&keys);
@@ -416,6 +478,7 @@ impl Site {
         }
     }
 
+    /// A pool whose bytes are still to be charged.
     fn new_pool<T: 'static, R>(
         &'static self,
         proof: PoolProof<T>,
@@ -424,18 +487,44 @@ impl Site {
     ) -> Pool<T, R> {
         let Some(recipe) = recipe else { unreachable!("an instance is made once") };
         let descriptor = self.descriptor;
-        let domain = &global::domain().core;
-        let terms = Terms {
-            name: descriptor.name.to_owned(),
-            kind: descriptor.kind,
-            descriptor: Some(descriptor),
-            priority: descriptor.priority,
-            floor: descriptor.min_bytes,
-            ceiling: descriptor.max_bytes.unwrap_or(u64::MAX),
-        };
+        let tenant = self.pools.get_or_init(|| {
+            let terms = Terms {
+                name: descriptor.name.to_owned(),
+                kind: descriptor.kind,
+                descriptor: Some(descriptor),
+                priority: descriptor.priority,
+                floor: descriptor.min_bytes,
+                ceiling: descriptor.max_bytes.unwrap_or(u64::MAX),
+            };
+            PoolTenant::new(&global::domain().core, terms)
+        });
         let options = pool::Options { shelved, ..pool::Options::from(&descriptor.pool) };
         let recipe = Arc::new(recipe.or_weighed(proof.weigher));
-        Pool::from_core(PoolCore::uncharged(domain, terms, options, recipe, proof))
+        Pool::from_core(PoolCore::uncharged(tenant, options, recipe, proof))
+    }
+}
+
+/// The pools of one item in one thread, by the closure's type: one for each set of generic arguments. For generated code.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct ThreadPools(RefCell<Vec<(TypeId, Rc<dyn Any>)>>);
+
+impl ThreadPools {
+    /// None yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(RefCell::new(Vec::new()))
+    }
+
+    #[inline]
+    fn find<C: 'static>(&self, instance: TypeId) -> Option<Rc<C>> {
+        let pools = self.0.borrow();
+        let (_, found) = pools.iter().find(|(of, _)| *of == instance)?;
+        Rc::clone(found).downcast().ok()
+    }
+
+    fn keep<C: 'static>(&self, instance: TypeId, pool: Rc<C>) {
+        self.0.borrow_mut().push((instance, pool));
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::budget::{Ledger, Refused, Reservation};
 use crate::descriptor::{Descriptor, Kind};
 use crate::stats::{Tally, TenantStats};
-use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Mutex, Ordering};
 use crate::time::Nanos;
 use crate::weight::weigh::allocation;
 
@@ -55,21 +55,36 @@ impl Mode {
 pub(crate) struct ModeWord(AtomicU8);
 
 impl ModeWord {
+    /// Look-ups have more to do than to find. Never changes; in the same word, because every look-up reads it.
+    const THOROUGH: u8 = 4;
+
     pub(crate) fn new() -> Self {
         Self(AtomicU8::new(0))
     }
 
+    /// [`new`](Self::new) of a tenant whose look-ups have more to do than to find, where `thorough`.
+    pub(crate) fn new_for(thorough: bool) -> Self {
+        Self(AtomicU8::new(if thorough { Self::THOROUGH } else { 0 }))
+    }
+
     #[inline]
     pub(crate) fn get(&self) -> Mode {
-        Mode(self.0.load(Ordering::Relaxed))
+        Mode(self.0.load(Ordering::Relaxed) & !Self::THOROUGH)
+    }
+
+    /// Whether a look-up has only to find: the mode is normal, and nothing else is to be done.
+    #[inline(always)]
+    pub(crate) fn is_brief(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
     }
 
     /// Takes over what `wanted` says. Several may do so at once, and what is wanted may change meanwhile: each
     /// looks again after it wrote, so the last to write wrote what is wanted.
     pub(crate) fn follow(&self, wanted: impl Fn() -> Mode) {
         let mut mode = wanted();
+        let constant = self.0.load(Ordering::Relaxed) & Self::THOROUGH;
         loop {
-            self.0.store(mode.0, Ordering::SeqCst);
+            self.0.store(mode.0 | constant, Ordering::SeqCst);
             let now = wanted();
             if now == mode {
                 return;
@@ -123,6 +138,15 @@ impl<T> Twins<T> {
     }
 }
 
+/// Some weights are lower bounds.
+const ESTIMATED: u16 = 1;
+/// The priority has changed since the tenant began.
+const REPRICED: u16 = 2;
+/// How far above those marks the number of a namespace begins.
+const NAMESPACE: u32 = 2;
+/// The largest number of a namespace.
+pub(crate) const NAMESPACES: u16 = u16::MAX >> NAMESPACE;
+
 /// The bytes of the empty tenant are charged.
 const COVERED: u32 = 1 << 31;
 
@@ -141,10 +165,9 @@ pub(crate) struct Card {
     ceiling: AtomicU64,
     pub(crate) reservation: Reservation,
     pub(crate) tally: Tally,
-    /// Some weights are lower bounds.
-    pub(crate) estimated: AtomicBool,
-    /// The priority has changed since the tenant began.
-    pub(crate) repriced: AtomicBool,
+    /// [`ESTIMATED`], [`REPRICED`], and above them which of the namespaces with a share it is of, from 1; 0 for none of
+    /// them. In one word, because each tenant is charged for its card.
+    marks: AtomicU16,
     /// Held while the base changes.
     covering: Mutex<()>,
     /// Bytes that the tenant takes while it is empty, and [`COVERED`] where they are charged; they are not where the limit
@@ -170,8 +193,7 @@ impl Card {
             ceiling: AtomicU64::new(terms.ceiling),
             reservation: Reservation::new(Arc::clone(ledger)),
             tally: Tally::new(),
-            estimated: AtomicBool::new(false),
-            repriced: AtomicBool::new(false),
+            marks: AtomicU16::new(0),
             covering: Mutex::new(()),
             base: AtomicU32::new(base as u32),
             claimed: Claims::default(),
@@ -225,6 +247,42 @@ impl Card {
 
     pub(crate) fn publish(&self, price: f64) {
         self.price.store(price.to_bits(), Ordering::Relaxed);
+    }
+
+    /// The number of the namespace with a share that it is of, from 1; 0 without one.
+    #[inline]
+    pub(crate) fn namespace(&self) -> u16 {
+        self.marks.load(Ordering::Relaxed) >> NAMESPACE
+    }
+
+    /// Numbers are at most [`NAMESPACES`].
+    pub(crate) fn set_namespace(&self, number: u16) {
+        let number = number.min(NAMESPACES) << NAMESPACE;
+        let renew = |marks: u16| Some(marks & (ESTIMATED | REPRICED) | number);
+        let _ = self.marks.fetch_update(Ordering::AcqRel, Ordering::Relaxed, renew);
+    }
+
+    /// Some weights are lower bounds.
+    pub(crate) fn is_estimated(&self) -> bool {
+        self.marks.load(Ordering::Relaxed) & ESTIMATED != 0
+    }
+
+    pub(crate) fn set_estimated(&self, estimated: bool) {
+        if estimated {
+            self.marks.fetch_or(ESTIMATED, Ordering::Relaxed);
+        } else {
+            self.marks.fetch_and(!ESTIMATED, Ordering::Relaxed);
+        }
+    }
+
+    /// The priority has changed since the tenant began.
+    #[inline]
+    pub(crate) fn is_repriced(&self) -> bool {
+        self.marks.load(Ordering::Acquire) & REPRICED != 0
+    }
+
+    pub(crate) fn set_repriced(&self) {
+        self.marks.fetch_or(REPRICED, Ordering::Release);
     }
 
     /// Publishes a price only if it is below the one that stands.
@@ -412,6 +470,9 @@ pub(crate) struct Claim {
     /// Only victims up to this price, on the domain's scale, after the first: dearer ones are another
     /// tenant's turn.
     pub(crate) upto: f64,
+    /// No victim raises the inflation above this: dearer ones go because something cheaper was promised to others, and what
+    /// stays is worth what it was.
+    pub(crate) level: f64,
     pub(crate) need: Need,
 }
 

@@ -3,10 +3,13 @@
 //! functions of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use larder::testing::ManualClock;
 use larder::{Local, Status, cached};
 use larder_tests::patience;
 
@@ -431,6 +434,102 @@ fn a_fixed_cost_is_what_a_hit_saves() {
     let near = |saved: Duration, seconds: f64| (saved.as_secs_f64() / seconds - 1.0).abs() < 0.5;
     let (fixed, computed) = (fixed_cache().stats().time_saved, computed_cache().stats().time_saved);
     assert!(near(fixed, 2.0) && near(computed, 8.0), "{fixed:?} {computed:?}");
+}
+
+/// What each entry's only hit saved.
+fn saved(stats: &larder::TenantStats) -> f64 {
+    stats.time_saved.as_secs_f64()
+}
+
+#[test]
+fn the_processor_time_of_a_body_is_its_cost_if_that_is_said() {
+    #[cached(cost = "cpu", skip(clock))]
+    fn by_work(n: u32, clock: &ManualClock) -> u32 {
+        clock.advance(Duration::from_secs(10));
+        clock.compute(Duration::from_millis(20));
+        n
+    }
+
+    #[cached(skip(clock))]
+    fn by_time(n: u32, clock: &ManualClock) -> u32 {
+        clock.advance(Duration::from_secs(10));
+        clock.compute(Duration::from_millis(20));
+        n
+    }
+
+    #[cached(cost = "cpu", skip(clock), refresh)]
+    fn of_the_body_below(n: u32, clock: &ManualClock) -> u32 {
+        clock.compute(Duration::from_millis(60));
+        // Work of another thread is not this one's.
+        std::thread::scope(|scope| scope.spawn(|| clock.compute(Duration::from_secs(5))).join()).unwrap();
+        by_work(n, clock)
+    }
+
+    let clock = ManualClock::new();
+    let _scope = larder::testing::isolated_at(clock.clone());
+    for _ in 0..2 {
+        assert_eq!((of_the_body_below(1, &clock), by_work(1, &clock), by_time(1, &clock)), (1, 1, 1));
+    }
+    // Costs are kept in steps of an octave's parts.
+    let near = |saved: f64, seconds: f64| (saved / seconds - 1.0).abs() < 0.1;
+    let stats = [of_the_body_below_cache().stats(), by_work_cache().stats(), by_time_cache().stats()];
+    let [below, work, time] = stats.each_ref().map(saved);
+    assert!(near(below, 0.08) && near(work, 0.04) && near(time, 10.02), "{below} {work} {time}");
+    let took = stats.map(|stats| stats.load_time);
+    let all = [15.08, 10.02, 10.02].map(Duration::from_secs_f64);
+    assert_eq!(took, all, "what loads took is told in time that passed");
+    of_the_body_below_refresh(1, &clock);
+    of_the_body_below(1, &clock);
+    let again = saved(&of_the_body_below_cache().stats()) - below;
+    assert!(near(again, 0.06), "a refreshed value's cost: {again}");
+}
+
+#[test]
+fn the_processor_time_of_a_task_is_that_of_its_polls() {
+    /// Computes, rests, and computes again, wherever it is polled.
+    async fn work(clock: &ManualClock, first: u64, second: u64) {
+        clock.compute(Duration::from_millis(first));
+        let mut rested = false;
+        std::future::poll_fn(|_| {
+            if std::mem::replace(&mut rested, true) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        clock.compute(Duration::from_millis(second));
+    }
+
+    #[cached(cost = "cpu", key(n), refresh)]
+    async fn in_polls(n: u32, clock: &ManualClock) -> u32 {
+        work(clock, 30, 50).await;
+        n
+    }
+
+    #[cached(cost = "cpu", key(n), single_flight = false)]
+    async fn alone(n: u32, clock: &ManualClock) -> Result<u32, String> {
+        work(clock, 10, 10).await;
+        Ok(n)
+    }
+
+    let clock = ManualClock::new();
+    let _scope = larder::testing::isolated_at(clock.clone());
+    let mut context = Context::from_waker(Waker::noop());
+    let mut run = |mut task: Pin<Box<dyn Future<Output = ()> + Send + '_>>| {
+        assert!(task.as_mut().poll(&mut context).is_pending());
+        // While it rests the time passes, and its thread computes for others.
+        clock.advance(Duration::from_secs(3));
+        clock.compute(Duration::from_secs(1));
+        let moved = || task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        assert!(std::thread::scope(|scope| scope.spawn(moved).join()).unwrap());
+    };
+    run(Box::pin(async { assert_eq!(in_polls(1, &clock).await, 1) }));
+    run(Box::pin(async { assert_eq!(alone(1, &clock).await, Ok(1)) }));
+    let mut hit = pin!(async { (in_polls(1, &clock).await, alone(1, &clock).await) });
+    assert_eq!(hit.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready((1, Ok(1))));
+    let near = |saved: f64, seconds: f64| (saved / seconds - 1.0).abs() < 0.1;
+    let [polls, lone] = [in_polls_cache().stats(), alone_cache().stats()].each_ref().map(saved);
+    assert!(near(polls, 0.08) && near(lone, 0.02), "{polls} {lone}");
+    assert_eq!(in_polls_cache().stats().load_time, Duration::from_millis(4080));
+    run(Box::pin(async { assert_eq!(in_polls_refresh(1, &clock).await, 1) }));
+    assert_eq!(in_polls_cache().stats().loads, 2);
 }
 
 #[test]

@@ -63,6 +63,13 @@ fn the_budget_comes_from_the_environment() {
 }
 
 #[test]
+fn a_budget_that_follows_memory_begins_with_the_default_and_gives_way_to_a_number() {
+    finds(&[("LARDER_BUDGET", "auto")], &["init: ok", "warnings: 0"]);
+    finds(&[("LARDER_BUDGET", "auto"), ("LARDER_BUDGET_MB", "64")], &["init: ok", "limit: 67108864\n"]);
+    finds(&[("LARDER_BUDGET", "64")], &["init: LARDER_BUDGET is \"64\", but takes `auto`", "warnings: 1"]);
+}
+
+#[test]
 fn a_variable_that_is_empty_is_not_set() {
     finds(&[("LARDER_BUDGET_MB", ""), ("LARDER_PRESSURE", "")], &["init: ok", "warnings: 0"]);
 }

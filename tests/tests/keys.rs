@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use larder::__private::{Bits32, Bits64, Query, hash_of, key, pair, ref_key};
+use larder::__private::{Bits32, Bits64, Query, hash_of, key, pair, ref_key, slice_key};
 use larder::{Cache, Domain, Lookup, Unordered, Weigh, cached};
 use proptest::prelude::*;
 
@@ -38,8 +38,8 @@ fn borrowed_forms_agree_with_their_owners() {
     agree(&ref_key::<Path>().of(Path::new("a/b")), Path::new("a/b"));
     agree(&ref_key::<OsStr>().of(OsStr::new("a")), OsStr::new("a"));
     agree(&ref_key::<CStr>().of(c"a"), c"a");
-    agree(&key::<u8>().slice().of(&[1, 2]), &[1_u8, 2][..]);
-    agree(&key::<String>().slice().of(&["a".to_owned()]), &["a".to_owned()][..]);
+    agree(&slice_key::<u8>().of(&[1, 2]), &[1_u8, 2][..]);
+    agree(&slice_key::<String>().of(&["a".to_owned()]), &["a".to_owned()][..]);
     agree(&key::<Arc<str>>().of(&"a".into()), "a");
     agree(&key::<String>().of(&"a".to_owned()), "a");
     agree(&key::<Cow<'static, str>>().of(&"a".into()), "a");
@@ -122,7 +122,7 @@ proptest! {
         let float = f64::from_bits(bits);
         let query = (
             ref_key::<str>().of(&text),
-            key::<u16>().slice().of(&list),
+            slice_key::<u16>().of(&list),
             maybe.as_deref().map(|text| ref_key::<str>().of(text)),
             (Bits64::new(float), key::<i64>().of(&n)),
         );

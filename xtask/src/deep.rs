@@ -109,10 +109,23 @@ fn sanitize(sanitizer: &str) -> Result<Ending, Failure> {
     let flags = format!("-Zsanitizer={sanitizer} -Cunsafe-allow-abi-mismatch=sanitizer --cfg larder_fences");
     let suppressions = root().join("xtask/tsan-suppressions.txt").display().to_string();
     // Optimised, with every assertion: instruments cost more than the compiler.
-    let tests: [&[&str]; 2] = [
+    let tests: [&[&str]; 3] = [
         // What is skipped compares with the system's allocator, which a sanitizer replaces by its own.
         &["--package", "larder-runtime", "--lib", "--target", &host, "--", "--skip", "weight::tests"],
         &["--package", "larder-tests", "--test", "it", "--target", &host],
+        // Pools of a type's threads and instances, which live in a process of their own, and the list of leases.
+        &[
+            "--package",
+            "larder-tests",
+            "--test",
+            "annotated_pools",
+            "--test",
+            "leaks",
+            "--features",
+            "leak-report",
+            "--target",
+            &host,
+        ],
     ];
     for which in tests {
         let mut args = vec!["test", "--locked", "--profile", "deep"];

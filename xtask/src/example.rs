@@ -1,6 +1,7 @@
-//! The README's example, run as the README runs it, on a directory small enough to know the answer.
+//! The examples, run as people run them, on what is small enough to know the answer.
 //!
-//! What it prints is compared where it is a promise: the pairs, whatever the threads and the budget; the statement that
+//! Those of the pools check their own results, and end with a panic where one is wrong; here it is seen that they say so, and
+//! that what they say is right. What the README's example prints is compared where it is a promise: the pairs, whatever the threads and the budget; the statement that
 //! caches changed nothing; an error and status 2, never a panic, for what makes no sense.
 
 use std::fmt::Write as _;
@@ -11,9 +12,56 @@ use std::process::Output;
 use crate::steps::{Failure, Run};
 
 pub(crate) fn check() -> Result<(), Failure> {
-    // Compiled with its progress on the screen; later calls find it done.
-    Run::cargo(&["build", "--locked", "--release", "--example", "near_duplicates"]).check()?;
+    // Compiled with their progress on the screen; later calls find it done.
+    Run::cargo(&["build", "--locked", "--release", "--examples"]).check()?;
+    near_duplicates()?;
+    parser_service()?;
+    file_hasher()
+}
 
+/// A service and its clients, who know the answers.
+fn parser_service() -> Result<(), Failure> {
+    let (clients, requests) = (4, 2000);
+    let output = example("parser_service", &[&clients.to_string(), &requests.to_string()])?;
+    let out = succeeded("parser_service", &output)?;
+    let all = format!("{} requests, all answered right", clients * requests);
+    need(out.starts_with(&all), &format!("the service does not say `{all}`:\n{out}"))?;
+    // A client has one parser at a time.
+    let made = out.lines().find_map(|line| line.split_once(" parsers made")).map(|(made, _)| made);
+    let few = made.and_then(|made| made.parse().ok()).is_some_and(|made: u32| (1..=clients).contains(&made));
+    need(few, &format!("the pool did not keep its parsers:\n{out}"))?;
+    for args in [&["0"][..], &["many"], &["1", "1", "1"]] {
+        let output = example("parser_service", args)?;
+        need(output.status.code() == Some(2), &format!("`parser_service {}` is accepted", args.join(" ")))?;
+    }
+    Ok(())
+}
+
+/// Files whose hashes are known, one of them longer than what is read at a time.
+fn file_hasher() -> Result<(), Failure> {
+    let corpus = Corpus::write()?;
+    let long = "larder".repeat(200_000);
+    fs::write(corpus.root.join("long.txt"), &long)
+        .map_err(|error| format!("cannot write a long file: {error}"))?;
+    let output = example("file_hasher", &[&corpus.path("")])?;
+    let out = succeeded("file_hasher", &output)?;
+    // FNV-1a of 64 bits: of nothing its starting value, of `a` as its authors list it.
+    need(fnv(b"a") == 0xaf63_dc4c_8601_ec8c, "the check itself hashes wrong")?;
+    for (name, bytes) in [("nothing.txt", &b""[..]), ("long.txt", long.as_bytes())] {
+        let line = format!("{:016x}  {:>12}  {}", fnv(bytes), bytes.len(), corpus.path(name));
+        need(out.contains(&line), &format!("no line `{line}` in:\n{out}"))?;
+    }
+    need(out.contains("buffers were filled; "), &format!("nothing is said of the buffers:\n{out}"))?;
+    let nowhere = example("file_hasher", &[&corpus.path("nowhere")])?;
+    need(nowhere.status.code() == Some(2), "`file_hasher nowhere` is accepted")
+}
+
+fn fnv(bytes: &[u8]) -> u64 {
+    let start = 0xcbf2_9ce4_8422_2325;
+    bytes.iter().fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn near_duplicates() -> Result<(), Failure> {
     let corpus = Corpus::write()?;
     let whole = corpus.path("");
     let expected = results_of(&search(&["--budget-mb", "16", &whole])?)?;
@@ -49,9 +97,20 @@ pub(crate) fn check() -> Result<(), Failure> {
 }
 
 fn search(args: &[&str]) -> Result<Output, Failure> {
-    let mut line = vec!["run", "--quiet", "--locked", "--release", "--example", "near_duplicates", "--"];
+    example("near_duplicates", args)
+}
+
+fn example(name: &str, args: &[&str]) -> Result<Output, Failure> {
+    let mut line = vec!["run", "--quiet", "--locked", "--release", "--example", name, "--"];
     line.extend_from_slice(args);
     Run::cargo(&line).output()
+}
+
+/// What it printed, if it ended well.
+fn succeeded(name: &str, output: &Output) -> Result<String, Failure> {
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    need(output.status.success(), &format!("`{name}` ended with {}:\n{out}{err}", output.status))?;
+    Ok(out)
 }
 
 /// The results alone, without times and tables; also checks the statements that stand beside them.

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 The project's own commands.
 
-    cargo xtask test             what CI runs: format, clippy, docs, tests, each feature, the example, crate counts
+    cargo xtask test             what CI runs: format, clippy, docs, tests, each feature, the examples, crate counts
     cargo xtask deep             the long forms: longer tests and models, sanitizers (nightly), rust-version
     cargo xtask deep --rivals    the same, then every table that compares larder with its peers
     cargo xtask rivals ARGS..    those tables alone; `cargo xtask rivals --help` says what can be chosen

@@ -4,7 +4,7 @@ use crate::steps::{Failure, Run, Steps};
 use crate::{crate_count, deep, example, features, machine};
 
 /// Distinct crates that `cargo run --example near_duplicates` may compile.
-const CRATES_OF_THE_EXAMPLE: usize = 40;
+const CRATES_OF_THE_EXAMPLES: usize = 40;
 
 /// Schedules of each concurrency model: enough to notice a broken one, short enough for every change.
 const SCHEDULES: &str = "1000";
@@ -20,7 +20,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     })?;
     steps.step("crate counts", || {
         crate_count::check("a default build", &["-e", "normal,build"], crate_count::OF_A_BUILD)?;
-        crate_count::check("the example", &["-e", "normal,build,dev"], CRATES_OF_THE_EXAMPLE)
+        crate_count::check("the examples", &["-e", "normal,build,dev"], CRATES_OF_THE_EXAMPLES)
     })?;
     steps.step("clippy", || clippy(&["--workspace", "--all-targets"]))?;
     steps.step("clippy, all features", || clippy(&["--workspace", "--all-targets", "--all-features"]))?;
@@ -37,7 +37,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Run::cargo(&["test", "--locked", "--workspace", "--all-features", "--doc"]).check()
     })?;
     steps.step("concurrency models", || deep::models(SCHEDULES))?;
-    steps.step("example", example::check)?;
+    steps.step("examples", example::check)?;
 
     steps.summary();
     Ok(())

@@ -13,7 +13,7 @@ pub(crate) fn read(tokens: TokenStream, errors: &mut Errors) -> Vec<Written> {
 /// What we write ourselves: arguments that a `#[cfg]` took away, and that lists may go on naming.
 pub(crate) const ABSENT: &str = "__absent";
 
-const WORDS: Vocabulary = Vocabulary {
+pub(crate) const WORDS: Vocabulary = Vocabulary {
     attribute: "cached",
     options: &[
         ("policy", "policy = \"hybrid\""),

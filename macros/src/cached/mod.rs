@@ -5,7 +5,10 @@ pub(crate) mod expand;
 pub(crate) mod key;
 pub(crate) mod model;
 mod part;
-mod settings;
+pub(crate) mod settings;
+
+#[cfg(test)]
+pub(crate) use args::WORDS;
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::quote;

@@ -145,6 +145,13 @@ impl Model {
         self.function.sig.ident.unraw().to_string()
     }
 
+    /// Where what finds the cache stands. In a method that is at `self`: what a `Self` that is no key lacks is then one
+    /// error, because the compiler says what follows from another only if it finds it elsewhere.
+    pub(crate) fn span(&self) -> Span {
+        let span = Span::mixed_site();
+        self.function.sig.receiver().map_or(span, |receiver| span.located_at(receiver.self_token.span))
+    }
+
     /// Whether functions stand beside it that share its body or its cache.
     pub(crate) fn has_siblings(&self) -> bool {
         let Options { uncached, refresh, status, .. } = &self.options;

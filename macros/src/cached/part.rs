@@ -204,10 +204,7 @@ impl Part {
             Self::Value(ty) => weighed(&key_of(ty), ty),
             Self::Receiver { span } => weighed(&key_of_receiver(*span), own_type(*span)),
             Self::Ref { owned, .. } => weighed(&quote!(#p::key::<#owned>()), owned),
-            Self::Slice(element) => {
-                let key = key_of(element);
-                weighed(&quote!(#key.slice()), self.owned())
-            }
+            Self::Slice(element) => weighed(&key_of_slice(element), self.owned()),
             Self::Float { .. } => {
                 let bits = self.owned();
                 quote!(#p::key::<#bits>())
@@ -243,8 +240,8 @@ impl Part {
                 quote!(#p::ref_key::<#borrowed>().of(#place))
             }
             Self::Slice(element) => {
-                let (key, place) = (key_of(element), place.borrowed());
-                quote!(#key.slice().of(#place))
+                let (key, place) = (key_of_slice(element), place.borrowed());
+                quote!(#key.of(#place))
             }
             Self::Float { bits, span } => {
                 let (bits, place) = (syn::Ident::new(bits, *span), place.value());
@@ -282,9 +279,16 @@ fn key_of(ty: &Type) -> TokenStream {
     quote_spanned!(span=> #p::key::<#ty>())
 }
 
-/// `Self`, as the user would have written it at this place.
+/// `slice_key::<T>()`, as [`key_of`].
+fn key_of_slice(element: &Type) -> TokenStream {
+    let span = Span::mixed_site().located_at(element.span());
+    let p = private(span);
+    quote_spanned!(span=> #p::slice_key::<#element>())
+}
+
+/// `Self` at this place, which means the same whoever writes it.
 fn own_type(at: Span) -> TokenStream {
-    let own = syn::Ident::new("Self", at.resolved_at(Span::call_site()));
+    let own = syn::Ident::new("Self", Span::mixed_site().located_at(at));
     quote!(#own)
 }
 

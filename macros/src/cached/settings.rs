@@ -8,7 +8,7 @@ use syn::ext::IdentExt;
 use syn::{Expr, ExprPath, LitStr};
 
 use super::key::Wanted;
-use crate::errors::{Errors, Mistake};
+use crate::errors::{Errors, Mistake, show};
 use crate::literal;
 use crate::options::Written;
 use crate::spelling::nearest;
@@ -81,6 +81,8 @@ pub(crate) struct Options {
 
 /// What a miss costs.
 pub(crate) enum Cost {
+    /// The processor time of the body.
+    Cpu,
     /// Always this.
     Fixed(Duration),
     /// What a function says.
@@ -200,7 +202,7 @@ impl Options {
                     }
                 }
                 "cache_if" => options.cache_if = option.function(errors),
-                "force_if" => options.force_if = Some(option.value.clone()),
+                "force_if" => options.force_if = option.condition(errors),
                 "handle" => options.handle = handle(option, errors),
                 "namespace" => options.namespace = option.name(errors),
                 "weigh" => options.weigh = option.function(errors),
@@ -234,6 +236,18 @@ impl Options {
             errors.at(at, &Mistake::JitterWithoutTtl {});
             self.jitter = None;
         }
+        let unread = match &self.policy {
+            Policy::Named(variant) if *variant != "Utility" => {
+                POLICIES.iter().find(|(_, known)| known == variant)
+            }
+            Policy::Default | Policy::Named(_) | Policy::Own(_) => None,
+        };
+        if let Some((policy, _)) = unread
+            && let Some(at) = place("utility")
+        {
+            errors.at(at, &Mistake::UtilityUnread { policy: (*policy).to_owned() });
+            self.utility = None;
+        }
         if !self.each_alone {
             return;
         }
@@ -248,6 +262,12 @@ impl Options {
 }
 
 fn scope(option: &Written, errors: &mut Errors) -> Option<&'static str> {
+    let instead = "for one cache in each object, `within = self.caches`";
+    scope_of(option, instead, errors)
+}
+
+/// The value of a `scope`; `instead` is said to who wants another.
+pub(crate) fn scope_of(option: &Written, instead: &str, errors: &mut Errors) -> Option<&'static str> {
     let text = option.word("\"global\" or \"thread\"", errors)?;
     let scope = text.value();
     if let Some(known) = SCOPES.iter().find(|known| **known == scope) {
@@ -255,8 +275,7 @@ fn scope(option: &Written, errors: &mut Errors) -> Option<&'static str> {
     }
     let hint = match nearest(&scope, SCOPES.iter().copied()) {
         Some(near) => format!("did you mean \"{near}\"?"),
-        None => "there are \"global\" and \"thread\"; for one cache in each object, `within = self.caches`"
-            .to_owned(),
+        None => format!("there are \"global\" and \"thread\"; {instead}"),
     };
     errors.over(&text, &Mistake::UnknownScope { scope, hint });
     None
@@ -264,15 +283,20 @@ fn scope(option: &Written, errors: &mut Errors) -> Option<&'static str> {
 
 fn cost(option: &Written, errors: &mut Errors) -> Option<Cost> {
     if option.text().is_some_and(|text| text.value() == "cpu") {
-        let instead = "the time that the body takes is measured".to_owned();
-        errors.over(&option.value, &Mistake::ReservedOption { option: "cost = \"cpu\"".to_owned(), instead });
+        return Some(Cost::Cpu);
+    }
+    let word = option.path().and_then(|path| path.path.get_ident()).map(|ident| ident.unraw().to_string());
+    if let Some(found) = word.or_else(|| option.text().map(LitStr::value))
+        && found.eq_ignore_ascii_case("cpu")
+    {
+        errors.over(&option.value, &Mistake::CpuCost { found: show(&option.value) });
         return None;
     }
     // A time, unless it is meant to be a path.
     let is_time = option.text().is_none_or(|text| literal::duration(&text.value()).is_err());
     let is_path = option.text().is_none_or(|text| text.parse::<ExprPath>().is_ok());
-    if literal::number(&option.value).is_some() {
-        return option.wrong_kind("a duration in quotes, a path or a closure", errors);
+    if !option.is_function() && option.text().is_none_or(|text| text.value().trim().is_empty()) {
+        return option.wrong_kind("`\"cpu\"`, a duration in quotes, a path or a closure", errors);
     }
     if is_time && is_path {
         return option.function(errors).map(Cost::By);

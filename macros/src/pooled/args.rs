@@ -10,7 +10,7 @@ pub(crate) fn read(tokens: TokenStream, errors: &mut Errors) -> Vec<Written> {
     options::read(tokens, &WORDS, errors)
 }
 
-const WORDS: Vocabulary = Vocabulary {
+pub(crate) const WORDS: Vocabulary = Vocabulary {
     attribute: "pooled",
     options: &[
         ("max", "max = 64"),
@@ -32,6 +32,7 @@ const WORDS: Vocabulary = Vocabulary {
         ("order", "order = \"fifo\""),
         ("on_exhausted", "on_exhausted = wait(\"50ms\")"),
         ("weigh", "weigh = Self::bytes"),
+        ("scope", "scope = \"thread\""),
         ("buffer", "buffer"),
         ("classes", "classes = [4096, 65536]"),
         ("align", "align = 4096"),
@@ -50,7 +51,6 @@ const WORDS: Vocabulary = Vocabulary {
         ("wait_at_most", "write `on_exhausted = wait(\"50ms\")`"),
         ("on_remove", "give the type a `Drop`, which runs when an object goes"),
         ("shards", "the number of shards follows from the machine"),
-        ("scope", ONE_FOR_ALL),
         ("domain", ONE_FOR_ALL),
         ("within", ONE_FOR_ALL),
         ("namespace", "give the whole name with `name`"),

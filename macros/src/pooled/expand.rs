@@ -22,13 +22,22 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
     let at_type = span.located_at(ident.span());
     let proof = {
         let p = private(at_type);
-        quote_spanned!(at_type=> #p::poolable::<Self>())
+        if options.is_on_thread {
+            quote_spanned!(at_type=> #p::poolable_on_thread::<Self>())
+        } else {
+            quote_spanned!(at_type=> #p::poolable::<Self>())
+        }
     };
     let mut generics = generics.clone();
-    if !generics.params.is_empty() {
+    let is_generic = !generics.params.is_empty();
+    if is_generic {
         // Only the user of the type knows whether this instance can be pooled.
         let bounds = &mut generics.make_where_clause().predicates;
-        bounds.push(parse_quote_spanned!(at_type=> Self: #p::Poolable));
+        if options.is_on_thread {
+            bounds.push(parse_quote_spanned!(at_type=> Self: 'static));
+        } else {
+            bounds.push(parse_quote_spanned!(at_type=> Self: #p::Poolable));
+        }
         if options.new.is_none() && options.try_new.is_none() {
             bounds.push(parse_quote_spanned!(at_type=> Self: #p::DefaultMake));
         }
@@ -42,7 +51,7 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
     };
     let acquire_docs =
         format!(" Takes a `{ident}` from its pool, or makes one; it goes back when the lease is dropped.");
-    let (pool, acquire) = if options.refuses() {
+    let (refuses, acquire) = if options.refuses() {
         let error = match &options.try_new {
             Some(_) => quote_spanned!(span=> #p::BoxError),
             None => quote_spanned!(span=> ::core::convert::Infallible),
@@ -56,23 +65,52 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
             #[doc = ""]
             #[doc = #errors_docs]
             #[allow(dead_code, unreachable_pub, reason = "a pool may be used through `pool()` only")]
+            #[inline]
             #[track_caller]
             #vis fn try_acquire() -> ::core::result::Result<#larder::Pooled<Self>, #larder::AcquireError<#error>> {
                 Self::pool().try_acquire()
             }
         };
-        (quote_spanned!(span=> #larder::Pool<Self, #larder::Sometimes<#error>>), acquire)
+        (quote_spanned!(span=> #larder::Sometimes<#error>), acquire)
     } else {
         let acquire = quote_spanned! {span=>
             #[doc = #acquire_docs]
             #[allow(dead_code, unreachable_pub, reason = "a pool may be used through `pool()` only")]
             #[must_use]
+            #[inline]
             #[track_caller]
             #vis fn acquire() -> #larder::Pooled<Self> {
                 Self::pool().acquire()
             }
         };
-        (quote_spanned!(span=> #larder::Pool<Self>), acquire)
+        (quote_spanned!(span=> #larder::Always), acquire)
+    };
+    let weighed = quote_spanned!(span=> #proof.weighed(#p::weigher!(Self)));
+    let site = quote_spanned! {span=>
+        static __SITE: #p::Site = #p::Site::new(&__DESCRIPTOR);
+    };
+    let (returned, found) = if options.is_on_thread {
+        let found = quote_spanned! {span=>
+            #site
+            ::std::thread_local! {
+                static __POOLS: #p::ThreadPools = const { #p::ThreadPools::new() };
+            }
+            __SITE.pool_of_thread(&__POOLS, #weighed, || #recipe, || ())
+        };
+        (quote_spanned!(span=> ::std::rc::Rc<#larder::Pool<Self, #refuses>>), found)
+    } else {
+        let found = if is_generic {
+            quote_spanned!(span=> #site __SITE.pool(#weighed, || #recipe, || ()))
+        } else {
+            quote_spanned! {span=>
+                static __POOL: #p::SinglePool<#ident, #refuses> = #p::SinglePool::new(&__DESCRIPTOR);
+                match __POOL.get() {
+                    ::core::option::Option::Some(pool) => pool,
+                    ::core::option::Option::None => __POOL.first(#weighed, || #recipe),
+                }
+            }
+        };
+        (quote_spanned!(span=> &'static #larder::Pool<Self, #refuses>), found)
     };
     quote_spanned! {span=>
         impl #params #ident #arguments #bounds {
@@ -81,12 +119,11 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
             #[doc = #docs]
             #[allow(dead_code, unreachable_pub, reason = "not every pool is looked into by hand")]
             #[must_use]
-            #vis fn pool() -> &'static #pool {
+            #[inline]
+            #vis fn pool() -> #returned {
                 static __DESCRIPTOR: #p::Descriptor = #descriptor;
-                static __SITE: #p::Site = #p::Site::new(&__DESCRIPTOR);
                 #p::submit!(__DESCRIPTOR);
-                let recipe = || #recipe;
-                __SITE.pool(#proof.weighed(#p::weigher!(Self)), recipe, || ())
+                #found
             }
         }
     }
@@ -226,41 +263,93 @@ fn recipe(options: &Options, at_type: Span) -> TokenStream {
             made(&default)
         }
     };
-    let rest = functions(options, &quote!(Self));
-    quote_spanned!(span=> #made #rest)
+    let rest = weigh_and_trim(options, &quote!(Self));
+    // `at_once` asks it when an object comes back.
+    let validate = if options.validates_on_acquire { validate(options, &quote!(Self)) } else { None };
+    let at_once = at_once(options);
+    quote_spanned!(span=> #made #rest #validate #at_once)
 }
 
-/// Everything of a recipe but how objects are made. The annotations tell closures the types of their arguments.
-pub(super) fn functions(options: &Options, object: &TokenStream) -> TokenStream {
+/// All that is done with an object that comes back, in one function that the compiler can see through.
+fn at_once(options: &Options) -> TokenStream {
     let span = Span::mixed_site();
-    let reset = reset(options, object);
-    let with = |name: &str, function: &Option<Expr>, ty: TokenStream, arguments: TokenStream| {
-        let name = Ident::new(name, span);
-        function.as_ref().map(|function| {
-            quote_spanned! {span=>
-                .#name(|#arguments| {
-                    let function: #ty = #function;
-                    function(#arguments)
-                })
+    let p = private(span);
+    let reset = options.reset.as_ref().map(|reset| {
+        let at_reset = Span::mixed_site().located_at(reset.span());
+        let keep = {
+            let keep = Ident::new("keep", at_reset);
+            quote_spanned!(at_reset=> #p::#keep(reset(object)))
+        };
+        quote_spanned! {span=>
+            let reset: fn(&mut Self) -> _ = #reset;
+            if !#keep {
+                return ::core::option::Option::None;
             }
-        })
+        }
+    });
+    let validate = options.validate.as_ref().map(|validate| {
+        quote_spanned! {span=>
+            let validate: fn(&Self) -> ::core::primitive::bool = #validate;
+            if !validate(object) {
+                return ::core::option::Option::None;
+            }
+        }
+    });
+    let heap = match &options.weigh {
+        Some(weigh) => quote_spanned! {span=> {
+            let weigh: fn(&Self) -> ::core::primitive::u64 = #weigh;
+            #p::heap_of(object, weigh(object))
+        }},
+        None => quote_spanned!(span=> (#p::weigher!(Self).heap)(object)),
     };
-    let one = || quote_spanned!(span=> object);
-    let validate = with(
-        "validate",
-        &options.validate,
-        quote_spanned!(span=> fn(&#object) -> ::core::primitive::bool),
-        one(),
-    );
-    let weigh =
-        with("weigh", &options.weigh, quote_spanned!(span=> fn(&#object) -> ::core::primitive::u64), one());
-    let trim = with(
-        "trim",
-        &options.trim_to,
-        quote_spanned!(span=> fn(&mut #object, ::core::primitive::u64)),
-        quote_spanned!(span=> object, bytes),
-    );
-    quote_spanned!(span=> #reset #validate #weigh #trim)
+    if reset.is_none() && validate.is_none() && options.weigh.is_none() {
+        return quote_spanned!(span=> .weighed_at_once(|object| ::core::option::Option::Some(#heap)));
+    }
+    quote_spanned! {span=>
+        .at_once(|object| {
+            #reset
+            #validate
+            ::core::option::Option::Some(#heap)
+        })
+    }
+}
+
+/// Everything of a recipe but how objects are made.
+pub(super) fn functions(options: &Options, object: &TokenStream) -> TokenStream {
+    let (reset, validate, rest) =
+        (reset(options, object), validate(options, object), weigh_and_trim(options, object));
+    quote_spanned!(Span::mixed_site()=> #reset #validate #rest)
+}
+
+fn validate(options: &Options, object: &TokenStream) -> Option<TokenStream> {
+    let span = Span::mixed_site();
+    let ty = quote_spanned!(span=> fn(&#object) -> ::core::primitive::bool);
+    options.validate.as_ref().map(|validate| with("validate", validate, &ty, &quote_spanned!(span=> object)))
+}
+
+fn weigh_and_trim(options: &Options, object: &TokenStream) -> TokenStream {
+    let span = Span::mixed_site();
+    let weigh = options.weigh.as_ref().map(|weigh| {
+        let ty = quote_spanned!(span=> fn(&#object) -> ::core::primitive::u64);
+        with("weigh", weigh, &ty, &quote_spanned!(span=> object))
+    });
+    let trim = options.trim_to.as_ref().map(|trim| {
+        let ty = quote_spanned!(span=> fn(&mut #object, ::core::primitive::u64));
+        with("trim", trim, &ty, &quote_spanned!(span=> object, bytes))
+    });
+    quote_spanned!(span=> #weigh #trim)
+}
+
+/// A function of the user's as the recipe takes it. The annotation tells closures the types of their arguments.
+fn with(name: &str, function: &Expr, ty: &TokenStream, arguments: &TokenStream) -> TokenStream {
+    let span = Span::mixed_site();
+    let name = Ident::new(name, span);
+    quote_spanned! {span=>
+        .#name(|#arguments| {
+            let function: #ty = #function;
+            function(#arguments)
+        })
+    }
 }
 
 /// The user's reset with its outcome as a bool, as the recipe takes it. The annotation tells a closure the type of its argument.

@@ -5,6 +5,9 @@ mod expand;
 mod function;
 mod model;
 
+#[cfg(test)]
+pub(crate) use args::WORDS;
+
 use proc_macro2::TokenStream;
 use quote::quote;
 

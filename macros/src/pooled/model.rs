@@ -5,6 +5,7 @@ use std::time::Duration;
 use proc_macro2::{Ident, TokenStream};
 use syn::{Expr, ExprArray, ExprLit, Generics, Item, Lit, LitStr, Visibility};
 
+use crate::cached::settings::scope_of;
 use crate::errors::{Errors, Mistake};
 use crate::literal;
 use crate::options::Written;
@@ -43,6 +44,8 @@ pub(crate) struct Options {
     pub(crate) new: Option<Expr>,
     /// Makes an object, or fails.
     pub(crate) try_new: Option<Expr>,
+    /// Objects stay on the thread that made them.
+    pub(crate) is_on_thread: bool,
     /// The type stands for a pool of byte buffers.
     pub(crate) is_buffer: bool,
     /// Capacities of its buffers, as written.
@@ -90,6 +93,10 @@ impl Options {
                 "order" => options.is_fifo = is_fifo(option, errors).unwrap_or_default(),
                 "on_exhausted" => options.exhausted = exhausted(option, errors).unwrap_or_default(),
                 "weigh" => options.weigh = option.function(errors),
+                "scope" => {
+                    let instead = "a pool has no other places";
+                    options.is_on_thread = scope_of(option, instead, errors) == Some("thread");
+                }
                 "buffer" => options.is_buffer = option.switch(errors).unwrap_or_default(),
                 "classes" => options.classes = classes(option, errors),
                 "align" => options.align = option.count(errors),
@@ -152,6 +159,25 @@ impl Options {
             clash("on_exhausted", "a pool without a bound is never exhausted: set `max` or `max_mb` too");
             self.exhausted = Exhausted::Create;
         }
+        if let (Some(soft), Some(hard)) = (self.idle_soft, self.idle)
+            && soft >= hard
+        {
+            clash("idle_soft", "`idle` ends an object no later: lower it, or leave it out");
+            self.idle_soft = None;
+        }
+        if let (Some(idle), Some(most)) = (self.max_idle, self.max)
+            && idle > most
+        {
+            clash("max_idle", "it allows more objects than there may be: lower it, or raise `max`");
+            self.max_idle = None;
+        }
+        if self.is_on_thread && matches!(self.exhausted, Exhausted::Wait(_)) {
+            clash(
+                "on_exhausted",
+                "a thread can't wait for objects that it has itself: write `create` or `fail`; tasks can wait with `acquire_async`",
+            );
+            self.exhausted = Exhausted::Create;
+        }
         if let (Some(least), Some(most)) = (self.min_idle, self.max.into_iter().chain(self.max_idle).min())
             && least > most
         {
@@ -170,6 +196,7 @@ impl Options {
             ("buffer", self.is_buffer),
             ("order", self.is_fifo),
             ("on_exhausted", self.exhausted != Exhausted::Create),
+            ("scope", self.is_on_thread),
         ];
         said.into_iter().filter(|(_, said)| *said).map(|(option, _)| option).collect()
     }

@@ -69,6 +69,16 @@ impl Ledger {
         self.allowed.store(bytes, Ordering::SeqCst);
     }
 
+    /// Moves a limit that follows memory: what may be used goes with it, unless it is less because memory is short.
+    /// Whoever lowers it makes the tenants shrink afterwards.
+    pub(crate) fn move_limit(&self, bytes: u64) {
+        let free = self.allowed() == self.limit();
+        self.limit.store(bytes, Ordering::SeqCst);
+        if free {
+            self.allowed.store(bytes, Ordering::SeqCst);
+        }
+    }
+
     /// Lowers or restores what may be used now, within the limit.
     pub(crate) fn set_allowed(&self, bytes: u64) {
         self.allowed.store(bytes.min(self.limit()), Ordering::SeqCst);

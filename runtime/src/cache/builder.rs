@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use super::instance::{Core, HeapOf, Ops};
 use super::{Cache, CacheTenant, CostOf, OnRemove, TtlOf, UtilityOf, WeightOf};
+use crate::cost::Measure;
 use crate::descriptor::{Descriptor, Kind};
 use crate::domain::{Domain, DomainCore};
 use crate::expiry::Lifetime;
 use crate::flight::Sharing;
 use crate::policy::{Evict, Factory, Policy};
 use crate::removal::RemovalCause;
-use crate::sync::Ordering;
 use crate::tenant::Terms;
 use crate::weight::known;
 
@@ -38,6 +38,7 @@ pub(crate) struct Options {
     /// How many locks the entries are spread over, if the user said so.
     pub(crate) shards: Option<usize>,
     pub(crate) sharing: Sharing,
+    pub(crate) measure: Measure,
 }
 
 impl Default for Options {
@@ -54,6 +55,7 @@ impl Default for Options {
             ttl_by: false,
             shards: None,
             sharing: Sharing::default(),
+            measure: Measure::default(),
         }
     }
 }
@@ -75,6 +77,7 @@ impl From<&Descriptor> for Options {
                 single_flight: descriptor.single_flight,
                 wait_at_most: descriptor.wait_at_most,
             },
+            measure: descriptor.measure,
         }
     }
 }
@@ -84,7 +87,9 @@ impl Options {
         if self.max_bytes == Some(0) || self.max_entries == Some(0) {
             return Err(BuildError::ZeroCapacity);
         }
-        if let Some(max) = self.max_bytes.filter(|&max| max < self.min_bytes) {
+        // What is pinned has no floor in bytes: it keeps whatever it has.
+        let floor = if self.min_bytes == u64::MAX { 0 } else { self.min_bytes };
+        if let Some(max) = self.max_bytes.filter(|&max| max < floor) {
             return Err(BuildError::FloorAboveCeiling { min_bytes: self.min_bytes, max_bytes: max });
         }
         if !(self.priority.is_finite() && self.priority > 0.0) {
@@ -145,7 +150,7 @@ impl Options {
             ceiling: self.max_bytes.unwrap_or(u64::MAX),
         };
         let lifetime = Lifetime::new(self.ttl, self.tti, self.jitter, self.ttl_by);
-        CacheTenant::new(core, core.enroll(terms), self.policy, self.max_entries, lifetime)
+        CacheTenant::new(core, core.enroll(terms), self.policy, self.max_entries, lifetime, self.measure)
     }
 }
 
@@ -214,7 +219,18 @@ impl<K, V> Builder<K, V> {
 
     /// Other tenants may not take the last so many megabytes from this cache.
     pub fn min_mb(mut self, megabytes: u64) -> Self {
-        self.options.min_bytes = megabytes.saturating_mul(1 << 20);
+        // The largest number of all stands for what is pinned, which is no floor in bytes.
+        self.options.min_bytes = megabytes.saturating_mul(1 << 20).min(u64::MAX - 1);
+        self
+    }
+
+    /// Nobody takes anything of what it holds: its floor is whatever it has. It still makes room for its own entries, and gives
+    /// way to a limit that is lowered below it.
+    ///
+    /// Bound it, or leave room for the others: they can only have what it does not. One entry is pinned by
+    /// [`Cache::pin`].
+    pub fn pinned(mut self) -> Self {
+        self.options.min_bytes = u64::MAX;
         self
     }
 
@@ -252,6 +268,22 @@ impl<K, V> Builder<K, V> {
     /// What a miss costs, instead of the time that the load took.
     pub fn cost(mut self, cost: impl Fn(&K, &V) -> Duration + Send + Sync + 'static) -> Self {
         self.cost = Some(Box::new(cost));
+        self
+    }
+
+    /// What a miss costs is the processor time of its load, and not the time that passes meanwhile: who waits for a disk,
+    /// a network or a lock computes nothing.
+    ///
+    /// It is the time of the thread that runs the load, or of all that poll it, summed over the polls; what others
+    /// compute for it, in a pool of threads or in tasks of their own, is not in it. [`cost`](Self::cost) goes first.
+    /// [`load_time`](crate::TenantStats::load_time) stays the time that passes. Where the system does not tell processor
+    /// time (it does on Linux, Android, Apple's systems and the BSDs), the time that passes is the cost.
+    ///
+    /// # Cost
+    ///
+    /// Two calls of the system for each load, and for each poll of one; none for a hit.
+    pub fn cpu_cost(mut self) -> Self {
+        self.options.measure = Measure::Computed;
         self
     }
 
@@ -436,7 +468,7 @@ where
         // Said before `policy` took its place.
         let own = own.filter(|_| options.policy == Policy::Custom);
         let limit = domain.core.ledger.limit();
-        if options.min_bytes > limit {
+        if options.min_bytes > limit && options.min_bytes < u64::MAX {
             return Err(BuildError::FloorAboveBudget { min_bytes: options.min_bytes, limit });
         }
         let tenant = options.tenant(name, None, &domain.core);
@@ -444,7 +476,7 @@ where
             Some(heap) => (HeapOf::Both(heap), true),
             None => heap_from_types(),
         };
-        tenant.card.estimated.store(!exact, Ordering::Relaxed);
+        tenant.card.set_estimated(!exact);
         let ops = Ops::new(Box::new(|a: &K, b: &K| a == b), V::clone, heap, |core| core)
             .with(cost, ttl_by)
             .evicting(utility, own)

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::Cache;
-use crate::key::{Fallible, Miss, Query, ValueProof, hash_of};
+use crate::key::{Fallible, Miss, Query, ValueProof};
 use crate::sync::{AtomicBool, Ordering};
 
 /// Where the value of a call came from; what `f_with_status` says of a `#[cached(status)]` function.
@@ -118,10 +118,18 @@ pub fn probe_unless<K, V, Q: Query<Key = K>>(
     value: ValueProof<V>,
 ) -> Result<V, Miss<K>> {
     if forced {
-        let hash = hash_of(|state| query.hash(state));
+        let hash = cache.core.hash_of(|state| query.hash(state));
         return Err(Miss { hash, key: query.own(), forced });
     }
     super::probe(cache, query, value)
+}
+
+/// What a call does that found nothing: kept apart, so that one that finds needs no room for it. For generated code.
+#[doc(hidden)]
+#[cold]
+#[inline(never)]
+pub fn apart<R>(miss: impl FnOnce() -> R) -> R {
+    miss()
 }
 
 /// Says what type an `async` block has, in a branch that is never taken.

@@ -12,10 +12,12 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::CacheTenant;
 use super::instance::Core;
 use super::load::{Load, Run, Turn};
+use super::loading::{Begun, Loading, here, polled, try_end};
+use super::{Cache, CacheTenant};
 use crate::flight::{OwnLead, Waited, WorkingOnly};
+use crate::key::{Fallible, Miss};
 use crate::stats::Count;
 use crate::sync::Mutex;
 
@@ -78,8 +80,9 @@ where
                 }
                 Turn::Run(run @ Run::Alone { .. }) => {
                     let load = Load::start(&*self.tenant);
-                    let value = body.await?;
-                    return Ok(self.finish(hash, run, value, load.succeed()));
+                    let mut loading = Loading::of((), Begun { load, run, core: self, hash });
+                    let value = loading.polled(pin!(body)).await?;
+                    return Ok(loading.end(value));
                 }
                 Turn::Wait(waiter, key) => {
                     let waited = waiter.wait_async(self.patience(&mut patience), self.ops.clone).await;
@@ -142,11 +145,13 @@ impl<K, V, E> Detached<K, V, E> {
         let (Some(lead), Some(body)) = (&mut self.flight, &mut self.body) else {
             return Poll::Ready(());
         };
-        self.load.get_or_insert_with(|| Load::start(Arc::clone(&self.core.tenant)));
+        let load = self.load.get_or_insert_with(|| Load::start(Arc::clone(&self.core.tenant)));
         let polled = {
             let _working = WorkingOnly::on(lead.id());
+            load.resume();
             body.as_mut().poll(context)
         };
+        load.pause();
         let Poll::Ready(result) = polled else { return Poll::Pending };
         // Before others hear of it, as with a body that its caller polls: what it holds is free again.
         self.body = None;
@@ -210,4 +215,77 @@ impl<K, V, E> Drop for Detached<K, V, E> {
         }
         // `lead` goes last and wakes them.
     }
+}
+
+/// A whole value, as what is stored of itself.
+struct Whole<V>(V);
+
+impl<V> Fallible for Whole<V> {
+    type Value = V;
+
+    fn split(self) -> Result<V, Self> {
+        Ok(self.0)
+    }
+
+    fn from_value(value: V) -> Self {
+        Self(value)
+    }
+}
+
+// For generated code.
+
+/// Computes a missing value with a body that an executor runs.
+#[doc(hidden)]
+pub async fn load_detached<K, V, F>(cache: &Cache<K, V>, miss: Miss<K>, body: F) -> V
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    F: Future<Output = V> + Send + 'static,
+{
+    try_load_detached(cache, miss, async { Whole(body.await) }).await.0
+}
+
+/// [`load_detached`] for a body that may fail.
+#[doc(hidden)]
+pub async fn try_load_detached<R, K, F>(cache: &Cache<K, R::Value>, miss: Miss<K>, body: F) -> R
+where
+    R: Fallible + Send + 'static,
+    K: Send + Sync + 'static,
+    R::Value: Send + Sync + 'static,
+    F: Future<Output = R> + Send + 'static,
+{
+    let split = async { body.await.split() };
+    match cache.shared().try_load_detached(miss.hash, miss.key, split).await {
+        Ok(value) => R::from_value(value),
+        Err(rest) => rest,
+    }
+}
+
+/// [`load_detached`]; a forced call, for which nobody waits, runs its body in its own future.
+#[doc(hidden)]
+pub async fn load_detached_or_refresh<K, V, F>(cache: &Cache<K, V>, miss: Miss<K>, body: F) -> V
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    F: Future<Output = V> + Send + 'static,
+{
+    try_load_detached_or_refresh(cache, miss, async { Whole(body.await) }).await.0
+}
+
+/// [`load_detached_or_refresh`] for a body that may fail.
+#[doc(hidden)]
+pub async fn try_load_detached_or_refresh<R, K, F>(cache: &Cache<K, R::Value>, miss: Miss<K>, body: F) -> R
+where
+    R: Fallible + Send + 'static,
+    K: Send + Sync + 'static,
+    R::Value: Send + Sync + 'static,
+    F: Future<Output = R> + Send + 'static,
+{
+    if !miss.forced {
+        return try_load_detached(cache, miss, body).await;
+    }
+    let here = here(cache);
+    let mut loading = here.core().begin_refresh(miss.hash, miss.key);
+    let returned = polled(&mut loading, pin!(body)).await;
+    try_end(loading, returned)
 }

@@ -11,6 +11,7 @@ use super::tenant::Grant;
 use super::{CacheTenant, CostOf, EqOf, Instance, TtlOf, UtilityOf, WeightOf};
 use crate::domain::scope::{self, State};
 use crate::flight::{Flights, Sharing};
+use crate::key::{KeyHasher, Seeded};
 use crate::policy::Factory;
 use crate::removal::RemovalCause;
 use crate::stats::{Count, Counters};
@@ -214,12 +215,11 @@ pub(crate) type InstanceOf<K, V> = fn(Arc<Core<K, V>>) -> Arc<dyn Instance + Sen
 
 /// The data behind a [`Cache`](super::Cache) handle.
 pub(crate) struct Core<K, V> {
-    /// Read by every look-up.
+    /// Read by every look-up; thorough unless the store [is plain](Store::is_plain).
     pub(crate) mode: ModeWord,
-    /// [`Store::is_plain`].
-    pub(super) plain: bool,
     /// Where each thread counts.
     pub(super) counters: Counters,
+    seeded: Seeded,
     pub(crate) store: Store<K, V>,
     /// Shared with its leads, which tasks may hold.
     pub(crate) flights: Arc<Flights<K, V>>,
@@ -272,9 +272,9 @@ impl<K, V> Core<K, V> {
     pub(crate) fn uncharged(tenant: &Arc<CacheTenant>, shards: usize, ops: Arc<Ops<K, V>>) -> Arc<Self> {
         let store = Store::new(shards, tenant.policy, ops.listener().is_some());
         let core = Arc::new(Self {
-            mode: ModeWord::new(),
-            plain: store.is_plain(tenant.expires()),
+            mode: ModeWord::new_for(!store.is_plain(tenant.expires())),
             counters: tenant.card.tally.counters(),
+            seeded: Seeded::new(),
             store,
             flights: Arc::new(Flights::new()),
             tenant: Arc::clone(tenant),
@@ -298,6 +298,12 @@ impl<K, V> Core<K, V> {
             + self.store.base_bytes()
             + arc::<Ops<K, V>>()
             + self.ops.bytes()
+    }
+
+    /// The hash of a key that `feed` puts into a hasher.
+    #[inline(always)]
+    pub(crate) fn hash_of(&self, feed: impl FnOnce(&mut KeyHasher)) -> u64 {
+        self.seeded.hash_of(feed)
     }
 
     #[inline]

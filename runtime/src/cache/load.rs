@@ -1,8 +1,7 @@
 //! What happens on a miss: one caller computes, the others wait, and the value is stored if it may be.
 //!
 //! Threads and tasks go the same way, step by step: whose turn it is, what follows a wait, how a run ends. Only how a
-//! body runs and how its caller waits differs. Bodies that an executor runs are in `detached`. The functions at the
-//! end are what generated code calls; they ask for no bounds that the types' proofs do not bring.
+//! body runs and how its caller waits differs, which is in `loading`; bodies that an executor runs are in `detached`.
 
 use std::future::Future;
 use std::ops::Deref;
@@ -10,10 +9,12 @@ use std::pin::pin;
 
 use super::Cache;
 use super::instance::{Core, Loaded, Source};
+use crate::cost::Measure;
 use crate::flight::{Flights, Joined, Lead, Patience, Waited, Waiter, Working};
-use crate::key::{Fallible, Miss, Query, ValueProof, hash_of};
+use crate::grace::Reading;
+use crate::key::{Miss, Query, ValueProof};
 use crate::stats::Count;
-use crate::time::Nanos;
+use crate::time::{NEVER, Nanos};
 
 impl<K, V> Core<K, V> {
     /// Computes and stores a missing value.
@@ -39,28 +40,11 @@ impl<K, V> Core<K, V> {
         key: K,
         body: impl Future<Output = Result<V, E>>,
     ) -> Result<V, E> {
-        if self.is_bypassed() {
-            return body.await;
-        }
-        let mut body = pin!(body);
-        let mut patience = None;
-        let mut turn = self.turn(hash, key);
-        loop {
-            match turn {
-                Turn::Found(value) => return Ok(value),
-                Turn::Run(run) => {
-                    let load = Load::start(&*self.tenant);
-                    let poll = std::future::poll_fn(|context| {
-                        let _working = run.working();
-                        body.as_mut().poll(context)
-                    });
-                    let value = poll.await?;
-                    return Ok(self.finish(hash, run, value, load.succeed()));
-                }
-                Turn::Wait(waiter, key) => {
-                    let waited = waiter.wait_async(self.patience(&mut patience), self.ops.clone).await;
-                    turn = self.after(hash, key, waited);
-                }
+        match self.begin_async(hash, key).await {
+            Ok(value) => Ok(value),
+            Err(mut loading) => {
+                let value = loading.polled(pin!(body)).await?;
+                Ok(loading.end(value))
             }
         }
     }
@@ -113,7 +97,7 @@ impl<K, V> Core<K, V> {
 
     /// What a caller does that computes for itself: nobody shares flights here, or waiting would not end in time.
     fn alone(&self, hash: u64, key: K) -> Turn<'_, K, V> {
-        Turn::Run(Run::Alone(self.flights.alone(hash), key))
+        Turn::Run(Run::Alone(self.flights.alone(hash), key, Self::keep))
     }
 
     /// Stores what a body computed, if it may be, and hands it to whoever waits. An unstored value still goes to its
@@ -124,7 +108,7 @@ impl<K, V> Core<K, V> {
                 self.keep_led(hash, &mut lead, &value, nanos);
                 lead.land(|| (self.ops.clone)(&value));
             }
-            Run::Alone(lead, key) => self.keep(hash, key, &value, nanos, &lead),
+            Run::Alone(lead, key, keep) => keep(self, hash, key, &value, nanos, &lead),
         }
         value
     }
@@ -142,6 +126,7 @@ impl<K, V> Core<K, V> {
         }
     }
 
+    /// Stores what was computed, unless something newer is there.
     pub(super) fn keep<F>(&self, hash: u64, key: K, value: &V, nanos: Nanos, lead: &Lead<K, V, F>)
     where
         F: Deref<Target = Flights<K, V>>,
@@ -179,9 +164,13 @@ pub(super) enum Turn<'a, K, V> {
 pub(super) enum Run<'a, K, V> {
     /// For all who wait.
     Lead(Lead<K, V, &'a Flights<K, V>>),
-    /// For itself.
-    Alone(Lead<K, V, &'a Flights<K, V>>, K),
+    /// For itself. Last comes how it stores its value.
+    Alone(Lead<K, V, &'a Flights<K, V>>, K, Keep<'a, K, V>),
 }
+
+/// A way to store a value by its hash, its key, what it took, and whoever computed it. A function, so that those few who
+/// compute what is there already are not compiled for all.
+pub(super) type Keep<'a, K, V> = fn(&Core<K, V>, u64, K, &V, Nanos, &Lead<K, V, &'a Flights<K, V>>);
 
 impl<K, V> Run<'_, K, V> {
     /// To be held while the body runs or is polled. Nobody waits for who computes alone, so no circle goes through it.
@@ -196,33 +185,64 @@ impl<K, V> Run<'_, K, V> {
 /// A body at work. Dropped before it succeeded (an error, a panic, a cancelled task), it counts as a failure.
 pub(super) struct Load<T: Deref<Target = super::CacheTenant>> {
     tenant: T,
+    /// When it began; `NEVER` once it is counted.
     start: Nanos,
-    failed: bool,
+    /// The processor time that it took, on whichever threads it ran; `NEVER` where its cost is the time that passes.
+    computed: Nanos,
+    /// What its thread had computed when it went to work there; `NEVER` while it rests.
+    since: Nanos,
 }
 
 impl<T: Deref<Target = super::CacheTenant>> Load<T> {
     pub(super) fn start(tenant: T) -> Self {
         let start = tenant.core.now();
-        Self { tenant, start, failed: true }
+        let computed = match tenant.measure {
+            Measure::Elapsed => NEVER,
+            Measure::Computed => 0,
+        };
+        Self { tenant, start, computed, since: NEVER }
     }
 
-    /// Counts the load; returns how long it took.
+    /// The body runs from here on, on this thread.
+    #[inline]
+    pub(super) fn resume(&mut self) {
+        if self.computed != NEVER {
+            match self.tenant.core.clock.computed() {
+                Some(since) => self.since = since,
+                // Nobody tells: the time that passes has to do.
+                None => self.computed = NEVER,
+            }
+        }
+    }
+
+    /// The body rests.
+    #[inline]
+    pub(super) fn pause(&mut self) {
+        if self.since != NEVER {
+            let now = self.tenant.core.clock.computed().unwrap_or(self.since);
+            self.computed += now.saturating_sub(self.since);
+            self.since = NEVER;
+        }
+    }
+
+    /// Counts the load; returns what it cost.
     pub(super) fn succeed(mut self) -> Nanos {
+        self.pause();
         let nanos = self.tenant.core.now().saturating_sub(self.start);
         self.tenant.card.tally.load(nanos);
-        self.failed = false;
-        nanos
+        self.start = NEVER;
+        if self.computed == NEVER { nanos } else { self.computed }
     }
 
     /// The body goes on elsewhere, and is counted there.
     pub(super) fn move_on(mut self) {
-        self.failed = false;
+        self.start = NEVER;
     }
 }
 
 impl<T: Deref<Target = super::CacheTenant>> Drop for Load<T> {
     fn drop(&mut self) {
-        if self.failed {
+        if self.start != NEVER {
             self.tenant.card.tally.add(Count::LoadFailures, 1);
         }
     }
@@ -236,89 +256,29 @@ pub(super) enum Never {}
 ///
 /// On a miss: the hash and the owned key, made here because the body may consume the arguments.
 #[doc(hidden)]
-#[inline]
+#[inline(always)]
 pub fn probe<K, V, Q: Query<Key = K>>(
     cache: &Cache<K, V>,
     query: &Q,
     value: ValueProof<V>,
 ) -> Result<V, Miss<K>> {
-    let hash = hash_of(|state| query.hash(state));
-    match cache.core.get(hash, |stored| query.eq(stored), |found| value.clone_of(found)) {
-        Some(found) => Ok(found),
-        None => Err(Miss { hash, key: query.own(), forced: false }),
+    let hash = cache.core.hash_of(|state| query.hash(state));
+    match cache.core.recall(hash, |stored| query.eq(stored), value.clone_fn()) {
+        Ok(found) => Ok(found),
+        Err(reading) => probe_further(cache, reading, hash, *query, value.clone_fn()),
     }
 }
 
-/// Computes and stores a missing value.
-pub(super) fn load<K, V>(cache: &Cache<K, V>, miss: Miss<K>, body: impl FnOnce() -> V) -> V {
-    cache.here().load(miss.hash, miss.key, body)
-}
-
-/// Computes a missing value that may fail, and stores it if it is good.
-pub(super) fn try_load<R, K>(cache: &Cache<K, R::Value>, miss: Miss<K>, body: impl FnOnce() -> R) -> R
-where
-    R: Fallible,
-{
-    match cache.here().try_load(miss.hash, miss.key, || body().split()) {
-        Ok(value) => R::from_value(value),
-        Err(rest) => rest,
-    }
-}
-
-/// Computes and stores a missing value in a task. For generated code.
-#[doc(hidden)]
-pub async fn load_async<K, V>(cache: &Cache<K, V>, miss: Miss<K>, body: impl Future<Output = V>) -> V {
-    let never = async { Ok::<V, Never>(body.await) };
-    match cache.here().try_load_async(miss.hash, miss.key, never).await {
-        Ok(value) => value,
-        Err(never) => match never {},
-    }
-}
-
-/// [`load_async`] for a body that may fail. For generated code.
-#[doc(hidden)]
-pub async fn try_load_async<R, K>(
-    cache: &Cache<K, R::Value>,
-    miss: Miss<K>,
-    body: impl Future<Output = R>,
-) -> R
-where
-    R: Fallible,
-{
-    let split = async { body.await.split() };
-    match cache.here().try_load_async(miss.hash, miss.key, split).await {
-        Ok(value) => R::from_value(value),
-        Err(rest) => rest,
-    }
-}
-
-/// [`load_async`] for a body that an executor runs. For generated code.
-#[doc(hidden)]
-pub async fn load_detached<K, V, F>(cache: &Cache<K, V>, miss: Miss<K>, body: F) -> V
-where
-    K: Send + Sync + 'static,
-    V: Send + Sync + 'static,
-    F: Future<Output = V> + Send + 'static,
-{
-    let never = async { Ok::<V, Never>(body.await) };
-    match cache.shared().try_load_detached(miss.hash, miss.key, never).await {
-        Ok(value) => value,
-        Err(never) => match never {},
-    }
-}
-
-/// [`try_load_async`] for a body that an executor runs. For generated code.
-#[doc(hidden)]
-pub async fn try_load_detached<R, K, F>(cache: &Cache<K, R::Value>, miss: Miss<K>, body: F) -> R
-where
-    R: Fallible + Send + 'static,
-    K: Send + Sync + 'static,
-    R::Value: Send + Sync + 'static,
-    F: Future<Output = R> + Send + 'static,
-{
-    let split = async { body.await.split() };
-    match cache.shared().try_load_detached(miss.hash, miss.key, split).await {
-        Ok(value) => R::from_value(value),
-        Err(rest) => rest,
-    }
+/// The rest of [`probe`]. The same for all functions with these types.
+#[cold]
+#[inline(never)]
+fn probe_further<K, V, Q: Query<Key = K>>(
+    cache: &Cache<K, V>,
+    reading: Option<Reading>,
+    hash: u64,
+    query: Q,
+    clone: fn(&V) -> V,
+) -> Result<V, Miss<K>> {
+    let found = cache.core.look_further(reading, hash, |stored| query.eq(stored), clone);
+    found.ok_or_else(|| Miss { hash, key: query.own(), forced: false })
 }

@@ -2,7 +2,12 @@
 //! the body returned.
 //!
 //! So the body is in neither. Both are compiled for the types of a cache and not for each function, and the function
-//! calls its body in place, without a closure around it. Tasks go through `load`, where the body is polled.
+//! calls its body in place, without a closure around it. A task polls its body between them ([`polled`]), which is all
+//! that is compiled for each body. Bodies that an executor runs are in `detached`.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use super::load::{Load, Run, Turn};
 use super::{Cache, CacheTenant, Core, Here};
@@ -14,26 +19,35 @@ use crate::key::{Fallible, Miss};
 #[doc(hidden)]
 #[must_use]
 #[expect(missing_debug_implementations, reason = "nobody holds one for longer than a body runs")]
-pub struct Loading<'a, K, V> {
-    /// Said first that nobody works here any more, then that it failed.
-    working: Option<Working>,
+pub struct Loading<'a, K, V, W> {
+    /// Says of a thread that it works here, which a task does at each poll; gone first.
+    working: W,
     /// `None` where the cache is turned off: nothing is stored or counted.
     begun: Option<Begun<'a, K, V>>,
 }
 
-struct Begun<'a, K, V> {
-    load: Load<&'a CacheTenant>,
-    run: Run<'a, K, V>,
-    core: &'a Core<K, V>,
-    hash: u64,
+/// Of a load whose caller stays on its thread: says that it works there. Nobody does where the caller computes alone.
+#[doc(hidden)]
+#[derive(Default)]
+#[expect(missing_debug_implementations, reason = "as of a `Loading`")]
+pub struct OnThread {
+    _working: Option<Working>,
+}
+
+/// A load that began, and is stored and counted when it ends. Said first that it failed, then that nobody leads.
+pub(super) struct Begun<'a, K, V> {
+    pub(super) load: Load<&'a CacheTenant>,
+    pub(super) run: Run<'a, K, V>,
+    pub(super) core: &'a Core<K, V>,
+    pub(super) hash: u64,
 }
 
 impl<K, V> Core<K, V> {
     /// The value, if others compute it, or leave to compute it.
     #[inline(never)]
-    pub(super) fn begin(&self, hash: u64, key: K) -> Result<V, Loading<'_, K, V>> {
+    pub(super) fn begin(&self, hash: u64, key: K) -> Result<V, Loading<'_, K, V, OnThread>> {
         if self.is_bypassed() {
-            return Err(Loading { working: None, begun: None });
+            return Err(Loading::unkept());
         }
         let mut patience = None;
         let mut turn = self.turn(hash, key);
@@ -42,8 +56,12 @@ impl<K, V> Core<K, V> {
                 Turn::Found(value) => return Ok(value),
                 Turn::Run(run) => {
                     let load = Load::start(&*self.tenant);
-                    let working = run.working();
-                    return Err(Loading { working, begun: Some(Begun { load, run, core: self, hash }) });
+                    let mut loading = Loading::of(
+                        OnThread { _working: run.working() },
+                        Begun { load, run, core: self, hash },
+                    );
+                    loading.resume();
+                    return Err(loading);
                 }
                 Turn::Wait(waiter, key) => {
                     let waited = waiter.wait(self.patience(&mut patience), self.ops.clone);
@@ -52,9 +70,50 @@ impl<K, V> Core<K, V> {
             }
         }
     }
+
+    /// [`begin`](Self::begin) for a task, which waits without blocking its thread.
+    pub(super) async fn begin_async(&self, hash: u64, key: K) -> Result<V, Loading<'_, K, V, ()>> {
+        if self.is_bypassed() {
+            return Err(Loading::unkept());
+        }
+        let mut patience = None;
+        let mut turn = self.turn(hash, key);
+        loop {
+            match turn {
+                Turn::Found(value) => return Ok(value),
+                Turn::Run(run) => {
+                    let load = Load::start(&*self.tenant);
+                    return Err(Loading::of((), Begun { load, run, core: self, hash }));
+                }
+                Turn::Wait(waiter, key) => {
+                    let waited = waiter.wait_async(self.patience(&mut patience), self.ops.clone).await;
+                    turn = self.after(hash, key, waited);
+                }
+            }
+        }
+    }
 }
 
-impl<K, V> Loading<'_, K, V> {
+impl<'a, K, V, W> Loading<'a, K, V, W> {
+    pub(super) fn of(working: W, begun: Begun<'a, K, V>) -> Self {
+        Self { working, begun: Some(begun) }
+    }
+
+    /// Of a cache that is turned off.
+    pub(super) fn unkept() -> Self
+    where
+        W: Default,
+    {
+        Self { working: W::default(), begun: None }
+    }
+
+    /// The body runs from here on, on this thread.
+    pub(super) fn resume(&mut self) {
+        if let Some(begun) = &mut self.begun {
+            begun.load.resume();
+        }
+    }
+
     /// Stores the value, if it may be, and hands it to whoever waits.
     #[inline(never)]
     pub(super) fn end(self, value: V) -> V {
@@ -66,10 +125,46 @@ impl<K, V> Loading<'_, K, V> {
     }
 }
 
+impl<'a, K, V> Loading<'a, K, V, ()> {
+    /// The body, as this load's.
+    pub(super) fn polled<'b, F>(&'b mut self, body: Pin<&'b mut F>) -> Polled<'b, 'a, K, V, F> {
+        Polled { loading: self, body }
+    }
+}
+
+/// The body of a task, which is polled in the caller's own future: nothing else has to.
+#[doc(hidden)]
+#[must_use]
+#[expect(missing_debug_implementations, reason = "as of a `Loading`")]
+pub struct Polled<'b, 'a, K, V, F> {
+    loading: &'b mut Loading<'a, K, V, ()>,
+    body: Pin<&'b mut F>,
+}
+
+impl<K, V, F: Future> Future for Polled<'_, '_, K, V, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Self { loading, body } = &mut *self;
+        let Some(begun) = &mut loading.begun else { return body.as_mut().poll(context) };
+        let _working = begun.run.working();
+        begun.load.resume();
+        let polled = body.as_mut().poll(context);
+        begun.load.pause();
+        polled
+    }
+}
+
 /// A cache as a call sees it.
 #[doc(hidden)]
 #[expect(missing_debug_implementations, reason = "nobody holds one for longer than a call")]
 pub struct Seen<'a, K, V>(Here<'a, K, V>);
+
+impl<K, V> Seen<'_, K, V> {
+    pub(super) fn core(&self) -> &Core<K, V> {
+        &self.0
+    }
+}
 
 /// The cache, or what stands for it in the scope that the thread is in. For generated code.
 #[doc(hidden)]
@@ -86,20 +181,43 @@ pub fn here<K, V>(cache: &Cache<K, V>) -> Seen<'_, K, V> {
 /// It is the caller's turn to run the body; [`end`] takes what it returns.
 #[doc(hidden)]
 #[inline]
-pub fn begin<'a, K, V>(here: &'a Seen<'_, K, V>, miss: Miss<K>) -> Result<V, Loading<'a, K, V>> {
+pub fn begin<'a, K, V>(here: &'a Seen<'_, K, V>, miss: Miss<K>) -> Result<V, Loading<'a, K, V, OnThread>> {
     here.0.begin(miss.hash, miss.key)
+}
+
+/// The first half of a task's load. For generated code.
+///
+/// # Errors
+///
+/// It is the caller's turn to [poll](polled) the body; [`end`] takes what it returns.
+#[doc(hidden)]
+pub async fn begin_async<'a, K, V>(
+    here: &'a Seen<'_, K, V>,
+    miss: Miss<K>,
+) -> Result<V, Loading<'a, K, V, ()>> {
+    here.0.begin_async(miss.hash, miss.key).await
+}
+
+/// What a task does between the halves. For generated code.
+#[doc(hidden)]
+#[inline]
+pub fn polled<'b, 'a, K, V, F: Future>(
+    loading: &'b mut Loading<'a, K, V, ()>,
+    body: Pin<&'b mut F>,
+) -> Polled<'b, 'a, K, V, F> {
+    loading.polled(body)
 }
 
 /// The second half of a load. For generated code.
 #[doc(hidden)]
 #[inline]
-pub fn end<K, V>(loading: Loading<'_, K, V>, value: V) -> V {
+pub fn end<K, V, W>(loading: Loading<'_, K, V, W>, value: V) -> V {
     loading.end(value)
 }
 
 /// [`end`] for a body that may have failed. For generated code.
 #[doc(hidden)]
-pub fn try_end<R: Fallible, K>(loading: Loading<'_, K, R::Value>, returned: R) -> R {
+pub fn try_end<R: Fallible, K, W>(loading: Loading<'_, K, R::Value, W>, returned: R) -> R {
     match returned.split() {
         Ok(value) => R::from_value(loading.end(value)),
         Err(rest) => rest,

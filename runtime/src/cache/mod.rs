@@ -19,14 +19,14 @@ mod times;
 mod validate;
 
 pub use builder::{BuildError, Builder};
-pub use call::{Ran, Status, Verdict, judge, judge_value, never, probe_unless};
-pub use load::{load_async, load_detached, probe, try_load_async, try_load_detached};
-pub use loading::{begin, end, here, try_end};
-pub use operations::{Change, Entries};
-pub use refresh::{
-    load_async_or_refresh, load_detached_or_refresh, load_or_refresh, try_load_async_or_refresh,
-    try_load_detached_or_refresh, try_load_or_refresh,
+pub use call::{Ran, Status, Verdict, apart, judge, judge_value, never, probe_unless};
+pub use detached::{
+    load_detached, load_detached_or_refresh, try_load_detached, try_load_detached_or_refresh,
 };
+pub use load::probe;
+pub use loading::{begin, begin_async, end, here, polled, try_end};
+pub use operations::{Change, Entries};
+pub use refresh::{begin_async_or_refresh, begin_or_refresh};
 pub use times::NoExpiry;
 #[cfg(feature = "__validate")]
 pub use validate::validate;
@@ -43,7 +43,8 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::key::{Lookup, hash_of};
+use crate::grace::Reading;
+use crate::key::Lookup;
 use crate::removal::RemovalCause;
 use crate::stats::{Count, TenantStats};
 use crate::store::Probe;
@@ -174,17 +175,23 @@ where
     }
 
     /// A clone of the value, if it is there and not expired. Counts as a hit or a miss.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn get(&self, key: impl Lookup<K>) -> Option<V> {
-        let hash = hash_of(|state| key.hash(state));
-        self.core.get(hash, |stored| key.eq(stored), V::clone)
+        let hash = self.core.hash_of(|state| key.hash(state));
+        match self.core.recall(hash, |stored| key.eq(stored), V::clone) {
+            Ok(value) => Some(value),
+            Err(reading) => {
+                let key = key;
+                self.core.look_further(reading, hash, |stored| key.eq(stored), V::clone)
+            }
+        }
     }
 
     /// Like [`get`](Self::get), but without a trace: neither counted nor noted by the policy.
     #[must_use]
     pub fn peek(&self, key: impl Lookup<K>) -> Option<V> {
-        let hash = hash_of(|state| key.hash(state));
+        let hash = self.core.hash_of(|state| key.hash(state));
         self.here().peek(hash, |stored| key.eq(stored), V::clone)
     }
 
@@ -194,7 +201,7 @@ where
     /// the whole budget, or when nothing could make way for it in time. An older value of the key is gone
     /// in any case. A load of the key that is running meanwhile does not overwrite it.
     pub fn insert(&self, key: K, value: V) {
-        let hash = hash_of(|state| key.hash(state));
+        let hash = self.core.hash_of(|state| key.hash(state));
         self.here().write(hash, key, value, None);
     }
 
@@ -213,7 +220,7 @@ where
     ///
     /// When `load` does: nothing is stored, and one of the waiting callers runs its own.
     pub fn get_or_insert_with(&self, key: K, load: impl FnOnce() -> V) -> V {
-        let hash = hash_of(|state| key.hash(state));
+        let hash = self.core.hash_of(|state| key.hash(state));
         match self.core.get(hash, |stored| *stored == key, V::clone) {
             Some(value) => value,
             None => self.here().load(hash, key, load),
@@ -226,7 +233,7 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        let hash = hash_of(|state| key.hash(state));
+        let hash = self.core.hash_of(|state| key.hash(state));
         match self.core.get(hash, |stored| stored.borrow() == key, V::clone) {
             Some(value) => value,
             None => self.here().load(hash, key.to_owned(), || load(key)),
@@ -239,7 +246,7 @@ where
     ///
     /// What `load` returned. An error is not stored, and not shared: each waiting caller runs its own load.
     pub fn try_get_or_insert_with<E>(&self, key: K, load: impl FnOnce() -> Result<V, E>) -> Result<V, E> {
-        let hash = hash_of(|state| key.hash(state));
+        let hash = self.core.hash_of(|state| key.hash(state));
         match self.core.get(hash, |stored| *stored == key, V::clone) {
             Some(value) => Ok(value),
             None => self.here().try_load(hash, key, load),
@@ -274,7 +281,7 @@ where
         key: K,
         load: impl Future<Output = Result<V, E>>,
     ) -> Result<V, E> {
-        let hash = hash_of(|state| key.hash(state));
+        let hash = self.core.hash_of(|state| key.hash(state));
         match self.core.get(hash, |stored| *stored == key, V::clone) {
             Some(value) => Ok(value),
             None => self.here().try_load_async(hash, key, load).await,
@@ -343,7 +350,7 @@ where
         key: K,
         load: impl Future<Output = Result<V, E>> + Send + 'static,
     ) -> Result<V, E> {
-        let hash = hash_of(|state| key.hash(state));
+        let hash = self.core.hash_of(|state| key.hash(state));
         match self.core.get(hash, |stored| *stored == key, V::clone) {
             Some(value) => Ok(value),
             None => self.shared().try_load_detached(hash, key, load).await,
@@ -355,7 +362,7 @@ where
     /// A load of the key that is running does not store what it computes, and a call that starts after this
     /// returns never sees a value from before.
     pub fn invalidate(&self, key: impl Lookup<K>) -> bool {
-        let hash = hash_of(|state| key.hash(state));
+        let hash = self.core.hash_of(|state| key.hash(state));
         self.here().invalidate(hash, |stored| key.eq(stored))
     }
 
@@ -401,7 +408,7 @@ where
     where
         K: Clone,
     {
-        let hash = hash_of(|state| key.hash(state));
+        let hash = self.core.hash_of(|state| key.hash(state));
         let inline = const { (size_of::<K>() + size_of::<V>()) as u64 };
         self.here().reweigh(hash, |stored| key.eq(stored), K::clone).map(|heap| heap + inline)
     }
@@ -409,7 +416,7 @@ where
     /// Whether the key is there and not expired; leaves no trace.
     #[must_use]
     pub fn contains(&self, key: impl Lookup<K>) -> bool {
-        let hash = hash_of(|state| key.hash(state));
+        let hash = self.core.hash_of(|state| key.hash(state));
         self.here().peek(hash, |stored| key.eq(stored), |_| ()).is_some()
     }
 }
@@ -449,21 +456,49 @@ impl<K, V> std::panic::UnwindSafe for Cache<K, V> {}
 impl<K, V> std::panic::RefUnwindSafe for Cache<K, V> {}
 
 impl<K, V> Core<K, V> {
-    /// A hit on this path takes no lock and writes at most the slot's touch word, the thread's own mark and its own
-    /// counters.
+    /// The value, where this thread found it lately. A hit takes no lock and writes at most the slot's touch word, the
+    /// thread's own mark and its own counters.
+    ///
+    /// Compiled into every annotated function, so all else is left to [`look_further`](Self::look_further). Who calls
+    /// the two moves what they have in common in between: what has no address yet need not be in memory for a hit.
+    ///
+    /// # Errors
+    ///
+    /// What to look further with.
     #[inline(always)]
-    pub(crate) fn get(
+    pub(crate) fn recall(
         &self,
+        hash: u64,
+        eq: impl FnOnce(&K) -> bool,
+        clone: impl FnOnce(&V) -> V,
+    ) -> Result<V, Option<Reading>> {
+        if !self.mode.is_brief() {
+            return Err(None);
+        }
+        let Some(reading) = self.store.read_alone() else { return Err(None) };
+        let Some((value, cost)) = self.store.recall(&reading, hash, eq, clone) else {
+            return Err(Some(reading));
+        };
+        drop(reading);
+        self.count_hit(cost);
+        Ok(value)
+    }
+
+    /// The value, wherever it is. `reading` is what [`recall`](Self::recall) said.
+    #[inline(never)]
+    pub(crate) fn look_further(
+        &self,
+        reading: Option<Reading>,
         hash: u64,
         eq: impl FnMut(&K) -> bool,
         clone: impl FnOnce(&V) -> V,
     ) -> Option<V> {
-        if !self.mode.get().is_normal() | !self.plain {
-            return self.get_otherwise(hash, eq, clone);
-        }
-        match self.store.get(hash, eq, clone) {
+        let Some(reading) = reading else { return self.get_otherwise(hash, eq, clone) };
+        let found = self.store.get(&reading, hash, eq, clone);
+        drop(reading);
+        match found {
             Some((value, cost)) => {
-                self.counters.hit(&self.tenant.card.tally, crate::cost::decode(cost));
+                self.count_hit(cost);
                 Some(value)
             }
             None => {
@@ -473,8 +508,31 @@ impl<K, V> Core<K, V> {
         }
     }
 
-    /// [`get`](Self::get) where entries expire, where the order of uses is exact, and in every mode. Where idle
-    /// entries expire a hit writes the time of the use, too, if the clock has moved since the last.
+    /// [`recall`](Self::recall), then [`look_further`](Self::look_further).
+    #[inline(always)]
+    fn get(&self, hash: u64, mut eq: impl FnMut(&K) -> bool, clone: impl Fn(&V) -> V) -> Option<V> {
+        match self.recall(hash, &mut eq, &clone) {
+            Ok(value) => Some(value),
+            Err(reading) => self.look_further(reading, hash, eq, clone),
+        }
+    }
+
+    #[inline(always)]
+    fn count_hit(&self, cost: u8) {
+        if !self.counters.hit(crate::cost::decode(cost)) {
+            self.count_hit_elsewhere(cost);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn count_hit_elsewhere(&self, cost: u8) {
+        self.tenant.card.tally.hit(crate::cost::decode(cost));
+    }
+
+    /// Where entries expire, where the order of uses is exact, in every mode, and for a thread that reads for the first
+    /// time or is reading already. Where idle entries expire a hit writes the time of the use, too, if
+    /// the clock has moved since the last.
     #[cold]
     #[inline(never)]
     fn get_otherwise(

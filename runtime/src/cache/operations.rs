@@ -8,7 +8,7 @@ use std::hash::Hash;
 
 use super::instance::{Core, Source, Unstored};
 use super::{Cache, Here};
-use crate::key::{Lookup, hash_of};
+use crate::key::Lookup;
 use crate::removal::RemovalCause;
 use crate::stats::Count;
 use crate::store::Sighting;
@@ -58,7 +58,7 @@ where
     /// # Ok::<(), larder_runtime::BuildError>(())
     /// ```
     pub fn compute(&self, key: K, with: impl FnMut(Option<&V>) -> Change<V>) -> Option<V> {
-        let hash = hash_of(|state| key.hash(state));
+        let hash = self.core.hash_of(|state| key.hash(state));
         self.here().compute(hash, key, with)
     }
 

@@ -5,7 +5,7 @@
 use super::Cache;
 use super::instance::Core;
 use super::tenant::Effort;
-use crate::key::{Lookup, hash_of};
+use crate::key::Lookup;
 use crate::removal::RemovalCause;
 use crate::stats::Count;
 use crate::store::NotLinked;
@@ -51,7 +51,7 @@ impl<K, V> Cache<K, V> {
     /// # Ok::<(), larder_runtime::BuildError>(())
     /// ```
     pub fn pin(&self, key: impl Lookup<K>) -> bool {
-        let hash = hash_of(|state| key.hash(state));
+        let hash = self.core.hash_of(|state| key.hash(state));
         self.here().pin(hash, |stored| key.eq(stored))
     }
 
@@ -59,14 +59,14 @@ impl<K, V> Cache<K, V> {
     ///
     /// What a bound could not take so far, because it was pinned, is evicted before this returns.
     pub fn unpin(&self, key: impl Lookup<K>) -> bool {
-        let hash = hash_of(|state| key.hash(state));
+        let hash = self.core.hash_of(|state| key.hash(state));
         self.here().unpin(hash, |stored| key.eq(stored))
     }
 
     /// Whether the entry of this key is there and pinned. Counts as no use.
     #[must_use]
     pub fn is_pinned(&self, key: impl Lookup<K>) -> bool {
-        let hash = hash_of(|state| key.hash(state));
+        let hash = self.core.hash_of(|state| key.hash(state));
         let here = self.here();
         !here.is_bypassed() && here.is_pinned(hash, |stored| key.eq(stored))
     }

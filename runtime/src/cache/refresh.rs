@@ -4,59 +4,26 @@
 //! began before it must not store theirs; and a write or an invalidation that comes while the body runs is newer than
 //! the value, which is then only returned.
 
-use std::future::Future;
-use std::pin::pin;
-
-use super::Cache;
 use super::instance::{Core, Source, Unstored};
-use super::load::{
-    Load, Never, load, load_async, load_detached, try_load, try_load_async, try_load_detached,
-};
+use super::load::{Load, Run};
+use super::loading::{Begun, Loading, OnThread, Seen, begin, begin_async};
 use crate::flight::{Flights, Lead};
-use crate::key::{Fallible, Miss};
+use crate::key::Miss;
 use crate::time::Nanos;
 
 impl<K, V> Core<K, V> {
-    /// Runs the body whatever is stored.
+    /// Leave to compute a value, whatever is stored.
     #[cold]
-    pub(super) fn try_refresh<E>(
-        &self,
-        hash: u64,
-        key: K,
-        body: impl FnOnce() -> Result<V, E>,
-    ) -> Result<V, E> {
+    pub(super) fn begin_refresh<W: Default>(&self, hash: u64, key: K) -> Loading<'_, K, V, W> {
         if self.is_bypassed() {
-            return body();
+            return Loading::unkept();
         }
-        let lead = self.begin_refresh(hash, &key);
-        let load = Load::start(&*self.tenant);
-        let value = body()?;
-        self.end_refresh(hash, key, &value, load.succeed(), &lead);
-        Ok(value)
+        self.flights.supersede(hash, |other| (self.ops.eq)(other, &key));
+        let run = Run::Alone(self.flights.alone(hash), key, Self::end_refresh);
+        Loading::of(W::default(), Begun { load: Load::start(&*self.tenant), run, core: self, hash })
     }
 
-    /// [`try_refresh`](Self::try_refresh) for a task: the body is polled in the caller's own future.
-    pub(super) async fn try_refresh_async<E>(
-        &self,
-        hash: u64,
-        key: K,
-        body: impl Future<Output = Result<V, E>>,
-    ) -> Result<V, E> {
-        if self.is_bypassed() {
-            return body.await;
-        }
-        let lead = self.begin_refresh(hash, &key);
-        let load = Load::start(&*self.tenant);
-        let value = pin!(body).await?;
-        self.end_refresh(hash, key, &value, load.succeed(), &lead);
-        Ok(value)
-    }
-
-    fn begin_refresh(&self, hash: u64, key: &K) -> Lead<K, V, &Flights<K, V>> {
-        self.flights.supersede(hash, |other| (self.ops.eq)(other, key));
-        self.flights.alone(hash)
-    }
-
+    /// Stores the value over what is there, unless that is newer.
     fn end_refresh(&self, hash: u64, mut key: K, value: &V, nanos: Nanos, lead: &Lead<K, V, &Flights<K, V>>) {
         let cost = self.cost_of(&key, value, nanos);
         loop {
@@ -88,95 +55,36 @@ impl<K, V> Core<K, V> {
 
 // For generated code where a call may be forced: what most functions never need is not compiled for them.
 
-/// [`load`], or again if the call is forced.
+/// [`begin`], or again if the call is forced.
+///
+/// # Errors
+///
+/// As [`begin`]; a forced call always.
 #[doc(hidden)]
-pub fn load_or_refresh<K, V>(cache: &Cache<K, V>, miss: Miss<K>, body: impl FnOnce() -> V) -> V {
-    if !miss.forced {
-        return load(cache, miss, body);
-    }
-    match cache.here().try_refresh(miss.hash, miss.key, || Ok::<V, Never>(body())) {
-        Ok(value) => value,
-        Err(never) => match never {},
-    }
-}
-
-/// [`try_load`], or again if the call is forced.
-#[doc(hidden)]
-pub fn try_load_or_refresh<R: Fallible, K>(
-    cache: &Cache<K, R::Value>,
+pub fn begin_or_refresh<'a, K, V>(
+    here: &'a Seen<'_, K, V>,
     miss: Miss<K>,
-    body: impl FnOnce() -> R,
-) -> R {
+) -> Result<V, Loading<'a, K, V, OnThread>> {
     if !miss.forced {
-        return try_load(cache, miss, body);
+        return begin(here, miss);
     }
-    match cache.here().try_refresh(miss.hash, miss.key, || body().split()) {
-        Ok(value) => R::from_value(value),
-        Err(rest) => rest,
-    }
+    let mut loading = here.core().begin_refresh(miss.hash, miss.key);
+    loading.resume();
+    Err(loading)
 }
 
-/// [`load_async`], or again if the call is forced.
+/// [`begin_async`], or again if the call is forced.
+///
+/// # Errors
+///
+/// As [`begin_async`]; a forced call always.
 #[doc(hidden)]
-pub async fn load_async_or_refresh<K, V>(
-    cache: &Cache<K, V>,
+pub async fn begin_async_or_refresh<'a, K, V>(
+    here: &'a Seen<'_, K, V>,
     miss: Miss<K>,
-    body: impl Future<Output = V>,
-) -> V {
+) -> Result<V, Loading<'a, K, V, ()>> {
     if !miss.forced {
-        return load_async(cache, miss, body).await;
+        return begin_async(here, miss).await;
     }
-    let never = async { Ok::<V, Never>(body.await) };
-    match cache.here().try_refresh_async(miss.hash, miss.key, never).await {
-        Ok(value) => value,
-        Err(never) => match never {},
-    }
-}
-
-/// [`try_load_async`], or again if the call is forced.
-#[doc(hidden)]
-pub async fn try_load_async_or_refresh<R: Fallible, K>(
-    cache: &Cache<K, R::Value>,
-    miss: Miss<K>,
-    body: impl Future<Output = R>,
-) -> R {
-    if !miss.forced {
-        return try_load_async(cache, miss, body).await;
-    }
-    let split = async { body.await.split() };
-    match cache.here().try_refresh_async(miss.hash, miss.key, split).await {
-        Ok(value) => R::from_value(value),
-        Err(rest) => rest,
-    }
-}
-
-/// [`load_detached`]; a forced call runs its body in its own future.
-#[doc(hidden)]
-pub async fn load_detached_or_refresh<K, V, F>(cache: &Cache<K, V>, miss: Miss<K>, body: F) -> V
-where
-    K: Send + Sync + 'static,
-    V: Send + Sync + 'static,
-    F: Future<Output = V> + Send + 'static,
-{
-    if miss.forced {
-        load_async_or_refresh(cache, miss, body).await
-    } else {
-        load_detached(cache, miss, body).await
-    }
-}
-
-/// [`try_load_detached`]; a forced call runs its body in its own future.
-#[doc(hidden)]
-pub async fn try_load_detached_or_refresh<R, K, F>(cache: &Cache<K, R::Value>, miss: Miss<K>, body: F) -> R
-where
-    R: Fallible + Send + 'static,
-    K: Send + Sync + 'static,
-    R::Value: Send + Sync + 'static,
-    F: Future<Output = R> + Send + 'static,
-{
-    if miss.forced {
-        try_load_async_or_refresh(cache, miss, body).await
-    } else {
-        try_load_detached(cache, miss, body).await
-    }
+    Err(here.core().begin_refresh(miss.hash, miss.key))
 }

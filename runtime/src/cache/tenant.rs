@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use smallvec::SmallVec;
 
 use crate::budget::Refused;
-use crate::cost::Median;
+use crate::cost::{Measure, Median};
 use crate::domain::DomainCore;
 use crate::domain::scope::State;
 use crate::expiry::{Expires, Lifetime};
@@ -105,6 +105,8 @@ pub(crate) struct CacheTenant {
     /// Between credits and prices; `None` until the priority changes.
     rate: RwLock<Option<Box<Rate>>>,
     pub(crate) costs: Median,
+    /// What of a load is its cost.
+    pub(crate) measure: Measure,
     /// How long entries live; `None` when nothing expires. Boxed, because most caches have none.
     pub(crate) lifetime: Option<Box<Lifetime>>,
     instances: RwLock<SmallVec<[Weak<dyn Instance + Send + Sync>; 1]>>,
@@ -119,6 +121,7 @@ impl CacheTenant {
         policy: Policy,
         max_entries: Option<u64>,
         lifetime: Option<Lifetime>,
+        measure: Measure,
     ) -> Arc<Self> {
         let tenant = Arc::new(Self {
             card: Arc::clone(&card),
@@ -129,6 +132,7 @@ impl CacheTenant {
             lead: AtomicU64::new(0.0_f64.to_bits()),
             rate: RwLock::new(None),
             costs: Median::default(),
+            measure,
             lifetime: lifetime.map(Box::new),
             instances: RwLock::new(SmallVec::new()),
             twins: Twins::new(),
@@ -158,9 +162,9 @@ impl CacheTenant {
         self.twins.find_or_make(scope.id(), || {
             let core = scope.twin_of(&self.core);
             let card = core.enroll(self.card.terms());
-            card.estimated.store(self.card.estimated.load(Ordering::Relaxed), Ordering::Relaxed);
+            card.set_estimated(self.card.is_estimated());
             let lifetime = self.lifetime.as_deref().copied();
-            Self::new(&core, card, self.policy, Some(self.max_entries()), lifetime)
+            Self::new(&core, card, self.policy, Some(self.max_entries()), lifetime, self.measure)
         })
     }
 
@@ -247,7 +251,7 @@ impl CacheTenant {
         let level = self.rate_of(rate.as_deref()).level(inflation);
         self.card.set_priority(priority);
         *rate = Some(Box::new(Rate { credit: level, price: inflation, scale: self.card.scale() }));
-        self.card.repriced.store(true, Ordering::Release);
+        self.card.set_repriced();
         drop(rate);
         self.publish();
     }
@@ -271,11 +275,7 @@ impl CacheTenant {
 
     #[inline]
     fn rate(&self) -> Rate {
-        if self.card.repriced.load(Ordering::Acquire) {
-            self.rate_of(self.rate.read().as_deref())
-        } else {
-            self.rate_of(None)
-        }
+        if self.card.is_repriced() { self.rate_of(self.rate.read().as_deref()) } else { self.rate_of(None) }
     }
 
     #[inline]
@@ -582,7 +582,7 @@ impl Tenant for CacheTenant {
             evict(u64::MAX)
         };
         if evicted.entries > 0 {
-            self.core.raise_inflation(self.price(evicted.credit));
+            self.core.raise_inflation(self.price(evicted.credit).min(claim.level));
         }
         Given { bytes: evicted.bytes, entries: evicted.entries }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Cache;
 use super::instance::Core;
 use crate::expiry::Expires;
-use crate::key::{Lookup, hash_of};
+use crate::key::Lookup;
 use crate::stats::Count;
 use crate::time::{NEVER, nanos};
 
@@ -45,7 +45,7 @@ where
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn insert_with_ttl(&self, key: K, value: V, ttl: Duration) -> Result<(), NoExpiry> {
-        let hash = hash_of(|state| key.hash(state));
+        let hash = self.core.hash_of(|state| key.hash(state));
         let here = self.here();
         here.expiring()?;
         here.write(hash, key, value, Some(ttl));
@@ -81,7 +81,7 @@ impl<K, V> Cache<K, V> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_ttl(&self, key: impl Lookup<K>, ttl: Duration) -> Result<bool, NoExpiry> {
-        let hash = hash_of(|state| key.hash(state));
+        let hash = self.core.hash_of(|state| key.hash(state));
         let here = self.here();
         here.expiring()?;
         Ok(here.set_ttl(hash, |stored| key.eq(stored), ttl))
@@ -90,7 +90,7 @@ impl<K, V> Cache<K, V> {
     /// How long the entry of this key still lives if it is neither written nor used; [`Duration::MAX`] if it does not
     /// expire, `None` if there is none. Counts as no use.
     pub fn time_left(&self, key: impl Lookup<K>) -> Option<Duration> {
-        let hash = hash_of(|state| key.hash(state));
+        let hash = self.core.hash_of(|state| key.hash(state));
         let here = self.here();
         if here.is_bypassed() {
             return None;

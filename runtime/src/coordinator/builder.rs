@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Coordinator;
-use crate::domain::{Domain, DomainCore, Executor, Task};
+use crate::domain::{Domain, DomainCore, Executor, Purge, Task};
 use crate::monitor::system;
-use crate::pressure::{PressureSource, Watermarks};
+use crate::pressure::{Auto, PressureSource, Watermarks};
 use crate::time::Clock;
 
 /// How often a domain's thread looks at memory when nothing presses.
@@ -17,11 +17,15 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(30);
 #[must_use = "a builder does nothing until `build`"]
 pub struct DomainBuilder {
     limit: Option<u64>,
+    auto: Option<Auto>,
+    purge: Option<Purge>,
     clock: Clock,
     source: Option<Arc<dyn PressureSource>>,
     watermarks: Watermarks,
     interval: Duration,
     manual: bool,
+    /// A second thread may wait for what says that memory gets short.
+    watched: bool,
     executor: Option<Executor>,
 }
 
@@ -31,11 +35,14 @@ impl Domain {
     pub fn builder() -> DomainBuilder {
         DomainBuilder {
             limit: None,
+            auto: None,
+            purge: None,
             clock: Clock::real(),
             source: None,
             watermarks: Watermarks::default(),
             interval: INTERVAL,
             manual: false,
+            watched: true,
             executor: None,
         }
     }
@@ -44,7 +51,14 @@ impl Domain {
 impl DomainBuilder {
     /// The budget, in bytes. 0 stores nothing.
     pub fn limit_bytes(mut self, bytes: u64) -> Self {
-        self.limit = Some(bytes);
+        (self.limit, self.auto) = (Some(bytes), None);
+        self
+    }
+
+    /// The budget follows memory; see [`Budget::set_auto`](crate::Budget::set_auto). It begins with the default, and in place of
+    /// [`limit_bytes`](Self::limit_bytes): the last of the two counts.
+    pub fn auto(mut self, auto: Auto) -> Self {
+        (self.limit, self.auto) = (None, Some(auto));
         self
     }
 
@@ -78,21 +92,41 @@ impl DomainBuilder {
         self
     }
 
+    /// One background thread and no second: memory is looked at from time to time only.
+    pub(crate) fn one_thread(mut self) -> Self {
+        self.watched = false;
+        self
+    }
+
     /// Who runs detached loads; see [`Domain::set_executor`].
     pub fn executor(mut self, spawn: impl Fn(Task) + Send + Sync + 'static) -> Self {
         self.executor = Some(Executor::new(spawn));
         self
     }
 
+    /// How the allocator gives memory back; see [`Domain::set_purge`].
+    pub fn purge(mut self, purge: impl Fn() + Send + Sync + 'static) -> Self {
+        self.purge = Some(Purge::new(purge));
+        self
+    }
+
     /// Builds the domain.
     #[must_use]
     pub fn build(self) -> Domain {
-        let limit = self.limit.unwrap_or_else(system::default_budget);
-        let coordinator = Coordinator::new(self.source, self.watermarks, self.interval, self.manual);
+        let limit = self.limit.unwrap_or_else(|| {
+            let default = system::default_budget();
+            self.auto.map_or(default, |auto| auto.clamp(default))
+        });
+        let coordinator =
+            Coordinator::new(self.source, self.watermarks, self.interval, self.manual, self.watched);
         let core: Arc<DomainCore> = DomainCore::new(limit, self.clock, Box::new(coordinator));
         if let Some(executor) = self.executor {
             core.set_executor(executor);
         }
+        if let Some(purge) = self.purge {
+            core.set_purge(purge);
+        }
+        core.relief().follow(&core, self.auto);
         Domain::from_core(core)
     }
 }

@@ -5,29 +5,40 @@
 //! going until it is done or nobody can give. It holds no lock while a tenant is called. Values that leave
 //! are dropped by the tenants, after their locks, on the thread that asked.
 
+mod auto;
 mod builder;
+mod explain;
+mod journal;
 mod plan;
+mod respond;
+mod validation;
 
 pub use builder::DomainBuilder;
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::budget::Ledger;
 use crate::descriptor::Kind;
+use crate::domain::namespace::{self, Excess};
 use crate::domain::{Budget, DomainCore, Relief, Trimmed};
+#[cfg(unix)]
+use crate::monitor::Watcher;
 use crate::monitor::process;
-use crate::pressure::{Level, MemorySample, PressureSource, Watermarks};
-use crate::stats::{PressureStats, Snapshot, TenantStats};
+use crate::pressure::{Auto, MemorySample, PressureSource, Watermarks};
+use crate::stats::{Cause, Explanation, Snapshot, TenantStats, in_bytes};
+#[cfg(unix)]
+use crate::sync::fork;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::tenant::{Card, Claim, Need};
 use crate::time::Clock;
 use crate::worker::Worker;
 
-use plan::{Candidate, Pick, Situation};
+use journal::{Deed, Gave, Journal};
+use plan::{Candidate, Pick};
+use respond::Watched;
 
 /// So many tenants in a row that could give nothing, and relief gives up.
 const FUTILE: usize = 8;
@@ -39,6 +50,56 @@ enum Floors {
     Kept,
     /// The limit is below what is promised: everybody may have to give everything.
     Broken,
+}
+
+/// Who may be asked to give.
+#[derive(Clone, Copy)]
+struct Whom<'a> {
+    floors: Floors,
+    /// The tenant that needs room, if it is one.
+    asker: Option<&'a Card>,
+    /// Only tenants of this namespace.
+    among: Option<&'a str>,
+}
+
+impl Whom<'_> {
+    /// Everybody.
+    fn all(floors: Floors) -> Self {
+        Self { floors, asker: None, among: None }
+    }
+
+    fn includes(&self, card: &Card) -> bool {
+        self.among.is_none_or(|namespace| namespace::contains(namespace, &card.name))
+    }
+
+    fn is_asking(&self, card: &Card) -> bool {
+        self.asker.is_some_and(|asker| std::ptr::eq(asker, card))
+    }
+}
+
+/// What wakes the background thread when memory gets short.
+#[cfg(unix)]
+struct Triggers {
+    /// Whether they may have a thread that waits for them.
+    watched: bool,
+    watcher: Mutex<Option<Watcher>>,
+}
+
+#[cfg(unix)]
+impl Triggers {
+    fn take(&self) -> Option<Watcher> {
+        // In the child of a fork it may stay locked for ever, and the thread is not there.
+        if fork::forked() { None } else { self.watcher.lock().take() }
+    }
+}
+
+/// What a tenant gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// Bytes that it had taken and not spent.
+    Credit,
+    /// Entries or objects.
+    Entries,
 }
 
 #[cfg(not(larder_shuttle))]
@@ -76,12 +137,21 @@ pub(crate) struct Coordinator {
     /// No background thread: `tick()` does its work.
     manual: bool,
     last: Mutex<Option<MemorySample>>,
+    journal: Journal,
+    watched: Mutex<Watched>,
     /// One fit or tick at a time, and one trim that knows exactly what it freed. A flag and not a lock: a user's
     /// `Drop` that runs in one and asks for another must not wait for itself.
     acting: AtomicBool,
     /// The limit was lowered while somebody was acting: whoever acts makes usage fit when done.
     unfit: AtomicBool,
     worker: Worker,
+    /// A trigger fired since the last look at memory.
+    pressed: AtomicBool,
+    /// Somebody asked the source for triggers.
+    #[cfg(unix)]
+    watching: AtomicBool,
+    #[cfg(unix)]
+    triggers: Triggers,
 }
 
 impl Coordinator {
@@ -90,6 +160,7 @@ impl Coordinator {
         watermarks: Watermarks,
         interval: Duration,
         manual: bool,
+        #[cfg_attr(not(unix), expect(unused_variables, reason = "there are no triggers"))] watched: bool,
     ) -> Self {
         Self {
             source,
@@ -97,61 +168,78 @@ impl Coordinator {
             interval,
             manual,
             last: Mutex::new(None),
+            journal: Journal::default(),
+            watched: Mutex::new(Watched::default()),
             acting: AtomicBool::new(false),
             unfit: AtomicBool::new(false),
             worker: Worker::default(),
+            pressed: AtomicBool::new(false),
+            #[cfg(unix)]
+            watching: AtomicBool::new(false),
+            #[cfg(unix)]
+            triggers: Triggers { watched, watcher: Mutex::new(None) },
         }
     }
 
     /// Whose next victim goes.
-    fn cheapest(core: &DomainCore, asker: Option<&Card>, floors: Floors, passed: &[usize]) -> Option<Pick> {
+    fn cheapest(core: &DomainCore, whom: &Whom<'_>, passed: &[usize]) -> Option<Pick> {
+        // Shares are between namespaces: inside one they decide nothing.
+        let excess = if whom.among.is_none() { core.excess() } else { None };
         core.with_cards(|cards| {
-            let open = cards.enumerate().filter(|(at, _)| !passed.contains(at));
-            plan::cheapest(open.map(|(at, card)| Candidate {
-                at,
-                price: card.price(),
-                reclaimable: match floors {
-                    Floors::Kept => card.reclaimable(),
-                    Floors::Broken => card.evictable(),
-                },
-                asks: asker.is_some_and(|asker| std::ptr::eq(asker, card)),
-                idle: card.kind != Kind::Cache,
-            }))
+            let open = cards.enumerate().filter(|(at, card)| !passed.contains(at) && whom.includes(card));
+            plan::cheapest(open.map(|(at, card)| Self::candidate(at, card, whom, excess.as_ref())))
         })
     }
 
-    /// Evicts from whoever is cheapest until `bytes` are free or nobody gives; `gave` hears who gave what.
+    fn candidate(at: usize, card: &Card, whom: &Whom<'_>, excess: Option<&Excess>) -> Candidate {
+        Candidate {
+            at,
+            price: card.price(),
+            reclaimable: match whom.floors {
+                Floors::Kept => card.reclaimable(),
+                Floors::Broken => card.evictable(),
+            },
+            lent: excess.map_or(u64::MAX, |excess| excess.of(card)),
+            asks: whom.is_asking(card),
+            idle: card.kind != Kind::Cache,
+        }
+    }
+
+    /// Evicts from whoever is cheapest until `bytes` are free or nobody gives; `gave` hears who gave what, and whether
+    /// anything left for it.
     fn relieve(
         core: &DomainCore,
-        asker: Option<&Card>,
-        floors: Floors,
+        whom: &Whom<'_>,
         bytes: u64,
-        mut gave: impl FnMut(&Card, u64),
+        mut gave: impl FnMut(&Card, u64, What),
     ) -> u64 {
         // Unspent credit costs nobody anything.
         let mut freed = core.with_cards(|cards| {
-            cards.fold(0, |freed, card| {
+            cards.filter(|card| whom.includes(card)).fold(0, |freed, card| {
                 let credit = card.reservation.release_credit();
                 if credit > 0 {
-                    gave(card, credit);
+                    gave(card, credit, What::Credit);
                 }
                 freed + credit
             })
         });
         let mut passed = Vec::new();
         while freed < bytes && passed.len() < FUTILE {
-            let Some(Pick { at, runner_up }) = Self::cheapest(core, asker, floors, &passed) else { break };
+            let Some(Pick { at, runner_up, most, level }) = Self::cheapest(core, whom, &passed) else {
+                break;
+            };
             let Some(tenant) = core.tenant_at(at) else {
                 passed.push(at);
                 continue;
             };
             let card = tenant.card();
-            let need = match floors {
+            let need = match whom.floors {
                 Floors::Broken => Need::Limit,
-                Floors::Kept if asker.is_some_and(|asker| std::ptr::eq(asker, card)) => Need::Own,
+                Floors::Kept if whom.is_asking(card) => Need::Own,
                 Floors::Kept => Need::Others,
             };
-            let given = tenant.reclaim(Claim { bytes: bytes - freed, upto: runner_up, need });
+            let given =
+                tenant.reclaim(Claim { bytes: (bytes - freed).min(most), upto: runner_up, level, need });
             if given.entries == 0 {
                 // One that turned out to be empty says so in its price, and is not asked again.
                 if card.price().is_finite() {
@@ -161,9 +249,27 @@ impl Coordinator {
             }
             card.reservation.release_credit();
             freed += given.bytes;
-            gave(card, given.bytes);
+            gave(card, given.bytes, What::Entries);
         }
         freed
+    }
+
+    /// Begins to wait for the source's triggers, with the first tenant.
+    #[cfg(unix)]
+    fn watch_triggers(&self, core: &Arc<DomainCore>) {
+        let Some(source) = self.source.as_deref().filter(|_| self.triggers.watched) else { return };
+        if self.watching.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        // The user's code, with no lock held.
+        let triggers = source.triggers();
+        let weak = Arc::downgrade(core);
+        let watcher = Watcher::start(triggers, move || {
+            let Some(core) = weak.upgrade() else { return false };
+            core.relief().hasten();
+            true
+        });
+        *self.triggers.watcher.lock() = watcher;
     }
 
     /// Runs `act` unless another is at it; makes usage fit afterwards, if somebody asked for that meanwhile.
@@ -172,7 +278,13 @@ impl Coordinator {
         while self.unfit.load(Ordering::Acquire) {
             let fitted = self.exclusively(|| {
                 self.unfit.store(false, Ordering::Release);
-                Self::evict_to_allowance(core);
+                let mut gave = Gave::default();
+                self.evict_to_allowance(core, &mut gave);
+                if !gave.is_empty() {
+                    let allowed = core.ledger.allowed();
+                    let reason = format!("the limit is {}", in_bytes(core.ledger.limit()));
+                    self.journal.note(core.now(), Deed::new(Cause::Limit, reason, (allowed, allowed), gave));
+                }
             });
             if fitted.is_none() {
                 // Who acts now looks at the flag when done.
@@ -197,11 +309,13 @@ impl Coordinator {
         Some(act())
     }
 
-    fn evict_to_allowance(core: &DomainCore) {
-        let fit = |floors, bound: fn(&Ledger) -> u64| {
+    /// Evicts what is above the allowance, and notes whose it was.
+    fn evict_to_allowance(&self, core: &DomainCore, gave: &mut Gave) {
+        let mut fit = |floors, bound: fn(&Ledger) -> u64| {
             loop {
                 let excess = core.ledger.used().saturating_sub(bound(&core.ledger));
-                if excess == 0 || Self::relieve(core, None, floors, excess, |_, _| {}) == 0 {
+                let note = |card: &Card, bytes, _| gave.note(&card.name, bytes);
+                if excess == 0 || Self::relieve(core, &Whom::all(floors), excess, note) == 0 {
                     return;
                 }
             }
@@ -224,41 +338,7 @@ impl Coordinator {
                 card.reservation.release_credit();
             });
         });
-    }
-
-    /// Reads the source, moves between levels, and sets what may be used.
-    fn respond(&self, core: &DomainCore) {
-        let Some(sample) = self.source.as_deref().and_then(PressureSource::sample) else { return };
-        // Whoever else is at it writes the same; in the child of a fork it may stay locked for ever.
-        if let Some(mut last) = self.last.try_lock() {
-            *last = Some(sample);
-        }
-        let fullness = sample.fullness();
-        let before = core.level();
-        let level = self.watermarks.next(before, fullness);
-        core.set_level(level);
-        let ledger = &core.ledger;
-        let floors = core.with_cards(|cards| cards.fold(0_u64, |sum, card| sum.saturating_add(card.floor())));
-        if level == Level::Emergency {
-            for tenant in core.live() {
-                tenant.drop_idle();
-                tenant.card().reservation.release_credit();
-            }
-        }
-        let allowed = plan::allowance(&Situation {
-            level,
-            fullness,
-            memory: sample.limit,
-            limit: ledger.limit(),
-            allowed: ledger.allowed(),
-            used: ledger.used(),
-            floors,
-        });
-        ledger.set_allowed(allowed);
-        Self::evict_to_allowance(core);
-        if level == Level::Emergency && before != Level::Emergency {
-            process::purge();
-        }
+        self.journal.note_overshoot(core.ledger.used().saturating_sub(core.ledger.allowed()));
     }
 }
 
@@ -273,7 +353,12 @@ impl Relief for Coordinator {
         if room < bytes {
             return 0;
         }
-        Self::relieve(core, Some(asker), Floors::Kept, bytes, |_, _| {})
+        let whom = Whom { asker: Some(asker), ..Whom::all(Floors::Kept) };
+        Self::relieve(core, &whom, bytes, |card, given, what| {
+            if what == What::Entries && !whom.is_asking(card) {
+                self.journal.moved(given);
+            }
+        })
     }
 
     fn fit(&self, core: &DomainCore) {
@@ -289,23 +374,26 @@ impl Relief for Coordinator {
         }
         let _ = self.alone(core, || {
             let now = core.now();
-            for tenant in core.live() {
+            let live = core.live();
+            for tenant in &live {
                 tenant.sweep(now);
             }
+            self.journal.measure(now, &live);
+            drop(live);
+            self.journal.note_moves(now, core.ledger.allowed());
             self.respond(core);
         });
     }
 
-    fn trim(&self, core: &DomainCore, bytes: u64) -> Trimmed {
+    fn trim(&self, core: &DomainCore, bytes: u64, among: Option<&str>) -> Trimmed {
         let rss_before = process::resident_bytes();
-        let mut by_tenant = BTreeMap::<String, u64>::new();
+        let mut gave = Gave::default();
         let freed = match Trimming::start() {
             None => 0,
             Some(_trimming) => {
                 let mut relieve = || {
-                    Self::relieve(core, None, Floors::Kept, bytes, |card, given| {
-                        *by_tenant.entry(card.name.to_string()).or_default() += given;
-                    })
+                    let whom = Whom { among, ..Whom::all(Floors::Kept) };
+                    Self::relieve(core, &whom, bytes, |card, given, _| gave.note(&card.name, given))
                 };
                 let used_before = core.ledger.used();
                 let alone = self.alone(core, || {
@@ -317,10 +405,19 @@ impl Relief for Coordinator {
             }
         };
         if freed > 0 {
-            process::purge();
+            Self::purge(core);
         }
-        let mut by_tenant: Vec<_> = by_tenant.into_iter().collect();
-        by_tenant.sort_by_key(|(_, given)| std::cmp::Reverse(*given));
+        let by_tenant = gave.clone().into_sorted();
+        if !by_tenant.is_empty() {
+            let whose = among.map_or(String::new(), |namespace| format!(" of {namespace}"));
+            let reason = if bytes == u64::MAX {
+                format!("all that can go{whose} was asked for")
+            } else {
+                format!("{}{whose} were asked for", in_bytes(bytes))
+            };
+            let allowed = core.ledger.allowed();
+            self.journal.note(core.now(), Deed::new(Cause::Trim, reason, (allowed, allowed), gave));
+        }
         Trimmed { asked: bytes, freed, rss_before, rss_after: process::resident_bytes(), by_tenant }
     }
 
@@ -335,18 +432,18 @@ impl Relief for Coordinator {
                 tenant.name
             )
         });
-        let sample = *self.last.lock();
         Snapshot {
             budget: Budget::stats(core),
-            pressure: PressureStats {
-                level: core.level(),
-                used: sample.map_or(0, |sample| sample.used),
-                limit: sample.map_or(0, |sample| sample.limit),
-                source: self.source.as_ref().map_or("off", |source| source.name()).to_owned(),
-            },
+            pressure: self.pressure_stats(core),
+            coordinator: self.coordinator_stats(core),
+            namespaces: core.namespace_stats(),
             warnings: warnings.collect(),
             tenants,
         }
+    }
+
+    fn explain(&self, core: &DomainCore) -> Explanation {
+        self.explanation(core)
     }
 
     fn enrolled(&self, core: &Arc<DomainCore>) {
@@ -360,7 +457,7 @@ impl Relief for Coordinator {
             // A value whose drop panics, or a waker that does, must not end expiry and the watch over memory: it is
             // gone, and the next tick goes on. The panic's message was printed when it happened.
             let now = Instant::now();
-            if now < next {
+            if now < next && !core.relief().is_pressed() {
                 let _ = catch_unwind(AssertUnwindSafe(|| core.clock.ring()));
             } else {
                 let _ = catch_unwind(AssertUnwindSafe(|| core.relief().tick(&core)));
@@ -372,30 +469,50 @@ impl Relief for Coordinator {
             let pause = next.saturating_duration_since(Instant::now());
             Some(core.clock.until_alarm().map_or(pause, |alarm| alarm.min(pause)))
         });
+        #[cfg(unix)]
+        self.watch_triggers(core);
     }
 
     fn rouse(&self) {
         self.worker.rouse();
     }
 
+    fn hasten(&self) {
+        self.pressed.store(true, Ordering::Release);
+        self.worker.rouse();
+    }
+
+    fn is_pressed(&self) -> bool {
+        self.pressed.load(Ordering::Acquire)
+    }
+
     /// Sooner the fuller memory is.
     fn pause(&self) -> Duration {
-        let fullness = self.last.lock().map_or(0.0, |sample| sample.fullness());
-        let most = match fullness {
-            f if f < 0.60 => self.interval,
-            f if f < 0.80 => Duration::from_secs(5),
-            _ => Duration::from_secs(1),
-        };
-        most.min(self.interval)
+        plan::pause(*self.last.lock(), self.watermarks.high(), self.interval)
+    }
+
+    fn follow(&self, _core: &DomainCore, auto: Option<Auto>) {
+        if let Some(mut watched) = self.watched() {
+            watched.auto = auto;
+        }
     }
 
     fn stop(&self, timeout: Duration) -> bool {
+        #[cfg(unix)]
+        if let Some(watcher) = self.triggers.take() {
+            watcher.stop();
+        }
         self.worker.stop(timeout)
     }
 
     fn twin(&self, core: &DomainCore, clock: Clock) -> Arc<DomainCore> {
-        let twin = Self::new(self.source.clone(), self.watermarks, self.interval, true);
+        let twin = Self::new(self.source.clone(), self.watermarks, self.interval, true, false);
         let twin = DomainCore::new_twin(core.ledger.limit(), clock, Box::new(twin));
+        twin.copy_shares(core);
+        twin.relief().follow(&twin, self.watched().and_then(|watched| watched.auto));
+        if let Some(purge) = core.purge() {
+            twin.set_purge(purge);
+        }
         if let Some(executor) = core.executor() {
             twin.set_executor(executor);
         }

@@ -302,3 +302,46 @@ fn a_snapshot_beside_inserts_evictions_and_a_clear_reads_sound_figures() {
         check_books(&domain, &[&cache]);
     });
 }
+
+#[test]
+fn an_emergency_shares_and_an_explanation_beside_inserts_leave_sound_books() {
+    check(|| {
+        let (clock, memory) = (ManualClock::new(), testing::FixedPressure::new(100, 1000));
+        let domain = Domain::builder().limit_bytes(20_000).clock(clock.clone()).pressure(memory.clone());
+        let domain = Arc::new(domain.manual().build());
+        let (first, second) = (sized(&domain, "a::first"), sized(&domain, "b::second"));
+        (0..3).for_each(|key| first.insert(key, 2000));
+        // Two looks at different times: what bytes earn is known, so whole tenants go.
+        domain.tick();
+        clock.advance(Duration::from_secs(1));
+        domain.tick();
+        let writer = {
+            let (second, domain) = (second.clone(), Arc::clone(&domain));
+            thread::spawn(move || {
+                for key in 0..4 {
+                    second.insert(key, 2000);
+                    assert!(domain.budget().used() <= 20_000);
+                }
+            })
+        };
+        let reader = {
+            let domain = Arc::clone(&domain);
+            thread::spawn(move || {
+                domain.namespace("a").set_share(0.5).unwrap();
+                let explanation = domain.explain();
+                assert!(explanation.tenants.len() == 2 && explanation.budget.used <= 20_000);
+                domain.namespace("b").set_share(0.5).unwrap();
+                // One that may only fall, so that the writer knows what holds.
+                domain.budget().set_auto(crate::Auto::default().most_mb(0));
+            })
+        };
+        memory.set(970, 1000);
+        clock.advance(Duration::from_secs(1));
+        domain.tick();
+        domain.budget().set_limit(9_000);
+        writer.join().unwrap();
+        reader.join().unwrap();
+        assert!(domain.budget().used() <= 9_000);
+        check_books(&domain, &[&first, &second]);
+    });
+}

@@ -4,9 +4,11 @@
 //! injected as `dyn Relief` when the domain is built; tenants call it on miss paths only, with no lock
 //! held. Building a domain is not here, because the builder knows the coordinator.
 
+pub(crate) mod namespace;
 pub(crate) mod scope;
 mod tracked;
 
+pub use namespace::{Namespace, ShareError};
 pub use tracked::{Charge, Tracked, Tracking};
 
 use std::fmt;
@@ -17,8 +19,8 @@ use std::task::Waker;
 use std::time::Duration;
 
 use crate::budget::{Ledger, Refused};
-use crate::pressure::Level;
-use crate::stats::{BudgetStats, Snapshot, TenantStats};
+use crate::pressure::{Auto, Level};
+use crate::stats::{BudgetStats, Explanation, Snapshot, TenantStats};
 use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Ordering, RwLock, fork};
 use crate::tenant::{Card, Mode, Tenant, Terms};
 use crate::time::{AlarmId, Clock, Nanos};
@@ -46,6 +48,26 @@ impl fmt::Debug for Executor {
     }
 }
 
+/// Asks an allocator to give back what it keeps.
+#[derive(Clone)]
+pub(crate) struct Purge(Arc<dyn Fn() + Send + Sync>);
+
+impl Purge {
+    pub(crate) fn new(purge: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(purge))
+    }
+
+    pub(crate) fn run(&self) {
+        (self.0)();
+    }
+}
+
+impl fmt::Debug for Purge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Purge")
+    }
+}
+
 /// So many times room is made for a new tenant: others may take each time what was freed.
 const COVERS: usize = 8;
 
@@ -60,10 +82,12 @@ pub(crate) trait Relief: Send + Sync {
     /// Does what a background thread would do: expiry, pressure, growth.
     fn tick(&self, core: &DomainCore);
 
-    /// Evicts about `bytes` for the user.
-    fn trim(&self, core: &DomainCore, bytes: u64) -> Trimmed;
+    /// Evicts about `bytes` for the user, of all tenants or of those in one namespace.
+    fn trim(&self, core: &DomainCore, bytes: u64, among: Option<&str>) -> Trimmed;
 
     fn snapshot(&self, core: &DomainCore) -> Snapshot;
+
+    fn explain(&self, core: &DomainCore) -> Explanation;
 
     /// A tenant came: background work is needed from now on.
     fn enrolled(&self, core: &Arc<DomainCore>);
@@ -71,8 +95,17 @@ pub(crate) trait Relief: Send + Sync {
     /// Somebody set an alarm that is sooner than those the background thread knows of.
     fn rouse(&self);
 
+    /// Something says that memory gets short: the background thread looks at once.
+    fn hasten(&self);
+
+    /// Whether it has not looked since.
+    fn is_pressed(&self) -> bool;
+
     /// How long the background thread waits until the next tick.
     fn pause(&self) -> Duration;
+
+    /// Has the limit follow memory, or (`None`) stay what it is.
+    fn follow(&self, core: &DomainCore, auto: Option<Auto>);
 
     /// Stops background work; `false` when it did not stop in time.
     fn stop(&self, timeout: Duration) -> bool;
@@ -94,8 +127,10 @@ pub(crate) struct DomainCore {
     /// ages. Only rises.
     inflation: AtomicU64,
     tenants: RwLock<Vec<Member>>,
+    namespaces: namespace::Namespaces,
     relief: OnceLock<Box<dyn Relief>>,
     executor: RwLock<Option<Executor>>,
+    purge: RwLock<Option<Purge>>,
     /// Memory that is no cache's.
     tracked: tracked::Resources,
 }
@@ -144,8 +179,10 @@ impl DomainCore {
             inflation: AtomicU64::new(0.0_f64.to_bits()),
             // The first tenants do not pay for more than their own places.
             tenants: RwLock::new(Vec::with_capacity(16)),
+            namespaces: namespace::Namespaces::default(),
             relief: OnceLock::new(),
             executor: RwLock::new(None),
+            purge: RwLock::new(None),
             tracked: tracked::Resources::default(),
         };
         let _ = core.relief.set(relief);
@@ -176,6 +213,17 @@ impl DomainCore {
 
     pub(crate) fn set_executor(&self, executor: Executor) {
         let old = self.executor.write().replace(executor);
+        // What it captured is the user's to drop: outside the lock.
+        drop(old);
+    }
+
+    /// What asks the allocator to give memory back, if somebody said so; in the child of a fork, perhaps nothing.
+    pub(crate) fn purge(&self) -> Option<Purge> {
+        fork::read(&self.purge)?.clone()
+    }
+
+    pub(crate) fn set_purge(&self, purge: Purge) {
+        let old = self.purge.write().replace(purge);
         // What it captured is the user's to drop: outside the lock.
         drop(old);
     }
@@ -212,6 +260,7 @@ impl DomainCore {
         let free = std::iter::once(terms.name.clone()).chain(numbered).find(|name| !taken(name));
         terms.name = free.unwrap_or(terms.name);
         let card = Arc::new(Card::new(terms, &self.ledger));
+        card.set_namespace(self.namespaces.number_of(&card.name));
         // Each tenant pays for its place here, so there are few that nobody has.
         if tenants.len() == tenants.capacity() {
             let more = (tenants.len() / 16).max(4);
@@ -283,7 +332,7 @@ impl DomainCore {
         stats.max_bytes = (card.ceiling() < u64::MAX).then_some(card.ceiling());
         stats.priority = card.priority();
         stats.price = tenant.marginal();
-        stats.estimated = card.estimated.load(Ordering::Relaxed);
+        stats.estimated = card.is_estimated();
         card.tally.fill(&mut stats);
         stats
     }
@@ -360,6 +409,33 @@ impl Domain {
         core.relief().snapshot(&core)
     }
 
+    /// Where the bytes are, what they earn, and why they are there: who would give next, what a megabyte more would save
+    /// each tenant, and the last decisions with their reasons. For people, and as data.
+    ///
+    /// What is saved in a second is measured between ticks, and from one of these calls to the next.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use larder_runtime::{Cache, Cause, Domain};
+    ///
+    /// let domain = Domain::builder().limit_bytes(1 << 20).manual().build();
+    /// let blobs: Cache<u64, Vec<u8>> = Cache::builder("blobs").build_in(&domain)?;
+    /// blobs.insert(1, vec![0; 100_000]);
+    /// let _ = domain.trim(50_000);
+    ///
+    /// let explanation = domain.explain();
+    /// assert_eq!(explanation.decisions[0].cause, Cause::Trim);
+    /// assert_eq!(explanation.decisions[0].gave[0].0, "blobs");
+    /// println!("{explanation}");
+    /// # Ok::<(), larder_runtime::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn explain(&self) -> Explanation {
+        let core = self.core.here();
+        core.relief().explain(&core)
+    }
+
     /// Does what the background thread would do: wakes tasks whose `wait_at_most` is over, drops what is expired,
     /// samples the pressure source, and shrinks or grows accordingly. Needed in a domain built with `manual()`,
     /// harmless elsewhere.
@@ -376,7 +452,7 @@ impl Domain {
     #[must_use = "it says how much was freed, and whose"]
     pub fn trim(&self, bytes: u64) -> Trimmed {
         let core = self.core.here();
-        core.relief().trim(&core, bytes)
+        core.relief().trim(&core, bytes, None)
     }
 
     /// Empties every cache and drops every idle pooled object.
@@ -412,6 +488,24 @@ impl Domain {
     /// ```
     pub fn set_executor(&self, spawn: impl Fn(Task) + Send + Sync + 'static) {
         self.core.here().set_executor(Executor::new(spawn));
+    }
+
+    /// Says how the allocator of this program is asked to give back memory that it keeps: after an emergency, and after a trim.
+    /// Without it glibc's is asked, on Linux with glibc, and no other.
+    ///
+    /// `purge` runs on the thread of the tick or of the trim, with no lock held. Replaces an earlier one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use larder_runtime::Domain;
+    /// # mod libmimalloc_sys { pub unsafe fn mi_collect(_force: bool) {} }
+    /// let domain = Domain::builder().limit_bytes(1 << 20).manual().build();
+    /// // SAFETY: may be called at any time.
+    /// domain.set_purge(|| unsafe { libmimalloc_sys::mi_collect(true) });
+    /// ```
+    pub fn set_purge(&self, purge: impl Fn() + Send + Sync + 'static) {
+        self.core.here().set_purge(Purge::new(purge));
     }
 
     /// The pressure level in force.
@@ -451,9 +545,28 @@ impl Budget {
     /// A limit of 0 stores nothing: every value goes back to its caller.
     pub fn set_limit(&self, bytes: u64) {
         let core = self.core.here();
+        // What is said counts, and is not moved again.
+        core.relief().follow(&core, None);
         core.ledger.set_limit(bytes);
         core.ledger.divide(core.with_cards(|cards| cards.count()));
         core.relief().fit(&core);
+    }
+
+    /// Has the limit follow memory: at each tick it is what the container, or the host, has up to where pressure ends,
+    /// less the most that the rest of the process needed in the last ten minutes. Until [`set_limit`](Self::set_limit).
+    ///
+    /// The limit falls as soon as the rest needs more, and grows by steps of a tenth, not while the rest grows. On a host
+    /// that others use, half of what is free stays free. Without a pressure source, as with `LARDER_PRESSURE=off`, it stays
+    /// what it is, within the bounds of `auto`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// larder_runtime::budget().set_auto(larder_runtime::Auto::default().most_mb(2048));
+    /// ```
+    pub fn set_auto(&self, auto: Auto) {
+        let core = self.core.here();
+        core.relief().follow(&core, Some(auto));
     }
 
     /// Sets the limit in megabytes of 1,048,576 bytes; see [`set_limit`](Self::set_limit).

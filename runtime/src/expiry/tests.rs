@@ -96,7 +96,7 @@ impl Pair {
         let done = loop {
             let deadlines = &self.deadlines;
             let deadline = |slot| deadlines.get(&slot).copied().unwrap_or(NEVER);
-            match self.wheel.advance(self.now, &mut looks, deadline) {
+            match self.wheel.advance(self.now, &mut looks, &deadline) {
                 Turned::Due(slot) => {
                     let at = self.deadlines.remove(&slot);
                     assert!(

@@ -166,7 +166,7 @@ impl Wheel {
         &mut self,
         now: Nanos,
         looks: &mut usize,
-        deadline: impl Fn(u32) -> Nanos,
+        deadline: &dyn Fn(u32) -> Nanos,
     ) -> Turned {
         // Another thread may have read the clock later and come first.
         let now = now.max(self.elapsed);

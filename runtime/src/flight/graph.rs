@@ -44,7 +44,10 @@ impl Working {
 impl Drop for Working {
     fn drop(&mut self) {
         with_held(|held| {
-            if let Some(at) = held.iter().rposition(|flight| *flight == self.0) {
+            // What began last nearly always ends first.
+            if held.last() == Some(&self.0) {
+                held.pop();
+            } else if let Some(at) = held.iter().rposition(|flight| *flight == self.0) {
                 held.remove(at);
             }
         });

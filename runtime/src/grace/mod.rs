@@ -71,8 +71,22 @@ impl Era {
         self.layout.swap(near::new_layout(), Ordering::AcqRel);
     }
 
-    /// Begins a read. What the reader finds stays valid until the guard is dropped.
+    /// [`read`](Self::read) by a thread that has read before and reads nothing else now, as nearly all are; `None` for
+    /// others.
     #[inline(always)]
+    pub(crate) fn read_alone(&self) -> Option<Reading> {
+        let word = self.word.load(Ordering::Acquire);
+        let mark = marks::mine();
+        if mark.get() != 0 {
+            return None;
+        }
+        mark.set(word);
+        barrier::often(word & LIGHT != 0);
+        Some(Reading { mark, before: 0 })
+    }
+
+    /// Begins a read. What the reader finds stays valid until the guard is dropped.
+    #[inline]
     pub(crate) fn read(&self) -> Reading {
         // Acquire: who sees that an era ended finds nothing that was unlinked in it.
         let word = self.word.load(Ordering::Acquire);
@@ -118,12 +132,13 @@ impl Reading {
     /// what came there since in memory of the same structure.
     #[inline(always)]
     pub(crate) fn recall(&self, name: Name) -> Option<NonNull<()>> {
-        self.mark.near.recall(name)
+        // SAFETY: the mark of a thread that reads is not nobody's.
+        unsafe { self.mark.near.recall(name) }
     }
 
     /// Under this name something was found, at this address.
     #[inline(always)]
-    pub(crate) fn found(&self, name: Name, at: *mut ()) {
+    pub(crate) fn found(&self, name: Name, at: NonNull<()>) {
         self.mark.near.found(name, at);
     }
 }

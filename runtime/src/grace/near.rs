@@ -31,14 +31,16 @@ const EVERY: u32 = if cfg!(larder_shuttle) { 1 } else { 8 };
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Name(u64);
 
-/// A layout that nobody had before; 0 when there are no more: then nothing is noted under it.
+/// The layout of who came when there were no more: nothing is noted under it.
+const NO_LAYOUT: u32 = u32::MAX;
+
+/// A layout that nobody had before, or [`NO_LAYOUT`]; never 0, which is that of a table in which nothing was noted.
 pub(super) fn new_layout() -> u32 {
     use std::sync::atomic::{AtomicU32, Ordering};
-    /// The next one; 0 when they have run out.
     static NEXT: AtomicU32 = AtomicU32::new(1);
-    let next = NEXT
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| (next != 0).then(|| next.wrapping_add(1)));
-    next.unwrap_or(0)
+    let next =
+        NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| (next != NO_LAYOUT).then(|| next + 1));
+    next.unwrap_or(NO_LAYOUT)
 }
 
 impl Name {
@@ -52,9 +54,8 @@ impl Name {
         (self.0 >> 7) as usize % SETS
     }
 
-    /// Nothing is noted under a name without: a table of zeros names nothing.
     fn has_layout(self) -> bool {
-        self.0 >> 32 != 0
+        self.0 >> 32 != u64::from(NO_LAYOUT)
     }
 }
 
@@ -70,7 +71,8 @@ type Set = [Found; 2];
 /// A thread's part.
 #[derive(Debug)]
 pub(super) struct Near {
-    /// Never freed, as the mark is not. Null where there is no memory for it.
+    /// Never freed, as the mark is not. [`NOTHING`] where there is no memory for it; of who is nobody null, and never
+    /// looked at.
     sets: AtomicPtr<[Set; SETS]>,
     /// Hits that found no address.
     hits: AtomicU32,
@@ -88,22 +90,30 @@ impl Near {
         Self { sets: AtomicPtr::new(empty()), hits: AtomicU32::new(0) }
     }
 
-    fn set(&self, name: Name) -> Option<&Set> {
-        // SAFETY: it is null, or was leaked.
-        let sets = unsafe { self.sets.load(Ordering::Relaxed).as_ref() }?;
-        Some(&sets[name.set()])
-    }
-
     /// The address that was noted under a name.
+    ///
+    /// # Safety
+    ///
+    /// The part is not [`nowhere`](Self::nowhere).
     #[inline(always)]
-    pub(super) fn recall(&self, name: Name) -> Option<NonNull<()>> {
-        let found = self.set(name)?.iter().find(|found| found.name.load(Ordering::Relaxed) == name.0)?;
-        NonNull::new(found.at.load(Ordering::Relaxed))
+    pub(super) unsafe fn recall(&self, name: Name) -> Option<NonNull<()>> {
+        // SAFETY: it is a static, or was leaked; it is null nowhere else.
+        let sets = unsafe { &*self.sets.load(Ordering::Relaxed) };
+        let [first, second] = &sets[name.set()];
+        let found = if first.name.load(Ordering::Relaxed) == name.0 {
+            first
+        } else if second.name.load(Ordering::Relaxed) == name.0 {
+            second
+        } else {
+            return None;
+        };
+        // SAFETY: addresses that are noted are, and no name has the layout of those that are not.
+        Some(unsafe { NonNull::new_unchecked(found.at.load(Ordering::Relaxed)) })
     }
 
     /// A hit that found no address found the thing there.
     #[inline(always)]
-    pub(super) fn found(&self, name: Name, at: *mut ()) {
+    pub(super) fn found(&self, name: Name, at: NonNull<()>) {
         let hits = self.hits.load(Ordering::Relaxed).wrapping_add(1);
         self.hits.store(hits, Ordering::Relaxed);
         if hits.is_multiple_of(EVERY) {
@@ -112,24 +122,42 @@ impl Near {
     }
 
     #[inline(never)]
-    fn note(&self, name: Name, at: *mut (), hits: u32) {
-        if hits < FREQUENT || !name.has_layout() {
+    fn note(&self, name: Name, at: NonNull<()>, hits: u32) {
+        let sets = self.sets.load(Ordering::Relaxed);
+        if hits < FREQUENT || !name.has_layout() || !is_ones_own(sets) {
             return;
         }
-        if let Some(set) = self.set(name) {
-            let found = &set[(hits / EVERY) as usize % 2];
-            found.name.store(name.0, Ordering::Relaxed);
-            found.at.store(at, Ordering::Relaxed);
-        }
+        // SAFETY: it was leaked.
+        let found = &unsafe { &*sets }[name.set()][(hits / EVERY) as usize % 2];
+        // Before the name: an address is never null where a name says that there is one.
+        found.at.store(at.as_ptr(), Ordering::Relaxed);
+        found.name.store(name.0, Ordering::Relaxed);
     }
 }
 
-/// A table in which nothing was found; null where memory is exhausted.
+/// Whether a thread may write there.
+#[cfg(not(larder_shuttle))]
+fn is_ones_own(sets: *mut [Set; SETS]) -> bool {
+    !sets.is_null() && !ptr::eq(sets, &raw const NOTHING)
+}
+
+#[cfg(larder_shuttle)]
+fn is_ones_own(_: *mut [Set; SETS]) -> bool {
+    true
+}
+
+/// For threads that got no memory for a table. Never written.
+#[cfg(not(larder_shuttle))]
+static NOTHING: [Set; SETS] =
+    [const { [const { Found { name: AtomicU64::new(0), at: AtomicPtr::new(ptr::null_mut()) } }; 2] }; SETS];
+
+/// A table in which nothing was found.
 #[cfg(not(larder_shuttle))]
 fn empty() -> *mut [Set; SETS] {
     use std::alloc::{Layout, alloc_zeroed};
     // SAFETY: the size is not zero, and atomics of zeros are names of nothing and null addresses.
-    unsafe { alloc_zeroed(Layout::new::<[Set; SETS]>()).cast() }
+    let sets: *mut [Set; SETS] = unsafe { alloc_zeroed(Layout::new::<[Set; SETS]>()).cast() };
+    if sets.is_null() { (&raw const NOTHING).cast_mut() } else { sets }
 }
 
 #[cfg(larder_shuttle)]

@@ -4,10 +4,14 @@
 //! where neither is, the host. A host that its other tenants fill is not looked at from inside a limit.
 
 #[cfg(target_os = "linux")]
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sysinfo::{MemoryRefreshKind, System};
 
+#[cfg(target_os = "linux")]
+use super::{cgroup, psi};
+#[cfg(target_os = "linux")]
+use crate::pressure::Trigger;
 use crate::pressure::{MemorySample, PressureSource};
 use crate::settings::MB;
 use crate::sync::{AtomicU8, Ordering};
@@ -56,6 +60,26 @@ impl PressureSource for SystemPressure {
             space if space == Bound::AddressSpace as u8 => "address space",
             _ => "host",
         }
+    }
+
+    fn resident(&self) -> Option<u64> {
+        super::process::resident_bytes()
+    }
+
+    fn is_shared(&self) -> bool {
+        self.bound.load(Ordering::Relaxed) == Bound::Host as u8
+    }
+
+    #[cfg(target_os = "linux")]
+    fn at_limit(&self) -> Option<u64> {
+        let counts: Vec<u64> =
+            event_groups().iter().filter_map(|group| cgroup::times_at_limit(group)).collect();
+        (!counts.is_empty()).then(|| counts.iter().sum())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn triggers(&self) -> Vec<Trigger> {
+        psi::open(Path::new("/"), &psi::Wish::read(|name| std::env::var_os(name)), &event_groups())
     }
 }
 
@@ -113,7 +137,14 @@ fn host() -> Option<MemorySample> {
 #[cfg(target_os = "linux")]
 fn groups() -> Vec<MemorySample> {
     let read = |file| std::fs::read_to_string(file).unwrap_or_default();
-    super::cgroup::limited_groups(Path::new("/"), &read("/proc/self/cgroup"), &read("/proc/self/mountinfo"))
+    cgroup::limited_groups(Path::new("/"), &read("/proc/self/cgroup"), &read("/proc/self/mountinfo"))
+}
+
+/// This process's groups that count what happens to them, the innermost first.
+#[cfg(target_os = "linux")]
+fn event_groups() -> Vec<PathBuf> {
+    let read = |file| std::fs::read_to_string(file).unwrap_or_default();
+    cgroup::event_groups(Path::new("/"), &read("/proc/self/cgroup"), &read("/proc/self/mountinfo"))
 }
 
 #[cfg(target_os = "linux")]

@@ -61,7 +61,7 @@ impl Custom {
         guarded(|| drop(broken));
     }
 
-    pub(super) fn push(&mut self, slot: u32, slots: &mut impl Slots, moment: Moment) {
+    pub(super) fn push(&mut self, slot: u32, slots: &mut dyn Slots, moment: Moment) {
         self.now = self.now.wrapping_add(1);
         self.history.note(self.now, moment.inflation, self.lists.entries() / 64);
         let facts = slots.facts(slot);
@@ -69,7 +69,7 @@ impl Custom {
         self.ask(|own| own.insert(slot, &EntryFacts::of(&facts)));
     }
 
-    pub(super) fn replaced(&mut self, old: Replaced, new: u32, slots: &mut impl Slots, _moment: Moment) {
+    pub(super) fn replaced(&mut self, old: Replaced, new: u32, slots: &mut dyn Slots, _moment: Moment) {
         self.lists.replaced((old.slot, old.weight), new, CLASS, slots);
         slots.touch(new).set_uses(old.uses + 1);
         let facts = EntryFacts::of(&slots.facts(new));
@@ -81,12 +81,12 @@ impl Custom {
         });
     }
 
-    pub(super) fn renamed(&mut self, from: u32, to: u32, slots: &mut impl Slots) {
+    pub(super) fn renamed(&mut self, from: u32, to: u32, slots: &mut dyn Slots) {
         self.lists.renamed(from, to, slots);
         self.ask(|own| own.rename(from, to));
     }
 
-    pub(super) fn remove(&mut self, slot: u32, slots: &mut impl Slots) {
+    pub(super) fn remove(&mut self, slot: u32, slots: &mut dyn Slots) {
         let weight = slots.facts(slot).weight;
         self.lists.unlink(slot, weight, slots);
         *slots.node_mut(slot) = OUT;
@@ -97,14 +97,14 @@ impl Custom {
         self.lists.cheapest(Part::Main, self.now).map(|oldest| oldest.slot)
     }
 
-    pub(super) fn victim(&mut self, slots: &mut impl Slots, _moment: Moment) -> Option<u32> {
+    pub(super) fn victim(&mut self, slots: &mut dyn Slots, _moment: Moment) -> Option<u32> {
         let is_in = |slot: u32| slots.is_filled(slot) && *slots.node(slot) != OUT;
         let mut take = |slot: u32| if is_in(slot) { slots.touch(slot).take_uses() } else { 0 };
         let named = self.ask(|own| own.victim(&mut Uses { take: &mut take })).flatten();
         named.filter(|slot| is_in(*slot)).or_else(|| self.oldest())
     }
 
-    pub(super) fn evict(&mut self, slot: u32, slots: &mut impl Slots) {
+    pub(super) fn evict(&mut self, slot: u32, slots: &mut dyn Slots) {
         self.remove(slot, slots);
     }
 
@@ -112,13 +112,13 @@ impl Custom {
         self.lists.weight()
     }
 
-    fn credit(&self, slot: u32, slots: &impl Slots) -> f64 {
+    fn credit(&self, slot: u32, slots: &dyn Slots) -> f64 {
         let began = self.history.level(Link::of(slot, slots).lap, self.now);
         began + slots.facts(slot).density(1 + slots.touch(slot).uses())
     }
 
     /// The oldest stands for the next victim: naming that one could change the user's order.
-    pub(super) fn front(&self, slots: &impl Slots) -> Option<Front> {
+    pub(super) fn front(&self, slots: &dyn Slots) -> Option<Front> {
         let slot = self.oldest()?;
         let rank = heaviest_first(self.lists.weight());
         let density = slots.facts(slot).density(1 + slots.touch(slot).uses());
@@ -126,7 +126,7 @@ impl Custom {
     }
 
     /// By age: the user's order says who is next, and no more.
-    pub(super) fn stay(&self, slot: u32, slots: &impl Slots, _moment: Moment) -> u64 {
+    pub(super) fn stay(&self, slot: u32, slots: &dyn Slots, _moment: Moment) -> u64 {
         self.lists.stay(0, slot, self.now, slots)
     }
 
@@ -153,7 +153,7 @@ impl Custom {
     }
 
     #[cfg(any(test, feature = "__validate"))]
-    pub(super) fn validate(&self, filled: &[u32], slots: &impl Slots) {
+    pub(super) fn validate(&self, filled: &[u32], slots: &dyn Slots) {
         self.lists.validate(filled, slots);
     }
 }

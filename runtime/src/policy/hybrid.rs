@@ -146,7 +146,7 @@ impl Hybrid {
         if is_wide || self.lists.len(Part::Main) == 0 { Part::Window } else { Part::Main }
     }
 
-    pub(super) fn push(&mut self, slot: u32, slots: &mut impl Slots, moment: Moment) {
+    pub(super) fn push(&mut self, slot: u32, slots: &mut dyn Slots, moment: Moment) {
         self.now = self.now.wrapping_add(1);
         let entries = self.lists.entries();
         self.history.note(self.now, moment.inflation, entries / APART);
@@ -170,7 +170,7 @@ impl Hybrid {
         // A distance of no units may be any part of one.
         let distance = self.scale.since(ghost.lap, self.now).max(1) as f32;
         let price = ratio_of(class) * BEAT / distance;
-        let wins = self.lists.cheapest(Part::Main, self.now).is_none_or(|victim| price > victim.price);
+        let wins = self.lists.cheapest(Part::Main, self.now).is_none_or(|victim| price > victim.price());
 
         let gone = self.scale.gone_since(ghost.gone, self.gone[usize::from(ghost.from_main)]) as f64;
         let (entries, weight) = (f64::from(self.lists.entries().max(1)), self.lists.weight() as f64);
@@ -192,22 +192,22 @@ impl Hybrid {
     }
 
     /// The entry keeps its lap, and its uses and one more.
-    pub(super) fn replaced(&mut self, old: Replaced, new: u32, slots: &mut impl Slots, _moment: Moment) {
+    pub(super) fn replaced(&mut self, old: Replaced, new: u32, slots: &mut dyn Slots, _moment: Moment) {
         let class = class_of(&slots.facts(new));
         self.lists.replaced((old.slot, old.weight), new, class, slots);
         slots.touch(new).set_uses((old.uses + 1).min(USES));
     }
 
-    pub(super) fn renamed(&mut self, from: u32, to: u32, slots: &mut impl Slots) {
+    pub(super) fn renamed(&mut self, from: u32, to: u32, slots: &mut dyn Slots) {
         self.lists.renamed(from, to, slots);
     }
 
-    pub(super) fn remove(&mut self, slot: u32, slots: &mut impl Slots) {
+    pub(super) fn remove(&mut self, slot: u32, slots: &mut dyn Slots) {
         let weight = slots.facts(slot).weight;
         self.lists.unlink(slot, weight, slots);
     }
 
-    pub(super) fn victim(&mut self, slots: &mut impl Slots, _moment: Moment) -> Option<u32> {
+    pub(super) fn victim(&mut self, slots: &mut dyn Slots, _moment: Moment) -> Option<u32> {
         for _ in 0..HAND {
             let slot = self.lists.cheapest(self.part(), self.now)?.slot;
             let uses = slots.touch(slot).uses();
@@ -229,7 +229,7 @@ impl Hybrid {
         window.or_else(|| self.lists.cheapest(Part::Main, self.now)).map(|victim| victim.slot)
     }
 
-    pub(super) fn evict(&mut self, slot: u32, slots: &mut impl Slots) {
+    pub(super) fn evict(&mut self, slot: u32, slots: &mut dyn Slots) {
         let facts = slots.facts(slot);
         if !self.has_evicted() {
             self.scale.follow(self.lists.entries(), self.lists.weight());
@@ -250,7 +250,7 @@ impl Hybrid {
     ///
     /// Told by the heavier part: there most of the bytes are won or lost when the tenant grows or gives way. The head
     /// of a small window is always young, and says nothing of them.
-    fn worth(&self, slots: &impl Slots) -> Option<(f64, f64)> {
+    fn worth(&self, slots: &dyn Slots) -> Option<(f64, f64)> {
         let is_wide = self.lists.weight_of(Part::Window) > self.lists.weight_of(Part::Main);
         let part = if is_wide { Part::Window } else { Part::Main };
         let slot = self.lists.cheapest(part, self.now)?.slot;
@@ -260,14 +260,14 @@ impl Hybrid {
         Some((self.history.level(self.now.wrapping_sub(age), self.now) + density, density))
     }
 
-    pub(super) fn front(&self, slots: &impl Slots) -> Option<Front> {
+    pub(super) fn front(&self, slots: &dyn Slots) -> Option<Front> {
         let (credit, density) = self.worth(slots)?;
         Some(Front { rank: heaviest_first(self.lists.weight()), credit, density })
     }
 
     /// What would leave the window; what would get a second lap there, and what comes up in main and is not used; what
     /// belongs to main, by its uses.
-    pub(super) fn stay(&self, slot: u32, slots: &impl Slots, _moment: Moment) -> u64 {
+    pub(super) fn stay(&self, slot: u32, slots: &dyn Slots, _moment: Moment) -> u64 {
         let (place, uses) = (Link::of(slot, slots).place, slots.touch(slot).uses());
         let tier = match place {
             Place::First => u32::from(uses > 0),
@@ -311,7 +311,7 @@ impl Hybrid {
     }
 
     #[cfg(any(test, feature = "__validate"))]
-    pub(super) fn validate(&self, filled: &[u32], slots: &impl Slots) {
+    pub(super) fn validate(&self, filled: &[u32], slots: &dyn Slots) {
         self.lists.validate(filled, slots);
         self.ghosts.validate();
         assert!((SHARE_LEAST..=SHARE_MOST).contains(&self.share));

@@ -71,7 +71,7 @@ impl Link {
     }
 
     #[inline]
-    pub(super) fn of(slot: u32, slots: &impl Slots) -> Self {
+    pub(super) fn of(slot: u32, slots: &dyn Slots) -> Self {
         let Node([prev, next, lap, last]) = *slots.node(slot);
         let place = match last >> 8 {
             0 => Place::First,
@@ -81,16 +81,16 @@ impl Link {
         Self { prev, next, lap, class: last as u8, place }
     }
 
-    fn put(self, slot: u32, slots: &mut impl Slots) {
+    fn put(self, slot: u32, slots: &mut dyn Slots) {
         let last = u32::from(self.class) | (self.place as u32) << 8;
         *slots.node_mut(slot) = Node([self.prev, self.next, self.lap, last]);
     }
 
-    fn set_prev(slot: u32, to: u32, slots: &mut impl Slots) {
+    fn set_prev(slot: u32, to: u32, slots: &mut dyn Slots) {
         slots.node_mut(slot).0[0] = to;
     }
 
-    fn set_next(slot: u32, to: u32, slots: &mut impl Slots) {
+    fn set_next(slot: u32, to: u32, slots: &mut dyn Slots) {
         slots.node_mut(slot).0[1] = to;
     }
 }
@@ -117,9 +117,18 @@ struct Row {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cheapest {
     pub(super) slot: u32,
-    /// Nanoseconds for each byte and each miss since its lap began.
-    pub(super) price: f32,
     pub(super) class: u8,
+    /// Nanoseconds for each byte.
+    ratio: f32,
+    /// Misses since its lap began, and one.
+    idle: f32,
+}
+
+impl Cheapest {
+    /// Nanoseconds for each byte and each miss since its lap began.
+    pub(super) fn price(&self) -> f32 {
+        self.ratio / self.idle
+    }
 }
 
 #[derive(Debug)]
@@ -221,7 +230,7 @@ impl Lists {
     }
 
     /// Puts a slot at the end of its list.
-    pub(super) fn push(&mut self, slot: u32, link: Link, weight: u64, slots: &mut impl Slots) {
+    pub(super) fn push(&mut self, slot: u32, link: Link, weight: u64, slots: &mut dyn Slots) {
         let class = self.settled(link.class);
         let part = link.place.part() as usize;
         let ends = &mut self.row(class).parts[part];
@@ -236,7 +245,7 @@ impl Lists {
     }
 
     /// Takes a slot of this weight out.
-    pub(super) fn unlink(&mut self, slot: u32, weight: u64, slots: &mut impl Slots) -> Link {
+    pub(super) fn unlink(&mut self, slot: u32, weight: u64, slots: &mut dyn Slots) -> Link {
         let link = Link::of(slot, slots);
         let part = link.place.part() as usize;
         let ends = &mut self.row(link.class).parts[part];
@@ -260,7 +269,7 @@ impl Lists {
     }
 
     /// A slot takes another's place: its neighbours hear of it.
-    pub(super) fn renamed(&mut self, from: u32, to: u32, slots: &mut impl Slots) {
+    pub(super) fn renamed(&mut self, from: u32, to: u32, slots: &mut dyn Slots) {
         let link = Link::of(to, slots);
         let ends = &mut self.row(link.class).parts[link.place.part() as usize];
         match link.prev {
@@ -277,13 +286,7 @@ impl Lists {
     }
 
     /// An entry has another weight, maybe another class, and maybe another slot; its lap goes on.
-    pub(super) fn replaced(
-        &mut self,
-        (old, weight): (u32, u64),
-        new: u32,
-        class: u8,
-        slots: &mut impl Slots,
-    ) {
+    pub(super) fn replaced(&mut self, (old, weight): (u32, u64), new: u32, class: u8, slots: &mut dyn Slots) {
         let to = slots.facts(new).weight;
         let link = Link::of(old, slots);
         if link.class == class {
@@ -303,19 +306,23 @@ impl Lists {
     /// The slot of a part with the lowest price.
     #[inline]
     pub(super) fn cheapest(&self, part: Part, now: u32) -> Option<Cheapest> {
-        let mut best = Cheapest { slot: NIL, price: f32::INFINITY, class: 0 };
-        for row in &self.rows {
-            let ends = &row.parts[part as usize];
-            let price = row.ratio / (now.wrapping_sub(ends.lap) as f32 + 1.0);
-            if ends.head != NIL && price < best.price {
-                best = Cheapest { slot: ends.head, price, class: row.class };
+        let mut best: Option<Cheapest> = None;
+        for Row { ratio, class, parts } in &self.rows {
+            let Ends { head, lap, .. } = parts[part as usize];
+            if head == NIL {
+                continue;
+            }
+            let idle = now.wrapping_sub(lap) as f32 + 1.0;
+            // Prices are told apart without dividing.
+            if best.is_none_or(|best| ratio * best.idle < best.ratio * idle) {
+                best = Some(Cheapest { slot: head, class: *class, ratio: *ratio, idle });
             }
         }
-        (best.slot != NIL).then_some(best)
+        best
     }
 
     /// How long a slot is likely to stay: by `tier`, and in one by its price.
-    pub(super) fn stay(&self, tier: u32, slot: u32, now: u32, slots: &impl Slots) -> u64 {
+    pub(super) fn stay(&self, tier: u32, slot: u32, now: u32, slots: &dyn Slots) -> u64 {
         let link = Link::of(slot, slots);
         let price = ratio_of(link.class) / (now.wrapping_sub(link.lap) as f32 + 1.0);
         // Bits of floats from 0 up order as the floats do.
@@ -368,7 +375,7 @@ impl Lists {
 
     /// Checks links, ends and sums; these slots and no others must be in a list.
     #[cfg(any(test, feature = "__validate"))]
-    pub(super) fn validate(&self, filled: &[u32], slots: &impl Slots) {
+    pub(super) fn validate(&self, filled: &[u32], slots: &dyn Slots) {
         let (mut weight, mut len) = ([0; 2], [0; 2]);
         assert_eq!(self.row_of.iter().filter(|row| **row != NO_ROW).count(), self.rows.len());
         for (at, row) in self.rows.iter().enumerate() {

@@ -111,11 +111,11 @@ impl Policy {
     /// What a hit notes in the slot's word.
     pub(crate) const fn noted(self) -> Noted {
         match self {
-            Self::Hybrid => Noted::Uses { most: hybrid::USES as u8 },
-            Self::S3Fifo => Noted::Uses { most: s3fifo::USES as u8 },
-            Self::Lfu | Self::Utility | Self::Custom => Noted::Uses { most: touch::MOST },
-            Self::Lru => Noted::Last,
-            Self::Fifo | Self::Random => Noted::Nothing,
+            Self::Hybrid => Noted::uses(hybrid::USES as u8),
+            Self::S3Fifo => Noted::uses(s3fifo::USES as u8),
+            Self::Lfu | Self::Utility | Self::Custom => Noted::uses(touch::MOST),
+            Self::Lru => Noted::LAST,
+            Self::Fifo | Self::Random => Noted::NOTHING,
         }
     }
 

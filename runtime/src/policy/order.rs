@@ -30,7 +30,8 @@ use super::{Policy, Touch, density};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Node(pub(super) [u32; 4]);
 
-/// The slots as an order sees them. Implemented by the shard.
+/// The slots as an order sees them. Implemented by the shard, whose types the orders so know nothing of: they are compiled
+/// once, and not for each pair of types.
 pub(crate) trait Slots {
     fn node(&self, slot: u32) -> &Node;
     fn node_mut(&mut self, slot: u32) -> &mut Node;
@@ -148,38 +149,38 @@ impl Order {
     }
 
     /// A new entry is in `slot`; room was made for it before.
-    pub(crate) fn push(&mut self, slot: u32, slots: &mut impl Slots, moment: Moment) {
+    pub(crate) fn push(&mut self, slot: u32, slots: &mut dyn Slots, moment: Moment) {
         each!(self, order => order.push(slot, slots, moment));
     }
 
     /// The entry `old` has another value or weight from now on, and is in the slot `new`, which may be the same. That
     /// counts as a use.
-    pub(crate) fn replaced(&mut self, old: Replaced, new: u32, slots: &mut impl Slots, moment: Moment) {
+    pub(crate) fn replaced(&mut self, old: Replaced, new: u32, slots: &mut dyn Slots, moment: Moment) {
         each!(self, order => order.replaced(old, new, slots, moment));
     }
 
     /// The entry moved, its node with it; nothing else changed.
-    pub(crate) fn renamed(&mut self, from: u32, to: u32, slots: &mut impl Slots) {
+    pub(crate) fn renamed(&mut self, from: u32, to: u32, slots: &mut dyn Slots) {
         each!(self, order => order.renamed(from, to, slots));
     }
 
     /// The entry leaves, for another reason than its order.
-    pub(crate) fn remove(&mut self, slot: u32, slots: &mut impl Slots) {
+    pub(crate) fn remove(&mut self, slot: u32, slots: &mut dyn Slots) {
         each!(self, order => order.remove(slot, slots));
     }
 
     /// Settles what was used and came up, and names the next victim.
-    pub(crate) fn victim(&mut self, slots: &mut impl Slots, moment: Moment) -> Option<u32> {
+    pub(crate) fn victim(&mut self, slots: &mut dyn Slots, moment: Moment) -> Option<u32> {
         each!(self, order => order.victim(slots, moment))
     }
 
     /// The victim leaves.
-    pub(crate) fn evict(&mut self, slot: u32, slots: &mut impl Slots) {
+    pub(crate) fn evict(&mut self, slot: u32, slots: &mut dyn Slots) {
         each!(self, order => order.evict(slot, slots));
     }
 
     /// The credit of a slot, where slots leave in the order of it.
-    pub(crate) fn credit_of(&self, slot: u32, slots: &impl Slots) -> Option<f64> {
+    pub(crate) fn credit_of(&self, slot: u32, slots: &dyn Slots) -> Option<f64> {
         if let Self::Ranked(ranked) = self { ranked.credit_of(slot, slots) } else { None }
     }
 
@@ -195,13 +196,13 @@ impl Order {
     }
 
     /// Who is likely to go next, as far as can be told without settling.
-    pub(crate) fn front(&self, slots: &impl Slots) -> Option<Front> {
+    pub(crate) fn front(&self, slots: &dyn Slots) -> Option<Front> {
         each!(self, order => order.front(slots))
     }
 
     /// How long a slot is likely to stay beside the others of its cache: the lowest goes first. Settles nothing, and so
     /// is only as good as what has been noted.
-    pub(crate) fn stay(&self, slot: u32, slots: &impl Slots, moment: Moment) -> u64 {
+    pub(crate) fn stay(&self, slot: u32, slots: &dyn Slots, moment: Moment) -> u64 {
         each!(self, order => order.stay(slot, slots, moment))
     }
 
@@ -238,7 +239,7 @@ impl Order {
 
     /// Checks the structure; these slots and no others must be in it.
     #[cfg(any(test, feature = "__validate"))]
-    pub(crate) fn validate(&self, filled: &[u32], slots: &impl Slots) {
+    pub(crate) fn validate(&self, filled: &[u32], slots: &dyn Slots) {
         each!(self, order => order.validate(filled, slots));
     }
 }

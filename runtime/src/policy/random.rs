@@ -46,7 +46,7 @@ impl Random {
         self.state ^= self.state << 17;
     }
 
-    pub(super) fn push(&mut self, slot: u32, slots: &mut impl Slots, moment: Moment) {
+    pub(super) fn push(&mut self, slot: u32, slots: &mut dyn Slots, moment: Moment) {
         let facts = slots.facts(slot);
         *slots.node_mut(slot) = node(self.bag.len() as u32, moment.inflation + facts.density(1));
         self.bag.push(slot);
@@ -54,7 +54,7 @@ impl Random {
         self.draw();
     }
 
-    pub(super) fn replaced(&mut self, old: Replaced, new: u32, slots: &mut impl Slots, moment: Moment) {
+    pub(super) fn replaced(&mut self, old: Replaced, new: u32, slots: &mut dyn Slots, moment: Moment) {
         let Node([position, ..]) = *slots.node(old.slot);
         let facts = slots.facts(new);
         *slots.node_mut(new) = node(position, moment.inflation + facts.density(1));
@@ -63,12 +63,12 @@ impl Random {
         self.weight -= old.weight;
     }
 
-    pub(super) fn renamed(&mut self, _from: u32, to: u32, slots: &mut impl Slots) {
+    pub(super) fn renamed(&mut self, _from: u32, to: u32, slots: &mut dyn Slots) {
         let Node([position, ..]) = *slots.node(to);
         self.bag[position as usize] = to;
     }
 
-    pub(super) fn remove(&mut self, slot: u32, slots: &mut impl Slots) {
+    pub(super) fn remove(&mut self, slot: u32, slots: &mut dyn Slots) {
         let Node([position, ..]) = *slots.node(slot);
         self.weight -= slots.facts(slot).weight;
         self.bag.swap_remove(position as usize);
@@ -78,11 +78,11 @@ impl Random {
         }
     }
 
-    pub(super) fn victim(&mut self, _slots: &mut impl Slots, _moment: Moment) -> Option<u32> {
+    pub(super) fn victim(&mut self, _slots: &mut dyn Slots, _moment: Moment) -> Option<u32> {
         self.next()
     }
 
-    pub(super) fn evict(&mut self, slot: u32, slots: &mut impl Slots) {
+    pub(super) fn evict(&mut self, slot: u32, slots: &mut dyn Slots) {
         self.remove(slot, slots);
         self.draw();
     }
@@ -91,14 +91,14 @@ impl Random {
         self.weight
     }
 
-    pub(super) fn front(&self, slots: &impl Slots) -> Option<Front> {
+    pub(super) fn front(&self, slots: &dyn Slots) -> Option<Front> {
         let slot = self.next()?;
         let (credit, density) = (credit(*slots.node(slot)), slots.facts(slot).density(1));
         Some(Front { rank: heaviest_first(self.weight), credit, density })
     }
 
     /// Any order, but the same each time; only the next one is known.
-    pub(super) fn stay(&self, slot: u32, slots: &impl Slots, _moment: Moment) -> u64 {
+    pub(super) fn stay(&self, slot: u32, slots: &dyn Slots, _moment: Moment) -> u64 {
         if self.next() == Some(slot) { 0 } else { 1 + u64::from(slots.facts(slot).hash) }
     }
 
@@ -133,7 +133,7 @@ impl Random {
     }
 
     #[cfg(any(test, feature = "__validate"))]
-    pub(super) fn validate(&self, filled: &[u32], slots: &impl Slots) {
+    pub(super) fn validate(&self, filled: &[u32], slots: &dyn Slots) {
         assert_eq!(self.bag.len(), filled.len());
         for (at, &slot) in self.bag.iter().enumerate() {
             assert!(filled.contains(&slot), "slot {slot} is not filled");

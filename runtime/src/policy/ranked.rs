@@ -56,9 +56,9 @@ impl From<Standing> for Node {
 }
 
 /// Writes positions into nodes.
-struct Places<'a, S>(&'a mut S);
+struct Places<'a>(&'a mut dyn Slots);
 
-impl<S: Slots> Positions for Places<'_, S> {
+impl Positions for Places<'_> {
     fn moved(&mut self, slot: u32, position: u32) {
         let Node([at, ..]) = self.0.node_mut(slot);
         *at = position;
@@ -71,7 +71,7 @@ impl Ranked {
     }
 
     /// Takes the uses that were noted, and computes the slot's worth and rank from all it has.
-    fn settle(&self, slot: u32, mut uses: u32, slots: &mut impl Slots, moment: Moment) -> u64 {
+    fn settle(&self, slot: u32, mut uses: u32, slots: &mut dyn Slots, moment: Moment) -> u64 {
         uses = uses.saturating_add(slots.touch(slot).take_uses());
         let credit = moment.inflation + slots.facts(slot).density(uses);
         let Node([position, ..]) = *slots.node(slot);
@@ -84,7 +84,7 @@ impl Ranked {
         }
     }
 
-    pub(super) fn push(&mut self, slot: u32, slots: &mut impl Slots, moment: Moment) {
+    pub(super) fn push(&mut self, slot: u32, slots: &mut dyn Slots, moment: Moment) {
         let rank = self.settle(slot, 1, slots, moment);
         if self.by == By::Fifo {
             self.level = rank;
@@ -92,7 +92,7 @@ impl Ranked {
         self.queue.push(slot, rank, &mut Places(slots));
     }
 
-    pub(super) fn replaced(&mut self, old: Replaced, new: u32, slots: &mut impl Slots, moment: Moment) {
+    pub(super) fn replaced(&mut self, old: Replaced, new: u32, slots: &mut dyn Slots, moment: Moment) {
         let Standing { position, uses, .. } = (*slots.node(old.slot)).into();
         *slots.node_mut(new) = Standing { position, uses, credit: 0.0 }.into();
         self.queue.renamed(position, new);
@@ -102,15 +102,15 @@ impl Ranked {
         }
     }
 
-    pub(super) fn renamed(&mut self, _from: u32, to: u32, slots: &mut impl Slots) {
+    pub(super) fn renamed(&mut self, _from: u32, to: u32, slots: &mut dyn Slots) {
         self.queue.renamed(Standing::from(*slots.node(to)).position, to);
     }
 
-    pub(super) fn remove(&mut self, slot: u32, slots: &mut impl Slots) {
+    pub(super) fn remove(&mut self, slot: u32, slots: &mut dyn Slots) {
         self.queue.remove(Standing::from(*slots.node(slot)).position, &mut Places(slots));
     }
 
-    pub(super) fn victim(&mut self, slots: &mut impl Slots, moment: Moment) -> Option<u32> {
+    pub(super) fn victim(&mut self, slots: &mut dyn Slots, moment: Moment) -> Option<u32> {
         let most = if moment.exact { self.queue.len() } else { RECONSIDERED };
         for _ in 0..most {
             let (slot, _) = self.queue.front()?;
@@ -124,11 +124,11 @@ impl Ranked {
         self.queue.front().map(|(slot, _)| slot)
     }
 
-    pub(super) fn credit_of(&self, slot: u32, slots: &impl Slots) -> Option<f64> {
+    pub(super) fn credit_of(&self, slot: u32, slots: &dyn Slots) -> Option<f64> {
         (self.by == By::Utility).then(|| Standing::from(*slots.node(slot)).credit)
     }
 
-    pub(super) fn evict(&mut self, slot: u32, slots: &mut impl Slots) {
+    pub(super) fn evict(&mut self, slot: u32, slots: &mut dyn Slots) {
         let Standing { position, .. } = (*slots.node(slot)).into();
         if self.by == By::Lfu {
             self.level = self.level.max(self.queue.rank(position));
@@ -136,14 +136,14 @@ impl Ranked {
         self.queue.remove(position, &mut Places(slots));
     }
 
-    pub(super) fn front(&self, slots: &impl Slots) -> Option<Front> {
+    pub(super) fn front(&self, slots: &dyn Slots) -> Option<Front> {
         let (slot, rank) = self.queue.front()?;
         let Standing { uses, credit, .. } = (*slots.node(slot)).into();
         Some(Front { rank, credit, density: slots.facts(slot).density(uses) })
     }
 
     /// The rank that it would have, had it come up just now.
-    pub(super) fn stay(&self, slot: u32, slots: &impl Slots, moment: Moment) -> u64 {
+    pub(super) fn stay(&self, slot: u32, slots: &dyn Slots, moment: Moment) -> u64 {
         let Standing { position, uses, .. } = (*slots.node(slot)).into();
         let more = slots.touch(slot).uses();
         match self.by {
@@ -177,7 +177,7 @@ impl Ranked {
     }
 
     #[cfg(any(test, feature = "__validate"))]
-    pub(super) fn validate(&self, filled: &[u32], slots: &impl Slots) {
+    pub(super) fn validate(&self, filled: &[u32], slots: &dyn Slots) {
         assert_eq!(self.queue.len(), filled.len());
         self.queue.validate(|slot| {
             assert!(filled.contains(&slot), "slot {slot} is not filled");

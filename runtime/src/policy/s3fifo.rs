@@ -51,7 +51,7 @@ impl S3Fifo {
         if is_full || self.lists.len(Part::Main) == 0 { Part::Window } else { Part::Main }
     }
 
-    pub(super) fn push(&mut self, slot: u32, slots: &mut impl Slots, moment: Moment) {
+    pub(super) fn push(&mut self, slot: u32, slots: &mut dyn Slots, moment: Moment) {
         self.now = self.now.wrapping_add(1);
         self.history.note(self.now, moment.inflation, self.lists.entries() / 64);
         let facts = slots.facts(slot);
@@ -65,21 +65,21 @@ impl S3Fifo {
         self.lists.push(slot, Link::new(place, self.now, CLASS), facts.weight, slots);
     }
 
-    pub(super) fn replaced(&mut self, old: Replaced, new: u32, slots: &mut impl Slots, _moment: Moment) {
+    pub(super) fn replaced(&mut self, old: Replaced, new: u32, slots: &mut dyn Slots, _moment: Moment) {
         self.lists.replaced((old.slot, old.weight), new, CLASS, slots);
         slots.touch(new).set_uses((old.uses + 1).min(USES));
     }
 
-    pub(super) fn renamed(&mut self, from: u32, to: u32, slots: &mut impl Slots) {
+    pub(super) fn renamed(&mut self, from: u32, to: u32, slots: &mut dyn Slots) {
         self.lists.renamed(from, to, slots);
     }
 
-    pub(super) fn remove(&mut self, slot: u32, slots: &mut impl Slots) {
+    pub(super) fn remove(&mut self, slot: u32, slots: &mut dyn Slots) {
         let weight = slots.facts(slot).weight;
         self.lists.unlink(slot, weight, slots);
     }
 
-    pub(super) fn victim(&mut self, slots: &mut impl Slots, _moment: Moment) -> Option<u32> {
+    pub(super) fn victim(&mut self, slots: &mut dyn Slots, _moment: Moment) -> Option<u32> {
         for _ in 0..HAND {
             let slot = self.lists.cheapest(self.part(), self.now)?.slot;
             let (uses, link) = (slots.touch(slot).uses(), Link::of(slot, slots));
@@ -97,7 +97,7 @@ impl S3Fifo {
         small.or_else(|| self.lists.cheapest(Part::Main, self.now)).map(|victim| victim.slot)
     }
 
-    pub(super) fn evict(&mut self, slot: u32, slots: &mut impl Slots) {
+    pub(super) fn evict(&mut self, slot: u32, slots: &mut dyn Slots) {
         let facts = slots.facts(slot);
         let link = self.lists.unlink(slot, facts.weight, slots);
         if link.place != Place::Main {
@@ -111,12 +111,12 @@ impl S3Fifo {
         self.lists.weight()
     }
 
-    fn credit(&self, slot: u32, slots: &impl Slots) -> f64 {
+    fn credit(&self, slot: u32, slots: &dyn Slots) -> f64 {
         let began = self.history.level(Link::of(slot, slots).lap, self.now);
         began + slots.facts(slot).density(1 + slots.touch(slot).uses())
     }
 
-    pub(super) fn front(&self, slots: &impl Slots) -> Option<Front> {
+    pub(super) fn front(&self, slots: &dyn Slots) -> Option<Front> {
         let slot = self.lists.cheapest(self.part(), self.now)?.slot;
         let rank = heaviest_first(self.lists.weight());
         let density = slots.facts(slot).density(1 + slots.touch(slot).uses());
@@ -124,7 +124,7 @@ impl S3Fifo {
     }
 
     /// What would leave the small queue; what comes up in main and is not used; what goes round again.
-    pub(super) fn stay(&self, slot: u32, slots: &impl Slots, _moment: Moment) -> u64 {
+    pub(super) fn stay(&self, slot: u32, slots: &dyn Slots, _moment: Moment) -> u64 {
         let (place, uses) = (Link::of(slot, slots).place, slots.touch(slot).uses());
         let tier = match place {
             Place::Main => 1 + uses,
@@ -161,7 +161,7 @@ impl S3Fifo {
     }
 
     #[cfg(any(test, feature = "__validate"))]
-    pub(super) fn validate(&self, filled: &[u32], slots: &impl Slots) {
+    pub(super) fn validate(&self, filled: &[u32], slots: &dyn Slots) {
         self.lists.validate(filled, slots);
         self.ghosts.validate();
     }

@@ -69,14 +69,14 @@ fn the_queue_agrees_with_a_sorted_model() {
 fn a_touch_counts_as_far_as_it_is_told_and_then_rests() {
     let touch = Touch::new(1000);
     for _ in 0..5 {
-        touch.record(Noted::Uses { most: 2 }, || 1003);
+        touch.record(Noted::uses(2), || 1003);
     }
     assert_eq!((touch.uses(), touch.stamp(1010)), (2, 1000));
-    touch.record(Noted::Nothing, || 1004);
+    touch.record(Noted::NOTHING, || 1004);
     assert_eq!(touch.take_uses(), 2);
     assert_eq!(touch.take_uses(), 0);
     for _ in 0..40 {
-        touch.record(Noted::Last, || 1005);
+        touch.record(Noted::LAST, || 1005);
     }
     assert_eq!((touch.uses(), touch.stamp(1010)), (15, 1005));
 }
@@ -337,7 +337,7 @@ fn an_order_ends_its_work_when_everything_is_hot() {
         let slot = shard.order.victim(&mut shard.table, shard.moment).expect("somebody must go");
         // What was looked at has lost a use or moved on. All others are as they were.
         let settled = shard.table.0.values().filter(|entry| entry.touch.uses() < 2).count();
-        assert!(settled <= 64 || shard.noted == Noted::Nothing, "{settled} entries were settled");
+        assert!(settled <= 64 || shard.noted == Noted::NOTHING, "{settled} entries were settled");
         shard.order.evict(slot, &mut shard.table);
         shard.take_out(slot);
         shard.validate();

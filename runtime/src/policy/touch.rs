@@ -22,18 +22,21 @@ const TICK_MASK: u64 = (1 << TICK_BITS) - 1;
 /// So many uses the word can count.
 pub(super) const MOST: u8 = USES_MASK as u8;
 
-/// What hits note.
+/// What hits note: uses below this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Noted {
+pub(crate) struct Noted(u8);
+
+impl Noted {
     /// Nothing: the order looks at no use.
-    Nothing,
-    /// How often the slot was used, up to `most` times. After that a hit writes nothing.
-    Uses {
-        /// At most [`MOST`].
-        most: u8,
-    },
-    /// How often, and at which tick last. Hits between two ticks write nothing once the count is full.
-    Last,
+    pub(crate) const NOTHING: Self = Self(0);
+    /// How often the slot was used, and at which tick last. Hits between two ticks write nothing once the count is full.
+    pub(crate) const LAST: Self = Self(MOST + 1);
+
+    /// How often the slot was used, up to `most` times, at most [`MOST`]. After that a hit writes nothing.
+    pub(crate) const fn uses(most: u8) -> Self {
+        assert!(most <= MOST);
+        Self(most)
+    }
 }
 
 /// The word in a slot that hits write.
@@ -52,18 +55,21 @@ impl Touch {
     }
 
     /// Notes a use. The tick is asked for only where it is noted: inserts write it, and others need not wait for that.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn record(&self, noted: Noted, tick: impl FnOnce() -> u64) {
         let word = self.0.load(Ordering::Relaxed);
-        let next = match noted {
-            Noted::Nothing => return,
-            Noted::Uses { most } => {
-                if word & USES_MASK >= u32::from(most) {
-                    return;
-                }
-                word + 1
-            }
-            Noted::Last => (low_bits(tick()) << TICK_SHIFT) | ((word & USES_MASK) + 1).min(USES_MASK),
+        if word & USES_MASK < u32::from(noted.0) {
+            self.renew(word, noted, tick);
+        }
+    }
+
+    /// Seldom: a slot that is used often has its count.
+    #[inline]
+    fn renew(&self, word: u32, noted: Noted, tick: impl FnOnce() -> u64) {
+        let next = if noted == Noted::LAST {
+            (low_bits(tick()) << TICK_SHIFT) | ((word & USES_MASK) + 1).min(USES_MASK)
+        } else {
+            word + 1
         };
         if next != word {
             self.0.store(next, Ordering::Relaxed);

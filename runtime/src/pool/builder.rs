@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::recipe::keep;
-use super::{Options, Order, Pool, PoolCore, Recipe, ResetOutcome, poolable};
+use super::tenant::PoolTenant;
+use super::{Options, Order, Pool, PoolCore, PoolProof, Recipe, ResetOutcome, poolable, poolable_on_thread};
 use crate::descriptor::{Descriptor, Exhausted, Kind};
 use crate::domain::Domain;
 use crate::tenant::Terms;
@@ -285,6 +286,42 @@ impl<T: Send + 'static, R> PoolBuilder<T, R> {
     ///
     /// When options contradict each other or make no sense; the error says which.
     pub fn build_in(self, domain: &Domain) -> Result<Pool<T, R>, PoolError> {
+        self.build_with(domain, poolable::<T>())
+    }
+}
+
+impl<T: 'static, R> PoolBuilder<T, R> {
+    /// Builds a pool for the thread that calls this, under a domain's budget: for objects that may not leave their thread.
+    ///
+    /// Its objects are charged, bounded and counted like those of other pools. Only the thread itself can drop them: when
+    /// memory is short, time has passed, or somebody clears everything, they go at its next operation on the pool. What a
+    /// thread keeps that never comes back to its pool is bounded by `max_idle` and `max_bytes`, and reported.
+    ///
+    /// # Errors
+    ///
+    /// When options contradict each other or make no sense; the error says which. A lease that would wait for objects to
+    /// come back would wait for its own thread, so there is no rule that says so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use larder_runtime::{Domain, Pool};
+    ///
+    /// let domain = Domain::builder().limit_bytes(1 << 20).manual().build();
+    /// let trees = Pool::builder("trees", || Rc::new(Vec::<u32>::new())).build_on_thread_in(&domain)?;
+    /// drop(trees.acquire());
+    /// assert_eq!(trees.idle(), 1);
+    /// # Ok::<(), larder_runtime::PoolError>(())
+    /// ```
+    pub fn build_on_thread_in(self, domain: &Domain) -> Result<Pool<T, R>, PoolError> {
+        if let Exhausted::Wait(_) = self.options.exhausted {
+            return Err(PoolError::WaitOnThread);
+        }
+        self.build_with(domain, poolable_on_thread::<T>().0)
+    }
+
+    fn build_with(self, domain: &Domain, proof: PoolProof<T>) -> Result<Pool<T, R>, PoolError> {
         self.check()?;
         let Self { name, options, max_bytes, priority, recipe, descriptor, .. } = self;
         let weigher = known::<T>().unwrap_or(Weigher::shallow());
@@ -297,7 +334,8 @@ impl<T: Send + 'static, R> PoolBuilder<T, R> {
             ceiling: max_bytes.unwrap_or(u64::MAX),
         };
         let recipe = Arc::new(recipe.or_weighed(weigher));
-        Ok(Pool::from_core(PoolCore::new(&domain.core, terms, options, recipe, poolable::<T>())))
+        let tenant = PoolTenant::new(&domain.core, terms);
+        Ok(Pool::from_core(PoolCore::new(&tenant, options, recipe, proof)))
     }
 }
 
@@ -333,6 +371,8 @@ pub enum PoolError {
     NeverExhausted,
     /// `trim_to` without `max_kb`.
     TrimWithoutMax,
+    /// A pool of one thread that waits for objects to come back.
+    WaitOnThread,
     /// An alignment that is no power of two.
     Alignment(usize),
 }
@@ -364,6 +404,10 @@ impl fmt::Display for PoolError {
             Self::Alignment(align) => {
                 write!(f, "memory can't be aligned to {align} bytes: use a power of two, as in 4096")
             }
+            Self::WaitOnThread => f.write_str(
+                "a pool of one thread can't wait for objects to come back, because the thread would wait for itself: fail when it is \
+                 exhausted, or let it make more; tasks can wait with `acquire_async`",
+            ),
             Self::TrimWithoutMax => {
                 f.write_str("`trim_to` shrinks what is above `max_kb`, and there is none: set `max_kb` too")
             }

@@ -4,6 +4,7 @@
 //! is dropped for want of room is taken from the cold ends. Not here: who decides about that.
 
 use super::node::{List, Node, Own};
+use super::shelf::Label;
 use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
 
 pub(super) struct Depot<T> {
@@ -22,16 +23,23 @@ struct Shard<T> {
 }
 
 impl<T> Depot<T> {
-    pub(super) fn new(shards: usize, is_fifo: bool) -> Self {
-        let shard =
-            || Shard { list: Mutex::new(List::new()), coldest: AtomicU64::new(f64::INFINITY.to_bits()) };
+    /// `shelved` says that objects are looked for by what they were made for.
+    pub(super) fn new(shards: usize, is_fifo: bool, shelved: bool) -> Self {
+        let list = || if shelved { List::indexed() } else { List::new() };
+        let shard = || Shard { list: Mutex::new(list()), coldest: AtomicU64::new(f64::INFINITY.to_bits()) };
         let shards = (0..shards.max(1)).map(|_| shard()).collect();
         Self { shards, len: AtomicUsize::new(0), is_fifo }
     }
 
     /// Bytes of the places.
     pub(super) fn bytes(&self) -> u64 {
-        crate::weight::block_of(std::alloc::Layout::for_value::<[Shard<T>]>(&self.shards))
+        let lists: u64 = self.shards.iter().map(|shard| shard.list.lock().bytes()).sum();
+        lists + crate::weight::block_of(std::alloc::Layout::for_value::<[Shard<T>]>(&self.shards))
+    }
+
+    /// Where [`len`](Self::len) is kept.
+    pub(super) fn len_word(&self) -> &AtomicUsize {
+        &self.len
     }
 
     pub(super) fn len(&self) -> usize {
@@ -93,9 +101,14 @@ impl<T> Depot<T> {
         })
     }
 
-    /// The warmest object that is wanted.
-    pub(super) fn find(&self, wanted: impl Fn(&Node<T>) -> bool) -> Option<Own<T>> {
-        (0..self.shards.len()).find_map(|at| self.with(at, |list| list.take(&wanted)))
+    /// The warmest object that was made for what is wanted.
+    pub(super) fn find(&self, hash: u64, wanted: impl Fn(&dyn Label) -> bool) -> Option<Own<T>> {
+        (0..self.shards.len()).find_map(|at| self.with(at, |list| list.take_from_shelf(hash, &wanted)))
+    }
+
+    /// So many objects may come to wait: says how many bytes it takes more for that.
+    pub(super) fn expect(&self, objects: usize) -> u64 {
+        self.shards.iter().map(|shard| shard.list.lock().expect(objects)).sum()
     }
 
     /// Takes the coldest object of all out, if it is worth no more than `upto`, before priority.

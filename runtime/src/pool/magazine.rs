@@ -1,8 +1,7 @@
 //! Magazines: what one thread keeps of one pool, so that a lease and its return touch nothing that threads share.
 //!
-//! A magazine is two short stacks. The thread pushes to and pops from the first; a full one becomes the second, and what
-//! was the second goes to the depot as a whole; an empty one takes the second's place, and then a batch from the depot.
-//! So threads meet at the depot once for each batch, whatever they do.
+//! A magazine is a short stack of places. The colder half of a full one goes to the depot as a whole, and an empty one gets a
+//! batch from there. So threads meet at the depot once for each batch, whatever they do.
 //!
 //! ```text
 //!   owner                          somebody else (one at a time)
@@ -17,28 +16,38 @@
 //! thread, and nothing is stranded with a thread that sleeps. Not here: what the depot is.
 
 use std::cell::{Cell, RefCell, UnsafeCell};
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::{Arc, Weak};
 
 use super::PoolCore;
-use super::node::{List, Own, Stack};
+use super::node::{List, Node, Own};
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, barrier, fork, pause};
 
-/// No magazine keeps more bytes than this, and none an object of more than an eighth of it.
-pub(super) const BYTES: u64 = 2 << 20;
+/// Most objects in a magazine.
+pub(super) const PLACES_OF_ONE: usize = 32;
+/// No magazine keeps more bytes than this, because no object in it weighs more than its share.
+pub(super) const BYTES: u64 = 4 << 20;
+
+/// Whether the owner's side of the usual lease and return needs no fence. Where the system turns out to have no barrier
+/// for all cores, gates are never quite open, so that what is usual is not done.
+const IS_LIGHT: bool = cfg!(all(target_os = "linux", not(larder_shuttle), not(larder_fences)));
 
 /// What one thread keeps of one pool.
 #[repr(align(128))]
 pub(crate) struct Magazine<T> {
-    /// The owner is at the stacks.
+    /// The owner is at the places.
     busy: AtomicBool,
-    /// The owner's while it is busy and the gate is open; whoever shut the gate has them while the owner is not busy.
-    stacks: UnsafeCell<Stacks<T>>,
-    /// How many wait here: written with the stacks, read by all.
+    /// How many of the places are taken: written like them, read by all.
     len: AtomicU32,
+    /// How many there are.
+    most: u32,
     /// Leases from here, written by the owner alone.
     hits: AtomicU64,
-    /// Those of them that were counted for the pool, and what a sweep found. Written under the lock of the pool's list.
+    /// The first `len` hold objects, the warmest last. The owner's while it is busy and the gate is open; whoever shut the
+    /// gate has them while the owner is not busy.
+    places: UnsafeCell<[*mut Node<T>; PLACES_OF_ONE]>,
+    /// Those of the leases that were counted for the pool, and what a sweep found. Written under the lock of the pool's
+    /// list.
     pub(super) counted: AtomicU64,
     pub(super) swept: AtomicU64,
     /// The depot's shard that this thread goes to.
@@ -46,12 +55,7 @@ pub(crate) struct Magazine<T> {
     core: Weak<PoolCore<T>>,
 }
 
-struct Stacks<T> {
-    first: Stack<T>,
-    second: Stack<T>,
-}
-
-// SAFETY: the stacks are used by one thread at a time, as the protocol above says; their nodes may move between threads
+// SAFETY: the places are used by one thread at a time, as the protocol above says; their nodes may move between threads
 // because the objects may.
 unsafe impl<T: Send> Send for Magazine<T> {}
 // SAFETY: as above.
@@ -68,17 +72,24 @@ pub(super) enum Pushed<T> {
 }
 
 impl<T> Magazine<T> {
-    pub(super) fn new(core: Weak<PoolCore<T>>, home: usize) -> Self {
+    /// With so many places, of which there is at least one.
+    pub(super) fn new(core: Weak<PoolCore<T>>, most: u32, home: usize) -> Self {
         Self {
             busy: AtomicBool::new(false),
-            stacks: UnsafeCell::new(Stacks { first: Stack::new(), second: Stack::new() }),
             len: AtomicU32::new(0),
+            most: most.clamp(1, PLACES_OF_ONE as u32),
             hits: AtomicU64::new(0),
+            places: UnsafeCell::new([ptr::null_mut(); PLACES_OF_ONE]),
             counted: AtomicU64::new(0),
             swept: AtomicU64::new(0),
             home,
             core,
         }
+    }
+
+    /// Where [`len`](Self::len) is kept.
+    pub(super) fn len_word(&self) -> &AtomicU32 {
+        &self.len
     }
 
     pub(super) fn len(&self) -> usize {
@@ -89,17 +100,11 @@ impl<T> Magazine<T> {
         self.hits.load(Ordering::Relaxed)
     }
 
-    /// The last lease is counted elsewhere. Only for the owner.
-    pub(super) fn uncount(&self) {
-        self.hits.store(self.hits.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
-    }
-
-    /// Whether the owner may use the stacks now; [`leave`](Self::leave) ends that, whatever this says. Only for the owner.
+    /// Whether the owner may use the places now; [`leave`](Self::leave) ends that, whatever this says. Only for the owner.
     ///
     /// # Safety
     ///
     /// The gate is there. It is not looked at afterwards: an object that is pushed may be the last that keeps its pool.
-    #[inline(always)]
     unsafe fn enter(&self, gate: *const Gate) -> bool {
         self.busy.store(true, Ordering::Relaxed);
         // SAFETY: the caller's promise.
@@ -110,69 +115,123 @@ impl<T> Magazine<T> {
         }
     }
 
+    /// [`enter`](Self::enter) for what is usual: only where nothing at all is to be looked at.
+    ///
+    /// # Safety
+    ///
+    /// The same.
+    #[inline(always)]
+    unsafe fn enter_near(&self, gate: *const Gate) -> bool {
+        self.busy.store(true, Ordering::Relaxed);
+        barrier::often(IS_LIGHT);
+        // SAFETY: the caller's promise.
+        unsafe { (*gate).is_clear() }
+    }
+
     #[inline(always)]
     fn leave(&self) {
         // Release: who finds us not busy finds what we did.
         self.busy.store(false, Ordering::Release);
     }
 
+    /// Where a place is.
     #[inline(always)]
-    fn note_len(&self, stacks: &Stacks<T>) {
-        self.len.store(stacks.first.len + stacks.second.len, Ordering::Relaxed);
+    fn place(&self, at: u32) -> *mut *mut Node<T> {
+        debug_assert!((at as usize) < PLACES_OF_ONE);
+        // SAFETY: callers keep below `most`.
+        unsafe { self.places.get().cast::<*mut Node<T>>().add(at as usize) }
     }
 
-    /// The object that came back last. Only for the owner.
+    /// Takes the warmest.
+    ///
+    /// # Safety
+    ///
+    /// The places are the caller's.
     #[inline(always)]
-    pub(super) fn pop(&self, gate: &Gate) -> Option<Own<T>> {
-        let mut popped = None;
-        // SAFETY: the gate is borrowed.
-        if unsafe { self.enter(gate) } {
-            // SAFETY: the gate was open and we are busy: whoever shuts it from here on waits for us.
-            let stacks = unsafe { &mut *self.stacks.get() };
-            if stacks.first.head.is_null() {
-                std::mem::swap(&mut stacks.first, &mut stacks.second);
-            }
-            if let Some(own) = stacks.first.pop() {
-                self.note_len(stacks);
-                self.hits.store(self.hits.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-                popped = Some(own);
-            }
+    unsafe fn take_warmest(&self) -> Option<Own<T>> {
+        let at = self.len.load(Ordering::Relaxed).checked_sub(1)?;
+        // SAFETY: a place below `len` has an object, which is nobody else's.
+        let own = unsafe { Own::from_raw(NonNull::new_unchecked(*self.place(at))) };
+        self.len.store(at, Ordering::Relaxed);
+        Some(own)
+    }
+
+    /// The object that came back last, if nothing at all is to be looked at. Only for the owner.
+    #[inline(always)]
+    pub(super) fn pop_near(&self, gate: &Gate) -> Option<Own<T>> {
+        // SAFETY: the gate is borrowed. Where it is clear, whoever shuts it from here on waits for us.
+        let popped = unsafe { if self.enter_near(gate) { self.take_warmest() } else { None } };
+        if popped.is_some() {
+            self.hits.store(self.hits.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         }
         self.leave();
         popped
     }
 
-    /// Keeps an object that came back; `half` is how many each stack may hold. Only for the owner.
+    /// The object that came back last, uncounted. Only for the owner.
+    pub(super) fn pop(&self, gate: &Gate) -> Option<Own<T>> {
+        // SAFETY: the gate is borrowed. Where it is open, whoever shuts it from here on waits for us.
+        let popped = unsafe { if self.enter(gate) { self.take_warmest() } else { None } };
+        self.leave();
+        popped
+    }
+
+    /// Keeps an object that came back, if nothing at all is to be looked at. Only for the owner.
+    ///
+    /// # Errors
+    ///
+    /// Gives it back.
     ///
     /// # Safety
     ///
     /// The gate is there for as long as the caller, or `own`, keeps the pool.
     #[inline(always)]
-    pub(super) unsafe fn push(&self, gate: *const Gate, half: u32, own: Own<T>) -> Pushed<T> {
+    pub(super) unsafe fn push_near(&self, gate: *const Gate, own: Own<T>) -> Result<(), Own<T>> {
+        // SAFETY: `own` is still the caller's.
+        if unsafe { self.enter_near(gate) } {
+            // From here on the places are ours: whoever shuts the gate waits for us.
+            let len = self.len.load(Ordering::Relaxed);
+            if len < self.most {
+                // SAFETY: the place is ours, and free.
+                unsafe { *self.place(len) = own.into_raw() };
+                self.len.store(len + 1, Ordering::Relaxed);
+                self.leave();
+                return Ok(());
+            }
+        }
+        self.leave();
+        Err(own)
+    }
+
+    /// Keeps an object that came back. Only for the owner.
+    ///
+    /// # Safety
+    ///
+    /// The gate is there for as long as the caller, or `own`, keeps the pool.
+    pub(super) unsafe fn push(&self, gate: *const Gate, own: Own<T>) -> Pushed<T> {
         // SAFETY: `own` is still the caller's.
         if !unsafe { self.enter(gate) } {
             self.leave();
             return Pushed::Refused(own);
         }
-        // SAFETY: the gate was open and we are busy: whoever shuts it from here on waits for us.
-        let stacks = unsafe { &mut *self.stacks.get() };
-        if stacks.first.bytes + stacks.second.bytes + own.weight() > BYTES {
-            self.leave();
-            return Pushed::Refused(own);
+        // From here on the places are ours: the gate was open and we are busy, and whoever shuts it waits for us.
+        let mut spilled = List::new();
+        let mut len = self.len.load(Ordering::Relaxed);
+        if len >= self.most {
+            let cold = (self.most / 2).max(1);
+            for at in 0..cold {
+                // SAFETY: the places are ours, and this one has an object, which is the list's from here on.
+                spilled.push_warm(unsafe { Own::from_raw(NonNull::new_unchecked(*self.place(at))) });
+            }
+            len -= cold;
+            // SAFETY: the places are ours; what moves is below `most`.
+            unsafe { ptr::copy(self.place(cold), self.place(0), len as usize) };
         }
-        let mut spilled = ptr::null_mut();
-        if stacks.first.len >= half {
-            spilled = stacks.second.take().head;
-            stacks.second = stacks.first.take();
-        }
-        stacks.first.push(own);
-        self.note_len(stacks);
+        // SAFETY: as above; one place at least is free.
+        unsafe { *self.place(len) = own.into_raw() };
+        self.len.store(len + 1, Ordering::Relaxed);
         self.leave();
-        if spilled.is_null() {
-            return Pushed::Kept;
-        }
-        // SAFETY: the chain left the stacks, and is nobody else's.
-        Pushed::Spilled(unsafe { List::of_chain(spilled) })
+        if spilled.len() == 0 { Pushed::Kept } else { Pushed::Spilled(spilled) }
     }
 
     /// Takes what is here, with the gate shut, the barrier passed and the list of magazines locked. `None` where the owner
@@ -187,19 +246,19 @@ impl<T> Magazine<T> {
             attempt += 1;
             pause(attempt);
         }
-        // SAFETY: the gate is shut and its owner is not busy, so it stays out until the gate opens; the lock keeps others
-        // who shut it out.
-        let stacks = unsafe { &mut *self.stacks.get() };
-        let (first, second) = (stacks.first.take(), stacks.second.take());
-        self.note_len(stacks);
-        // SAFETY: both chains left the stacks.
-        let (first, mut all) = unsafe { (List::of_chain(first.head), List::of_chain(second.head)) };
-        all.put_warm(first);
+        // The places are ours: the gate is shut and their owner is not busy, so it stays out until the gate opens; the lock
+        // keeps others who shut it out.
+        let mut all = List::new();
+        for at in 0..self.len.load(Ordering::Relaxed) {
+            // SAFETY: the places are ours, and this one has an object, which is the list's from here on.
+            all.push_warm(unsafe { Own::from_raw(NonNull::new_unchecked(*self.place(at))) });
+        }
+        self.len.store(0, Ordering::Relaxed);
         Some(all)
     }
 }
 
-/// Whether owners may use their magazines: zero is open.
+/// Whether owners may use their magazines, and whether there is anything else to look at before a lease or a return.
 #[derive(Debug)]
 pub(super) struct Gate {
     word: AtomicU32,
@@ -218,14 +277,52 @@ impl Gate {
     pub(super) const ALERT: u32 = 1 << 3;
     /// Somebody waits for what comes back.
     pub(super) const WAITED: u32 = 1 << 4;
+    /// Others asked something of a pool that is bound to its thread.
+    pub(super) const ASKED: u32 = 1 << 5;
+    /// Objects are looked at whenever they are lent or come back. Like those below it keeps nobody out, but from what is
+    /// usual.
+    const LOOKS: u32 = 1 << 6;
+    /// Calls are not to be taken as documented: pooling is off, or a scope of a test lives somewhere.
+    const MODED: u32 = 1 << 7;
+    /// The owner has to fence, because the system has no barrier for all cores.
+    const FENCED: u32 = 1 << 8;
+    /// All that keeps owners out.
+    const SHUT: u32 = Self::LOOKS - 1;
 
-    pub(super) fn new() -> Self {
-        Self { word: AtomicU32::new(0), light: barrier::is_available() }
+    /// Of a pool that looks at its objects whenever they come and go, or does not.
+    pub(super) fn new(looks: bool) -> Self {
+        let light = barrier::is_available();
+        let looks = if looks { Self::LOOKS } else { 0 };
+        let fenced = if IS_LIGHT && !light { Self::FENCED } else { 0 };
+        Self { word: AtomicU32::new(looks | fenced), light }
     }
 
-    #[inline(always)]
+    /// Whether owners may use their magazines.
     pub(super) fn is_open(&self) -> bool {
+        self.word.load(Ordering::Acquire) & Self::SHUT == 0
+    }
+
+    /// Whether there is nothing at all to be looked at.
+    #[inline(always)]
+    fn is_clear(&self) -> bool {
+        // Acquire: what was done behind a shut gate comes before.
         self.word.load(Ordering::Acquire) == 0
+    }
+
+    /// Says whether calls are to be taken as documented. Several may do so at once: each asks again after it wrote, so the
+    /// last to write wrote what is so.
+    pub(super) fn follow(&self, is_normal: impl Fn() -> bool) {
+        loop {
+            let normal = is_normal();
+            if normal {
+                self.open(Self::MODED);
+            } else {
+                self.shut(Self::MODED);
+            }
+            if is_normal() == normal {
+                return;
+            }
+        }
     }
 
     pub(super) fn has(&self, bit: u32) -> bool {
@@ -263,6 +360,7 @@ struct Seats(RefCell<Vec<Option<Seat>>>);
 impl Drop for Seats {
     fn drop(&mut self) {
         let _ = HERE.try_with(|here| here.set((ptr::null(), 0)));
+        near::forget();
         for seat in self.0.get_mut().drain(..).flatten() {
             // SAFETY: the seat is taken out, so its magazine is retired once.
             unsafe { (seat.retire)(seat.magazine) };
@@ -282,6 +380,80 @@ shuttle::thread_local! {
     static HERE: Cell<(*const Option<Seat>, usize)> = Cell::new((ptr::null(), 0));
 }
 
+/// The magazines that a thread used last, each where its pool's index says: found without asking how long the thread's
+/// list is. Pools beyond so many share places.
+///
+/// A place is told to be a pool's by the pool's address. That is no other pool's for as long as the thread has a seat for it,
+/// because the magazine in the seat keeps the address taken; and whatever takes the seat takes the place, too.
+#[cfg(not(larder_shuttle))]
+mod near {
+    use std::cell::Cell;
+    use std::ptr;
+
+    const PLACES: usize = 64;
+
+    struct Near {
+        pool: Cell<*const ()>,
+        /// In one of the thread's seats, while that is the pool's.
+        magazine: Cell<*const ()>,
+    }
+
+    thread_local! {
+        static NEAR: [Near; PLACES] = const {
+            [const { Near { pool: Cell::new(ptr::null()), magazine: Cell::new(ptr::null()) } }; PLACES]
+        };
+    }
+
+    /// How far behind the first place that of a pool is, in bytes.
+    pub(super) fn offset(index: usize) -> usize {
+        index % PLACES * size_of::<Near>()
+    }
+
+    /// # Safety
+    ///
+    /// The offset is one of [`offset`].
+    #[inline(always)]
+    pub(super) unsafe fn find(offset: usize, pool: *const ()) -> Option<*const ()> {
+        NEAR.with(|near| {
+            // SAFETY: the offset is that of a place.
+            let near = unsafe { &*near.as_ptr().byte_add(offset) };
+            if near.pool.get() == pool { Some(near.magazine.get()) } else { None }
+        })
+    }
+
+    /// # Safety
+    ///
+    /// The offset is one of [`offset`].
+    pub(super) unsafe fn note(offset: usize, pool: *const (), magazine: *const ()) {
+        NEAR.with(|near| {
+            // SAFETY: as above.
+            let near = unsafe { &*near.as_ptr().byte_add(offset) };
+            near.pool.set(pool);
+            near.magazine.set(magazine);
+        });
+    }
+
+    /// The thread's seats go.
+    pub(super) fn forget() {
+        NEAR.with(|near| near.iter().for_each(|near| near.pool.set(ptr::null())));
+    }
+}
+/// Under the models each look goes to the list, which the model knows.
+#[cfg(larder_shuttle)]
+mod near {
+    pub(super) fn offset(_: usize) -> usize {
+        0
+    }
+
+    pub(super) unsafe fn find(_: usize, _: *const ()) -> Option<*const ()> {
+        None
+    }
+
+    pub(super) unsafe fn note(_: usize, _: *const (), _: *const ()) {}
+
+    pub(super) fn forget() {}
+}
+
 /// Where threads keep their magazines of one pool.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -289,6 +461,8 @@ pub(super) struct Place {
     id: u64,
     /// Used again after the pool is gone, so that lists stay short.
     index: usize,
+    /// What follows from it.
+    near: usize,
 }
 
 struct Places {
@@ -309,41 +483,62 @@ impl Place {
             places.next += 1;
             places.next - 1
         });
-        Self { id, index }
+        Self { id, index, near: near::offset(index) }
     }
 
     /// This thread's magazine of the pool, if it has one.
     ///
     /// # Safety
     ///
-    /// The pool of this place is one of `T`s.
+    /// The place is this pool's, and the pool is in its `Arc`.
     #[inline(always)]
-    pub(super) unsafe fn find<T>(&self) -> Option<&Magazine<T>> {
-        #[cfg(not(larder_shuttle))]
-        let (seats, len) = HERE.with(Cell::get);
-        #[cfg(larder_shuttle)]
+    pub(super) unsafe fn find<T>(&self, core: &PoolCore<T>) -> Option<&Magazine<T>> {
+        // SAFETY: the offset was made for that.
+        match unsafe { near::find(self.near, ptr::from_ref(core).cast()) } {
+            // SAFETY: the magazine is in a seat of this pool's, whose magazines are of `T`s; the seat keeps it alive for as long
+            // as the thread has it, and only the thread itself, in `sit` or at its end, gives it up: then the place is
+            // another's, or nobody's.
+            Some(magazine) => Some(unsafe { &*magazine.cast::<Magazine<T>>() }),
+            // SAFETY: the caller's promise.
+            None => unsafe { self.find_seat(core) },
+        }
+    }
+
+    /// The same by the thread's list.
+    ///
+    /// # Safety
+    ///
+    /// The same.
+    #[cold]
+    #[inline(never)]
+    unsafe fn find_seat<T>(&self, core: &PoolCore<T>) -> Option<&Magazine<T>> {
         let (seats, len) = HERE.try_with(Cell::get).unwrap_or((ptr::null(), 0));
         if self.index >= len {
             return None;
         }
         // SAFETY: the thread's list has so many seats, and is there as long as `HERE` says so.
         let seat = unsafe { &*seats.add(self.index) }.as_ref()?;
+        if seat.pool != self.id {
+            return None;
+        }
+        // SAFETY: the offset was made for that.
+        unsafe { near::note(self.near, ptr::from_ref(core).cast(), seat.magazine) };
         // SAFETY: the id says that the seat is this pool's, whose magazines are of `T`s; the seat keeps it alive for as
         // long as the thread has it, and only the thread itself, in `sit` or at its end, gives it up.
-        (seat.pool == self.id).then(|| unsafe { &*seat.magazine.cast::<Magazine<T>>() })
+        Some(unsafe { &*seat.magazine.cast::<Magazine<T>>() })
     }
 
     /// Gives this thread a magazine; `false` where the thread is about to end.
-    pub(super) fn sit<T: Send + 'static>(&self, magazine: &Arc<Magazine<T>>) -> bool {
-        unsafe fn retire<T: Send + 'static>(magazine: *const ()) {
+    pub(super) fn sit<T: 'static>(&self, magazine: &Arc<Magazine<T>>) -> bool {
+        unsafe fn retire<T: 'static>(magazine: *const ()) {
             // SAFETY: it was leaked in `sit`, once, and comes back once.
             let magazine = unsafe { Arc::from_raw(magazine.cast::<Magazine<T>>()) };
             if let Some(core) = magazine.core.upgrade() {
                 core.retire(&magazine);
             }
         }
-        let seat =
-            Seat { pool: self.id, magazine: Arc::into_raw(Arc::clone(magazine)).cast(), retire: retire::<T> };
+        let here = Arc::into_raw(Arc::clone(magazine)).cast();
+        let seat = Seat { pool: self.id, magazine: here, retire: retire::<T> };
         let mut seat = Some(seat);
         let before = SEATS.try_with(|seats| {
             let mut seats = seats.0.try_borrow_mut().ok()?;
@@ -352,6 +547,9 @@ impl Place {
             }
             let before = std::mem::replace(&mut seats[self.index], seat.take());
             HERE.with(|here| here.set((seats.as_ptr(), seats.len())));
+            // Before the seat of whoever had the index goes: the place may be its.
+            // SAFETY: the offset was made for that, and the weak pointer has the pool's address.
+            unsafe { near::note(self.near, magazine.core.as_ptr().cast(), here) };
             before
         });
         let sits = seat.is_none();

@@ -11,20 +11,21 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use super::PoolCore;
-use super::shelf::Shelf;
+use super::shelf::{Index, Label, Shelf};
 use crate::time::Nanos;
 use crate::weight::block_of;
+use crate::weight::weigh::allocation;
 
 /// A pooled object and its facts.
 pub(crate) struct Node<T> {
     /// The next colder one of the list that it waits in.
     next: *mut Node<T>,
-    /// The next warmer one; only the depot's lists keep it.
+    /// The next warmer one.
     prev: *mut Node<T>,
     pub(super) object: T,
     pub(super) core: Arc<PoolCore<T>>,
     /// Where it belongs.
-    pub(super) shelf: Shelf,
+    pub(super) shelf: Shelf<T>,
     /// Heap bytes of the object and of its label, as weighed last.
     pub(super) heap: u64,
     /// Bytes charged for it: its block and its heap, or nothing where there was no room.
@@ -36,6 +37,7 @@ pub(crate) struct Node<T> {
     /// When its lifetime is over.
     pub(super) until: Nanos,
     pub(super) kind: Kind,
+    pub(super) way: Way,
     /// So many sweeps found it idle since its last lease.
     pub(super) seen: u8,
 }
@@ -48,6 +50,17 @@ pub(crate) enum Kind {
     Surplus,
     /// Made while pooling was off: the pool knows nothing of it.
     Outside,
+}
+
+/// How an object comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// By the depot, or not at all.
+    Afar,
+    /// To a magazine, if it weighs what it did: it is a member, charged, and not too heavy.
+    Near,
+    /// The same, and there is nothing to be done with it before.
+    Plain,
 }
 
 impl<T> Node<T> {
@@ -75,8 +88,8 @@ unsafe impl<T: Send> Send for Own<T> {}
 unsafe impl<T: Send + Sync> Sync for Own<T> {}
 
 /// What is known of a node beside its object, as [`Own::new`] takes it.
-pub(super) struct Facts {
-    pub(super) shelf: Shelf,
+pub(super) struct Facts<T> {
+    pub(super) shelf: Shelf<T>,
     pub(super) heap: u64,
     pub(super) charged: u64,
     pub(super) until: Nanos,
@@ -84,7 +97,7 @@ pub(super) struct Facts {
 }
 
 impl<T> Own<T> {
-    pub(super) fn new(core: Arc<PoolCore<T>>, object: T, facts: Facts) -> Self {
+    pub(super) fn new(core: Arc<PoolCore<T>>, object: T, facts: Facts<T>) -> Self {
         let Facts { shelf, heap, charged, until, kind } = facts;
         let node = Box::new(Node {
             next: ptr::null_mut(),
@@ -98,6 +111,7 @@ impl<T> Own<T> {
             since: 0,
             until,
             kind,
+            way: Way::Afar,
             seen: 0,
         });
         Self { node: NonNull::from(Box::leak(node)), _owns: PhantomData }
@@ -178,6 +192,8 @@ pub(super) struct List<T> {
     warm: *mut Node<T>,
     cold: *mut Node<T>,
     len: usize,
+    /// Of a list in which objects are looked for by what they were made for.
+    index: Option<Box<Index<T>>>,
 }
 
 // SAFETY: a list owns its nodes; see `Own`.
@@ -185,29 +201,12 @@ unsafe impl<T: Send> Send for List<T> {}
 
 impl<T> List<T> {
     pub(super) const fn new() -> Self {
-        Self { warm: ptr::null_mut(), cold: ptr::null_mut(), len: 0 }
+        Self { warm: ptr::null_mut(), cold: ptr::null_mut(), len: 0, index: None }
     }
 
-    /// A list of nodes that are linked by `next` alone.
-    ///
-    /// # Safety
-    ///
-    /// They are the caller's, and end with a null pointer.
-    pub(super) unsafe fn of_chain(chain: *mut Node<T>) -> Self {
-        let mut list = Self::new();
-        let mut at = chain;
-        let mut warmer = ptr::null_mut();
-        list.warm = chain;
-        while !at.is_null() {
-            // SAFETY: a node of the chain.
-            let node = unsafe { &mut *at };
-            node.prev = warmer;
-            warmer = at;
-            at = node.next;
-            list.len += 1;
-        }
-        list.cold = warmer;
-        list
+    /// A list in which objects are [found](Self::take_from_shelf) by what they were made for.
+    pub(super) fn indexed() -> Self {
+        Self { index: Some(Box::new(Index::new())), ..Self::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -231,6 +230,10 @@ impl<T> List<T> {
         }
         self.warm = at;
         self.len += 1;
+        if let Some(index) = &mut self.index {
+            // SAFETY: it is in this list since a moment, and was in none before.
+            unsafe { index.insert(at) };
+        }
     }
 
     pub(super) fn pop_warm(&mut self) -> Option<Own<T>> {
@@ -243,6 +246,12 @@ impl<T> List<T> {
 
     /// Puts all of `other` in front of what is there, as warm as it was.
     pub(super) fn put_warm(&mut self, mut other: Self) {
+        if self.index.is_some() {
+            while let Some(own) = other.pop_cold() {
+                self.push_warm(own);
+            }
+            return;
+        }
         // SAFETY: the nodes are those of the two lists.
         match (unsafe { other.cold.as_mut() }, unsafe { self.warm.as_mut() }) {
             (None, _) => return,
@@ -257,17 +266,36 @@ impl<T> List<T> {
         (other.warm, other.cold, other.len) = (ptr::null_mut(), ptr::null_mut(), 0);
     }
 
-    /// Takes the warmest out that is wanted.
-    pub(super) fn take(&mut self, wanted: impl Fn(&Node<T>) -> bool) -> Option<Own<T>> {
-        let mut at = self.warm;
-        // SAFETY: the list's own nodes.
-        while let Some(node) = unsafe { at.as_ref() } {
-            if wanted(node) {
-                return NonNull::new(at).map(|at| self.unlink(at));
+    /// Takes the warmest out that was made for what is wanted; `hash` is that of it.
+    pub(super) fn take_from_shelf(
+        &mut self,
+        hash: u64,
+        wanted: impl Fn(&dyn Label) -> bool,
+    ) -> Option<Own<T>> {
+        let found = self.index.as_ref()?.find(hash, wanted);
+        NonNull::new(found).map(|at| self.unlink(at))
+    }
+
+    /// Makes the index fit for so many objects; says how many bytes it takes more.
+    pub(super) fn expect(&mut self, objects: usize) -> u64 {
+        let Some(mut index) = self.index.take() else { return 0 };
+        let before = index.bytes();
+        index.grow(objects, |visit| {
+            let mut at = self.cold;
+            while !at.is_null() {
+                visit(at);
+                // SAFETY: the list's own nodes.
+                at = unsafe { &*at }.prev;
             }
-            at = node.next;
-        }
-        None
+        });
+        let more = index.bytes() - before;
+        self.index = Some(index);
+        more
+    }
+
+    /// Bytes that the list takes beside its nodes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.index.as_ref().map_or(0, |index| allocation(size_of::<Index<T>>()) + index.bytes())
     }
 
     /// Takes all out for which `leaves` says so, which is asked once for each, coldest first.
@@ -308,6 +336,10 @@ impl<T> List<T> {
     }
 
     fn unlink(&mut self, at: NonNull<Node<T>>) -> Own<T> {
+        if let Some(index) = &mut self.index {
+            // SAFETY: `at` is in this list.
+            unsafe { index.remove(at.as_ptr()) };
+        }
         // SAFETY: `at` is in this list, which alone knows it; from here on its owner does.
         let own = unsafe { Own::from_raw(at) };
         // SAFETY: neighbours are in the list, too.
@@ -342,44 +374,5 @@ impl<T> Drop for List<T> {
             drop(own);
             std::mem::forget(rest);
         }
-    }
-}
-
-/// A short chain that one thread keeps: linked by `next` alone. Its nodes are its holder's to free.
-pub(super) struct Stack<T> {
-    pub(super) head: *mut Node<T>,
-    pub(super) len: u32,
-    pub(super) bytes: u64,
-}
-
-impl<T> Stack<T> {
-    pub(super) const fn new() -> Self {
-        Self { head: ptr::null_mut(), len: 0, bytes: 0 }
-    }
-
-    #[inline(always)]
-    pub(super) fn push(&mut self, own: Own<T>) {
-        self.bytes += own.weight();
-        let at = own.into_raw();
-        // SAFETY: it was owned until now.
-        unsafe { (*at).next = self.head };
-        self.head = at;
-        self.len += 1;
-    }
-
-    #[inline(always)]
-    pub(super) fn pop(&mut self) -> Option<Own<T>> {
-        let at = NonNull::new(self.head)?;
-        // SAFETY: a node of the stack, which alone knows it.
-        self.head = unsafe { at.as_ref() }.next;
-        self.len -= 1;
-        // SAFETY: as above.
-        let own = unsafe { Own::from_raw(at) };
-        self.bytes -= own.weight();
-        Some(own)
-    }
-
-    pub(super) fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::new())
     }
 }

@@ -4,15 +4,17 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use super::PoolCore;
-use crate::tenant::{Tenant, arc};
+use super::tenant::Instance;
+use super::{PoolCore, bound};
+use crate::tenant::arc;
 use crate::weight::Weigher;
 
 /// What can be pooled. Implemented for every type that is `Send + 'static`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be pooled",
     label = "objects of this type are lent to any thread",
-    note = "a pooled type needs to be `Send + 'static`: replace `Rc` by `Arc`, `RefCell` by `Mutex`, and borrowed fields by owned ones"
+    note = "a pooled type needs to be `Send + 'static`: replace `Rc` by `Arc`, `RefCell` by `Mutex`, and borrowed fields by owned ones",
+    note = "or keep its objects on the thread that made them: `#[pooled(scope = \"thread\")]`, `build_on_thread()` on a builder"
 )]
 pub trait Poolable: Send + 'static {}
 
@@ -71,6 +73,14 @@ pub fn keep(outcome: impl ResetOutcome) -> bool {
     outcome.keep()
 }
 
+/// Heap bytes of an object that weighs so much.
+#[doc(hidden)]
+#[inline]
+#[must_use]
+pub fn heap_of<T>(_: &T, weight: u64) -> u64 {
+    weight.saturating_sub(size_of::<T>() as u64)
+}
+
 /// Makes an object by its default.
 #[doc(hidden)]
 #[must_use]
@@ -82,18 +92,39 @@ pub fn default_of<T: DefaultMake>() -> T {
 #[doc(hidden)]
 pub struct PoolProof<T> {
     pub(crate) weigher: Weigher<T>,
-    /// Shows the pool as a tenant; only a proof can, because it takes the bounds.
-    pub(crate) tenant: fn(Arc<PoolCore<T>>) -> Arc<dyn Tenant>,
+    /// Shows the pool as an instance of its tenant; only a proof can, because it takes the bounds.
+    pub(crate) instance: fn(&Arc<PoolCore<T>>) -> Arc<dyn Instance>,
     /// Gives this thread a magazine; the same.
     pub(crate) enlist: fn(&Arc<PoolCore<T>>),
 }
 
-/// The only place that asks for [`Poolable`].
+/// The only place that asks for [`Poolable`]. What is not has a [`ThreadProof`].
 #[doc(hidden)]
 #[must_use]
 pub fn poolable<T: Poolable>() -> PoolProof<T> {
-    let weigher = Weigher { heap: |_| 0, exact: !std::mem::needs_drop::<T>() };
-    PoolProof { weigher, tenant: |core| core, enlist: |core| core.enlist() }
+    let weigher = Weigher::shallow();
+    PoolProof { weigher, instance: |core| core.clone(), enlist: |core| core.enlist() }
+}
+
+/// Proof that objects of a type can be pooled where they never leave the thread that made them: they need not be [`Send`].
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ThreadProof<T>(pub(crate) PoolProof<T>);
+
+/// The only place that makes one.
+#[doc(hidden)]
+#[must_use]
+pub fn poolable_on_thread<T: 'static>() -> ThreadProof<T> {
+    let weigher = Weigher::shallow();
+    ThreadProof(PoolProof { weigher, instance: bound::stand_in, enlist: |core| core.enlist() })
+}
+
+impl<T> ThreadProof<T> {
+    /// Weighs objects with this.
+    #[must_use]
+    pub fn weighed(self, weigher: Weigher<T>) -> Self {
+        Self(self.0.weighed(weigher))
+    }
 }
 
 impl<T> PoolProof<T> {
@@ -133,8 +164,15 @@ pub struct Recipe<T> {
     pub(super) trim: Option<TrimOf<T>>,
     /// Heap bytes of an object.
     heap: HeapOf<T>,
+    /// Resets, checks and weighs in one call, where all of that is known when it is compiled: the heap bytes of an object that
+    /// is kept.
+    pub(super) at_once: Option<fn(&mut T) -> Option<u64>>,
+    /// Whether that does nothing but weigh, or is not there.
+    only_weighs: bool,
     /// Whether those are all it owns.
     pub(super) exact: bool,
+    /// Whether there are none, whatever the type says.
+    is_shallow: bool,
 }
 
 impl<T> Recipe<T> {
@@ -156,7 +194,17 @@ impl<T> Recipe<T> {
     fn of(make: MakeOf<T>) -> Self {
         let exact = !std::mem::needs_drop::<T>();
         let heap = HeapOf::Type(|_| 0);
-        Self { make, reset: None, validate: None, trim: None, heap, exact }
+        Self {
+            make,
+            reset: None,
+            validate: None,
+            trim: None,
+            heap,
+            at_once: None,
+            only_weighs: true,
+            exact,
+            is_shallow: true,
+        }
     }
 
     /// Resets what comes back; `false` drops it.
@@ -180,16 +228,41 @@ impl<T> Recipe<T> {
     /// Says what an object weighs, itself included.
     #[must_use]
     pub fn weigh(self, weigh: impl Fn(&T) -> u64 + Send + Sync + 'static) -> Self {
-        let heap = Box::new(move |object: &T| weigh(object).saturating_sub(size_of::<T>() as u64));
+        let heap = Box::new(move |object: &T| heap_of(object, weigh(object)));
         Self { heap: HeapOf::User(heap), exact: true, ..self }
+    }
+
+    /// Does this with what comes back, instead of `reset`, `validate` and the weigher: returns the heap bytes of an object that is
+    /// kept.
+    #[must_use]
+    pub fn at_once(self, renew: fn(&mut T) -> Option<u64>) -> Self {
+        Self { at_once: Some(renew), only_weighs: false, ..self }
+    }
+
+    /// The same, where it does nothing but what the weigher does.
+    #[must_use]
+    pub fn weighed_at_once(self, renew: fn(&mut T) -> Option<u64>) -> Self {
+        Self { at_once: Some(renew), ..self }
     }
 
     /// Weighs objects with this, unless the user says what they weigh.
     pub(crate) fn or_weighed(self, weigher: Weigher<T>) -> Self {
         match self.heap {
             HeapOf::User(_) => self,
-            HeapOf::Type(_) => Self { heap: HeapOf::Type(weigher.heap), exact: weigher.exact, ..self },
+            HeapOf::Type(_) => {
+                let Weigher { heap, exact, is_shallow } = weigher;
+                Self { heap: HeapOf::Type(heap), exact, is_shallow, ..self }
+            }
         }
+    }
+
+    /// Whether nothing is done with an object that comes back: it is neither changed, looked at nor weighed.
+    pub(super) fn is_empty(&self) -> bool {
+        let weighs_nothing = match &self.heap {
+            HeapOf::Type(_) => self.is_shallow,
+            HeapOf::User(_) => false,
+        };
+        self.only_weighs && self.reset.is_none() && self.validate.is_none() && weighs_nothing
     }
 
     /// Heap bytes of an object.
@@ -201,15 +274,20 @@ impl<T> Recipe<T> {
         }
     }
 
-    /// Makes an object that comes back as good as new; `false` when that can't be done.
-    #[inline(always)]
-    pub(super) fn renews(&self, object: &mut T) -> bool {
+    /// Makes an object that comes back as good as new, and weighs its heap; `None` when it has to go.
+    pub(super) fn renews(&self, object: &mut T) -> Option<u64> {
+        if let Some(renew) = self.at_once {
+            return renew(object);
+        }
         if let Some(reset) = &self.reset
             && !reset(object)
         {
-            return false;
+            return None;
         }
-        self.validates(object)
+        if !self.validates(object) {
+            return None;
+        }
+        Some(self.heap_of(object))
     }
 
     #[inline(always)]

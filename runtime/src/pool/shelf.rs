@@ -1,19 +1,24 @@
 //! Shelves: idle objects of one pool, told apart by the arguments that they were made for.
 //!
 //! A function that makes objects has one pool for all its arguments: one bound, one list, in which the one that waited
-//! longest is reclaimed first, whatever its shelf. What is on a shelf is found by looking through the list from its warm
-//! end, which is meant for tens of idle objects and not for thousands.
+//! longest is reclaimed first, whatever its shelf. Beside the list stands an [`Index`] of what waits in it, by the hash of
+//! the arguments: what is on a shelf is found in as many steps however many shelves there are, the warmest first.
+//!
+//! An object that comes back needs no memory: the links of the index are in its label, and its buckets grow when objects
+//! are made.
 
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
+use std::ptr;
 use std::sync::Arc;
 
 use super::core::Run;
+use super::node::Node;
 use super::{Pool, PoolCore, Pooled};
-use crate::key::{KeyShape, Query};
+use crate::key::{KeyShape, Query, hash_of};
 use crate::stats::TenantStats;
-use crate::tenant::arc;
+use crate::weight::weigh::allocation;
 
 /// The pool behind a `#[pooled]` function: a shelf of idle objects for each set of arguments.
 ///
@@ -49,10 +54,7 @@ impl<T> Shelves<T> {
 
     /// The counters and figures of this pool.
     #[must_use]
-    pub fn stats(&self) -> TenantStats
-    where
-        T: Send + 'static,
-    {
+    pub fn stats(&self) -> TenantStats {
         self.pool.stats()
     }
 }
@@ -72,9 +74,123 @@ impl<T> fmt::Debug for Shelves<T> {
 }
 
 /// Where an object belongs; `None` where there is one shelf.
-pub(super) type Shelf = Option<Arc<dyn Label>>;
+pub(super) type Shelf<T> = Option<Box<Place<T>>>;
 
-/// What an object was made for.
+/// The place of an object on its shelf, for as long as the object is there.
+pub(super) struct Place<T> {
+    label: Box<dyn Label>,
+    hash: u64,
+    /// The next colder and the next warmer one of its bucket, while it waits.
+    colder: *mut Node<T>,
+    warmer: *mut Node<T>,
+}
+
+// SAFETY: the links mean something only while the node that has the place is in a list, to whoever may change that list;
+// the label may be moved and shared.
+unsafe impl<T> Send for Place<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Place<T> {}
+
+impl<T> Place<T> {
+    /// Bytes that it takes, those of its label included.
+    pub(super) fn bytes(&self) -> u64 {
+        allocation(size_of::<Self>()) + self.label.bytes()
+    }
+
+    pub(super) fn label(&self) -> &dyn Label {
+        &*self.label
+    }
+}
+
+/// What waits in a list, by the hash of what it was made for: chains through the nodes' places, the warmest first.
+pub(super) struct Index<T> {
+    /// A power of two of them, or none yet.
+    buckets: Box<[*mut Node<T>]>,
+}
+
+// SAFETY: it is a part of a list, and points to the nodes of that.
+unsafe impl<T: Send> Send for Index<T> {}
+
+impl<T> Index<T> {
+    /// The fewest buckets, and how many for one object.
+    const LEAST: usize = 8;
+
+    pub(super) fn new() -> Self {
+        Self { buckets: vec![ptr::null_mut(); Self::LEAST].into_boxed_slice() }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        allocation(size_of_val(&*self.buckets))
+    }
+
+    /// Makes chains short for so many objects, all of which may wait here; `nodes` visits those that do, coldest first.
+    pub(super) fn grow(&mut self, objects: usize, nodes: impl FnOnce(&mut dyn FnMut(*mut Node<T>))) {
+        if objects <= self.buckets.len() {
+            return;
+        }
+        self.buckets = vec![ptr::null_mut(); objects.next_power_of_two()].into_boxed_slice();
+        nodes(&mut |node| {
+            // SAFETY: whoever visits has the list to itself, and each node is put into the new buckets once.
+            unsafe { self.insert(node) };
+        });
+    }
+
+    fn at(&self, hash: u64) -> usize {
+        (hash >> 32) as usize & (self.buckets.len() - 1)
+    }
+
+    /// Takes a node in that was not in it, as its warmest.
+    ///
+    /// # Safety
+    ///
+    /// The node is in the index's list, or comes there now, and nobody else looks at it.
+    pub(super) unsafe fn insert(&mut self, node: *mut Node<T>) {
+        // SAFETY: the caller's word.
+        let Some(place) = (unsafe { (*node).shelf.as_mut() }) else { return };
+        let at = self.at(place.hash);
+        let head = std::mem::replace(&mut self.buckets[at], node);
+        (place.colder, place.warmer) = (head, ptr::null_mut());
+        // SAFETY: what a bucket points to is in the list; only nodes with a place are in a bucket.
+        if let Some(next) = unsafe { head.as_mut() }.and_then(|head| head.shelf.as_mut()) {
+            next.warmer = node;
+        }
+    }
+
+    /// Takes a node out that is in it.
+    ///
+    /// # Safety
+    ///
+    /// As of [`insert`](Self::insert).
+    pub(super) unsafe fn remove(&mut self, node: *mut Node<T>) {
+        // SAFETY: the caller's word.
+        let Some(place) = (unsafe { (*node).shelf.as_ref() }) else { return };
+        let (at, colder, warmer) = (self.at(place.hash), place.colder, place.warmer);
+        // SAFETY: neighbours of a node in the list are in it, too, and have places.
+        match unsafe { warmer.as_mut() }.and_then(|warmer| warmer.shelf.as_mut()) {
+            Some(place) => place.colder = colder,
+            None => self.buckets[at] = colder,
+        }
+        // SAFETY: as above.
+        if let Some(place) = unsafe { colder.as_mut() }.and_then(|colder| colder.shelf.as_mut()) {
+            place.warmer = warmer;
+        }
+    }
+
+    /// The warmest node that is wanted.
+    pub(super) fn find(&self, hash: u64, wanted: impl Fn(&dyn Label) -> bool) -> *mut Node<T> {
+        let mut at = self.buckets[self.at(hash)];
+        // SAFETY: what the index points to is in its list.
+        while let Some(place) = unsafe { at.as_ref() }.and_then(|node| node.shelf.as_ref()) {
+            if place.hash == hash && wanted(place.label()) {
+                return at;
+            }
+            at = place.colder;
+        }
+        ptr::null_mut()
+    }
+}
+
+/// What an object was made for, owned by it.
 pub(super) trait Label: Send + Sync {
     fn key(&self) -> &dyn Any;
     /// Bytes that it takes, those of the key included.
@@ -107,7 +223,7 @@ impl<K: 'static> Label for LabelOf<K> {
 #[doc(hidden)]
 pub struct Vacancy<T> {
     pool: Arc<PoolCore<T>>,
-    shelf: Shelf,
+    shelf: Shelf<T>,
 }
 
 impl<T> fmt::Debug for Vacancy<T> {
@@ -128,16 +244,19 @@ where
     P: KeyShape,
 {
     let core = shelves.pool.here();
+    let hash = hash_of(|state| query.hash(state));
     let is_wanted = |label: &dyn Label| label.key().downcast_ref().is_some_and(|key: &P::Key| query.eq(key));
     if !core.is_bypassed() {
-        if let Some(found) = core.lend_from_shelf(|shelf| shelf.as_deref().is_some_and(is_wanted)) {
+        if let Some(found) = core.lend_from_shelf(hash, is_wanted) {
             return Ok(Pooled::new(found));
         }
         core.card.tally.miss();
     }
     let key = query.own();
-    let bytes = arc::<LabelOf<P::Key>>() + keys.heap_bytes(&key);
-    Err(Vacancy { pool: core, shelf: Some(Arc::new(LabelOf { key, bytes })) })
+    let bytes = allocation(size_of::<LabelOf<P::Key>>()) + keys.heap_bytes(&key);
+    let label = Box::new(LabelOf { key, bytes });
+    let place = Place { label, hash, colder: ptr::null_mut(), warmer: ptr::null_mut() };
+    Err(Vacancy { pool: core, shelf: Some(Box::new(place)) })
 }
 
 /// What the body of a `#[pooled]` function may return: an object, or a `Result` or an `Option` of one. For generated code.

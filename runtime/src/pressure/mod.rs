@@ -3,6 +3,16 @@
 //! Everything here is pure but the sources. Not here: reading the system (`monitor`) and what is done about a
 //! level (`coordinator`).
 
+mod auto;
+#[cfg(unix)]
+mod trigger;
+
+pub use auto::Auto;
+#[cfg(unix)]
+pub(crate) use trigger::Heard;
+#[cfg(unix)]
+pub use trigger::Trigger;
+
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -239,6 +249,36 @@ pub trait PressureSource: Send + Sync + fmt::Debug {
 
     /// What is looked at, in a word or two, for `stats()`.
     fn name(&self) -> &str;
+
+    /// Bytes of this process that are in memory. With that the coordinator finds out whether what it frees goes back to the
+    /// system, or stays with the allocator; `None`, unless implemented, and nothing is found out.
+    ///
+    /// Called as [`sample`](Self::sample) is.
+    fn resident(&self) -> Option<u64> {
+        None
+    }
+
+    /// Whether others than this process, or its container, use the memory that is looked at: a host. `false` unless implemented.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// How often memory was at its limit so far, as the system counts; what comes to it are near misses in the statistics.
+    /// `None` unless implemented.
+    ///
+    /// Called as [`sample`](Self::sample) is.
+    fn at_limit(&self) -> Option<u64> {
+        None
+    }
+
+    /// What says when memory gets short, beside samples: each that fires has the domain look at once, and shrink as under high
+    /// pressure. None, unless implemented.
+    ///
+    /// Asked once, with the first tenant, by a domain that has a background thread.
+    #[cfg(unix)]
+    fn triggers(&self) -> Vec<Trigger> {
+        Vec::new()
+    }
 }
 
 impl<S: PressureSource + ?Sized> PressureSource for Arc<S> {
@@ -248,6 +288,23 @@ impl<S: PressureSource + ?Sized> PressureSource for Arc<S> {
 
     fn name(&self) -> &str {
         (**self).name()
+    }
+
+    fn resident(&self) -> Option<u64> {
+        (**self).resident()
+    }
+
+    fn is_shared(&self) -> bool {
+        (**self).is_shared()
+    }
+
+    fn at_limit(&self) -> Option<u64> {
+        (**self).at_limit()
+    }
+
+    #[cfg(unix)]
+    fn triggers(&self) -> Vec<Trigger> {
+        (**self).triggers()
     }
 }
 
@@ -267,32 +324,58 @@ impl<S: PressureSource + ?Sized> PressureSource for Arc<S> {
 /// assert_eq!(domain.pressure(), Level::High);
 /// ```
 #[derive(Clone, Debug)]
-pub struct FixedPressure(Arc<Mutex<Option<MemorySample>>>);
+pub struct FixedPressure(Arc<Mutex<Fixed>>);
+
+#[derive(Debug)]
+struct Fixed {
+    sample: Option<MemorySample>,
+    resident: Option<u64>,
+    shared: bool,
+}
 
 impl FixedPressure {
     /// A source that says `used` of `limit` bytes until it is told otherwise.
     #[must_use]
     pub fn new(used: u64, limit: u64) -> Self {
-        Self(Arc::new(Mutex::new(Some(MemorySample { used, limit }))))
+        let sample = Some(MemorySample { used, limit });
+        Self(Arc::new(Mutex::new(Fixed { sample, resident: None, shared: false })))
     }
 
     /// From now on it says `used` of `limit` bytes.
     pub fn set(&self, used: u64, limit: u64) {
-        *self.0.lock() = Some(MemorySample { used, limit });
+        self.0.lock().sample = Some(MemorySample { used, limit });
     }
 
     /// From now on it cannot tell.
     pub fn set_unknown(&self) {
-        *self.0.lock() = None;
+        self.0.lock().sample = None;
+    }
+
+    /// From now on it says that so many bytes of the process are in memory.
+    pub fn set_resident(&self, bytes: u64) {
+        self.0.lock().resident = Some(bytes);
+    }
+
+    /// From now on it says whether others use the same memory.
+    pub fn set_shared(&self, shared: bool) {
+        self.0.lock().shared = shared;
     }
 }
 
 impl PressureSource for FixedPressure {
     fn sample(&self) -> Option<MemorySample> {
-        *self.0.lock()
+        self.0.lock().sample
     }
 
     fn name(&self) -> &'static str {
         "fixed"
+    }
+
+    fn resident(&self) -> Option<u64> {
+        self.0.lock().resident
+    }
+
+    fn is_shared(&self) -> bool {
+        self.0.lock().shared
     }
 }

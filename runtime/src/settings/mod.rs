@@ -27,10 +27,15 @@ const BUDGET: Variable = Variable {
     accepts: "a number of megabytes above 0 (1 MB = 1,048,576 bytes)",
     example: "256",
 };
+const AUTO: Variable = Variable {
+    name: "LARDER_BUDGET",
+    accepts: "`auto` (the limit follows memory; LARDER_BUDGET_MB sets a number)",
+    example: "auto",
+};
 const PRESSURE: Variable = Variable { name: "LARDER_PRESSURE", accepts: "`on` or `off`", example: "off" };
 const THREADS: Variable = Variable {
     name: "LARDER_THREADS",
-    accepts: "a whole number of background threads from 0 to 1024 (0: `tick()` does their work)",
+    accepts: "a whole number of background threads from 0 to 1024 (0: `tick()` does their work; 1: none waits for the system's word that memory gets short)",
     example: "1",
 };
 const HIGH: Variable = Variable {
@@ -62,6 +67,8 @@ struct Variable {
 pub(crate) struct Settings {
     /// `LARDER_BUDGET_MB`, in bytes.
     pub(crate) budget: Option<u64>,
+    /// `LARDER_BUDGET=auto`: the limit follows memory.
+    pub(crate) auto: bool,
     /// `LARDER_PRESSURE`: whether memory is watched.
     pub(crate) pressure: Option<bool>,
     /// `LARDER_THREADS`: how many background threads there may be.
@@ -80,6 +87,7 @@ impl Settings {
         let mut reader = Reader { lookup, errors: Vec::new() };
         let settings = Self {
             budget: reader.take(BUDGET, parse_megabytes),
+            auto: reader.take(AUTO, parse_auto).is_some(),
             pressure: reader.take(PRESSURE, parse_switch),
             threads: reader.take(THREADS, parse_threads),
             watermarks: reader.take_watermarks(),
@@ -161,6 +169,10 @@ fn parse_switch(text: &str) -> Option<bool> {
     } else {
         None
     }
+}
+
+fn parse_auto(text: &str) -> Option<()> {
+    text.eq_ignore_ascii_case("auto").then_some(())
 }
 
 fn parse_threads(text: &str) -> Option<usize> {

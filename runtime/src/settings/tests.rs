@@ -28,7 +28,7 @@ fn nothing_set_is_nothing_said() {
     assert_eq!(settings, Settings::default());
     assert!(errors.is_empty());
     assert!(SettingsError::from_errors(errors).is_ok());
-    for variable in [BUDGET, PRESSURE, THREADS, HIGH, EMERGENCY, INTERVAL] {
+    for variable in [BUDGET, AUTO, PRESSURE, THREADS, HIGH, EMERGENCY, INTERVAL] {
         assert_eq!(accepted(variable.name, "  "), Settings::default());
         // What an error gives as an example works.
         assert_ne!(accepted(variable.name, variable.example), Settings::default());
@@ -47,6 +47,16 @@ fn budgets() {
     {
         refused("LARDER_BUDGET_MB", text);
     }
+}
+
+#[test]
+fn a_budget_that_follows_memory() {
+    assert!(accepted("LARDER_BUDGET", "auto").auto && accepted("LARDER_BUDGET", " AUTO ").auto);
+    for text in ["256", "automatic", "on", "0"] {
+        refused("LARDER_BUDGET", text);
+    }
+    let (both, errors) = read(&[("LARDER_BUDGET", "auto"), ("LARDER_BUDGET_MB", "64")]);
+    assert_eq!((both.auto, both.budget, errors.len()), (true, Some(64 << 20), 0));
 }
 
 #[test]
@@ -121,7 +131,7 @@ fn what_is_not_unicode_is_refused() {
     use std::os::unix::ffi::OsStringExt;
     let (settings, errors) = Settings::read(|_| Some(OsString::from_vec(vec![b'1', 0xff, b'\n'])));
     assert_eq!(settings, Settings::default());
-    assert_eq!(errors.len(), 6);
+    assert_eq!(errors.len(), 7);
     assert!(
         errors.iter().all(|error| error.found().contains('\u{fffd}') && !error.to_string().contains('\n'))
     );

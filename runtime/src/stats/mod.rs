@@ -3,9 +3,12 @@
 //! A snapshot takes no lock that a hit could wait for, so it is not one instant: each number is true, their
 //! combination may be a few operations apart.
 
+mod explain;
 mod table;
 mod tally;
 
+pub use explain::{Cause, CoordinatorStats, Decision, Explanation, Standing, TenantReport};
+pub(crate) use table::bytes as in_bytes;
 pub(crate) use tally::{Count, Counters, Tally};
 
 use std::time::Duration;
@@ -23,9 +26,13 @@ pub struct Snapshot {
     pub budget: BudgetStats,
     /// How full memory is, and who says so.
     pub pressure: PressureStats,
+    /// What was done about it so far.
+    pub coordinator: CoordinatorStats,
     /// One entry for each tenant, most bytes first, then by name. In the global domain also every
     /// annotated item that was not called yet, with zeros.
     pub tenants: Vec<TenantStats>,
+    /// Each namespace that was promised a share, in the order of the promises.
+    pub namespaces: Vec<NamespaceStats>,
     /// Things a person should know: settings that were ignored, tenants whose weights are estimates.
     pub warnings: Vec<String>,
 }
@@ -59,6 +66,21 @@ pub struct BudgetStats {
     pub peak: u64,
     /// Bytes released that were never reserved. Anything but 0 is a bug in larder.
     pub over_released: u64,
+}
+
+/// A namespace with a share of the budget.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct NamespaceStats {
+    /// What its tenants' names begin with.
+    pub name: String,
+    /// The share it was promised, 0.0 to 1.0.
+    pub share: f64,
+    /// What that is of what may be used now, in bytes.
+    pub promised: u64,
+    /// What its tenants hold, in bytes.
+    pub used: u64,
 }
 
 /// What the domain's pressure source said last.

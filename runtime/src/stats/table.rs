@@ -44,6 +44,11 @@ impl fmt::Display for Snapshot {
             writeln!(f)?;
             line(f, row, &widths)?;
         }
+        for namespace in &self.namespaces {
+            let (used, promised) = (bytes(namespace.used), bytes(namespace.promised));
+            let share = 100.0 * namespace.share;
+            write!(f, "\nnamespace {}: {used} used, {promised} promised ({share:.1} %)", namespace.name)?;
+        }
         for warning in &self.warnings {
             write!(f, "\n! {warning}")?;
         }
@@ -141,7 +146,7 @@ fn time_per_megabyte(price: f64) -> String {
     nanoseconds(price * 1_048_576.0)
 }
 
-fn nanoseconds(nanos: f64) -> String {
+pub(super) fn nanoseconds(nanos: f64) -> String {
     const SECOND: f64 = 1e9;
     match nanos {
         n if n < 1.0 => "0 s".to_owned(),

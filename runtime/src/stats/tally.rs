@@ -35,8 +35,8 @@ const COUNTS: usize = Count::Rejections as usize + 1;
 /// The counters of one tenant.
 #[derive(Debug)]
 pub(crate) struct Tally {
-    /// Never used again for another tally: tells a block of ours from one of an earlier owner of `index`.
-    id: u64,
+    /// Tells a block of ours from one of an earlier owner of `index`; never [`NOBODY`].
+    id: u32,
     /// Where threads keep our block in their tables; reused after we are gone, so that tables stay small.
     index: usize,
     /// There from the first count on.
@@ -74,7 +74,7 @@ type Sums = [u64; OWNS];
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Block {
-    owner: u64,
+    owner: u32,
     counts: [AtomicU64; OWNS],
     retired: AtomicBool,
 }
@@ -90,6 +90,12 @@ impl Block {
         let counter = &self.counts[what as usize];
         counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
     }
+
+    fn add_all(&self, sums: Sums) {
+        for (counter, by) in self.counts.iter().zip(sums) {
+            counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+        }
+    }
 }
 
 /// The blocks of one thread, by tally index.
@@ -98,7 +104,7 @@ struct Table(RefCell<Vec<Option<Arc<Block>>>>);
 
 impl Drop for Table {
     fn drop(&mut self) {
-        BLOCKS.set((std::ptr::null(), 0));
+        AT_HAND.with(|hand| hand.iter().for_each(|(id, _)| id.set(NOBODY)));
         for block in self.0.get_mut().iter().flatten() {
             block.retired.store(true, Ordering::Release);
         }
@@ -107,22 +113,32 @@ impl Drop for Table {
 
 thread_local! {
     static TABLE: Table = Table::default();
-    /// Where this thread's table is, and how long; for hits, which have no time to ask whether it is still there.
-    static BLOCKS: Cell<(*const Option<Arc<Block>>, usize)> = const { Cell::new((std::ptr::null(), 0)) };
+    /// Blocks of this thread's table by the lower bits of the index, each with the id that it counts for. For hits, which
+    /// have no time to ask whether the table is still there, and how long it is: while an id stands here its block is in
+    /// the table.
+    static AT_HAND: [(Cell<u32>, Cell<*const Block>); HANDY] =
+        const { [const { (Cell::new(NOBODY), Cell::new(std::ptr::null())) }; HANDY] };
 }
+
+/// Blocks that a thread has at hand.
+const HANDY: usize = 64;
+
+/// The id of no tally.
+const NOBODY: u32 = 0;
 
 static INDICES: Mutex<Indices> = Mutex::new(Indices { free: Vec::new(), next: 0, ids: 0 });
 
 struct Indices {
     free: Vec<usize>,
     next: usize,
-    ids: u64,
+    ids: u32,
 }
 
 impl Tally {
     pub(crate) fn new() -> Self {
         let mut indices = INDICES.lock();
-        indices.ids += 1;
+        // An index would have to change hands four billion times before a block of an earlier owner was taken for ours.
+        indices.ids = indices.ids.checked_add(1).unwrap_or(1);
         let id = indices.ids;
         let index = indices.free.pop().unwrap_or_else(|| {
             indices.next += 1;
@@ -133,34 +149,30 @@ impl Tally {
 
     /// Where each thread counts for this tally.
     pub(crate) fn counters(&self) -> Counters {
-        Counters { id: self.id as u32, index: self.index as u32 }
+        Counters { id: self.id, at: (self.index % HANDY) as u32 }
     }
 
     /// Counts a hit that saved `nanos` of compute.
-    #[inline]
     pub(crate) fn hit(&self, nanos: u64) {
-        self.counters().hit(self, nanos);
+        self.counters().add(self, [(Own::Hits, 1), (Own::Saved, nanos)]);
     }
 
     /// Counts a look-up that found nothing.
     #[inline]
     pub(crate) fn miss(&self) {
-        self.counters().with_block(self, |block| block.add(Own::Misses, 1));
+        self.counters().add(self, [(Own::Misses, 1)]);
     }
 
     /// Counts a load that took so long.
     #[inline]
     pub(crate) fn load(&self, nanos: u64) {
-        self.counters().with_block(self, |block| {
-            block.add(Own::Loads, 1);
-            block.add(Own::LoadNanos, nanos);
-        });
+        self.counters().add(self, [(Own::Loads, 1), (Own::LoadNanos, nanos)]);
     }
 
     /// Counts an entry that made way for one of the thread's.
     #[inline]
     pub(crate) fn evicted(&self) {
-        self.counters().with_block(self, |block| block.add(Own::Evictions, 1));
+        self.counters().add(self, [(Own::Evictions, 1)]);
     }
 
     pub(crate) fn add(&self, what: Count, amount: u64) {
@@ -211,70 +223,100 @@ impl Tally {
         blocks.live.iter().fold(blocks.retired, |sums, block| plus(sums, block.read()))
     }
 
-    /// The first use by this thread: makes its block. A thread that is ending, whose table is gone, counts in the
-    /// totals.
+    /// Counts in a block that is not at hand: the thread's, made with its first use. A thread that is ending, whose table
+    /// is gone, counts in the totals.
     #[cold]
-    fn with_new_block(&self, count: impl Fn(&Block)) {
-        let made = TABLE.try_with(|table| {
+    #[inline(never)]
+    fn count_elsewhere<const N: usize>(&self, counts: [(Own, u64); N]) {
+        let mut sums = [0; OWNS];
+        counts.into_iter().for_each(|(what, by)| sums[what as usize] = by);
+        match self.block() {
+            Ok((block, true)) => block.add_all(sums),
+            Ok((block, false)) => {
+                block.add_all(sums);
+                self.share(|own| {
+                    own.fold();
+                    own.live.push(block);
+                });
+            }
+            Err(Ending) => self.share(|own| own.retired = plus(own.retired, sums)),
+        }
+    }
+
+    /// This thread's block, at hand from now on, and whether it was there before.
+    fn block(&self) -> Result<(Arc<Block>, bool), Ending> {
+        let found = TABLE.try_with(|table| {
             let mut blocks = table.0.try_borrow_mut().ok()?;
             if blocks.len() <= self.index {
                 blocks.resize(self.index + 1, None);
             }
-            let block = Arc::new(Block { owner: self.id, ..Block::default() });
-            blocks[self.index] = Some(Arc::clone(&block));
-            BLOCKS.set((blocks.as_ptr(), blocks.len()));
-            Some(block)
+            let known = blocks[self.index].as_ref().filter(|block| block.owner == self.id).map(Arc::clone);
+            let is_known = known.is_some();
+            let block = known.unwrap_or_else(|| {
+                let block = Arc::new(Block { owner: self.id, ..Block::default() });
+                blocks[self.index] = Some(Arc::clone(&block));
+                block
+            });
+            // Also when that replaced the block of an earlier owner, which is at the same place here, if at all.
+            AT_HAND.with(|hand| {
+                let (id, at) = &hand[self.index % HANDY];
+                id.set(self.id);
+                at.set(Arc::as_ptr(&block));
+            });
+            Some((block, is_known))
         });
+        found.ok().flatten().ok_or(Ending)
+    }
+
+    /// The child of a fork rather does not count than wait for a thread that is not there.
+    fn share(&self, count: impl FnOnce(&mut Blocks)) {
         let own = if fork::forked() { self.blocks.try_lock() } else { Some(self.blocks.lock()) };
-        // The child of a fork rather does not count than wait for a thread that is not there.
-        let Some(mut own) = own else { return };
-        let own = own.get_or_insert_default();
-        match made {
-            Ok(Some(block)) => {
-                count(&block);
-                own.fold();
-                own.live.push(block);
-            }
-            Ok(None) | Err(_) => {
-                let block = Block::default();
-                count(&block);
-                own.retired = plus(own.retired, block.read());
-            }
+        if let Some(mut own) = own {
+            count(own.get_or_insert_default());
         }
     }
 }
+
+/// The thread has no table any more.
+struct Ending;
 
 /// Where threads find the block of a tally: close at hand for hits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counters {
-    /// The lower half of it: no two tallies have one index at a time.
     id: u32,
-    index: u32,
+    /// Below [`HANDY`].
+    at: u32,
 }
 
 impl Counters {
-    /// Counts a hit that saved `nanos` of compute.
+    /// Counts a hit that saved `nanos` of compute, if the block is at hand; otherwise it is the tally's to
+    /// [count](Tally::hit).
     #[inline(always)]
-    pub(crate) fn hit(self, tally: &Tally, nanos: u64) {
-        self.with_block(tally, |block| {
+    pub(crate) fn hit(self, nanos: u64) -> bool {
+        self.with_block(|block| {
             block.add(Own::Hits, 1);
             block.add(Own::Saved, nanos);
-        });
+        })
     }
 
     #[inline(always)]
-    fn with_block(self, tally: &Tally, count: impl Fn(&Block)) {
-        let (blocks, len) = BLOCKS.get();
-        let index = self.index as usize;
-        if index < len {
-            // SAFETY: this thread's table has so many entries, lives as long as `BLOCKS` says so, and keeps alive
-            // what its entries point to.
-            let block = unsafe { (*blocks.add(index)).as_deref() };
-            if let Some(block) = block.filter(|block| block.owner as u32 == self.id) {
-                return count(block);
-            }
+    fn add<const N: usize>(self, tally: &Tally, counts: [(Own, u64); N]) {
+        if !self.with_block(|block| counts.into_iter().for_each(|(what, by)| block.add(what, by))) {
+            tally.count_elsewhere(counts);
         }
-        tally.with_new_block(count);
+    }
+
+    #[inline(always)]
+    fn with_block(self, count: impl FnOnce(&Block)) -> bool {
+        AT_HAND.with(|hand| {
+            let (id, block) = &hand[self.at as usize % HANDY];
+            let is_at_hand = id.get() == self.id;
+            if is_at_hand {
+                // SAFETY: under its tally's id stands a block in this thread's table, which keeps it.
+                count(unsafe { &*block.get() });
+            }
+            is_at_hand
+        })
     }
 }
 

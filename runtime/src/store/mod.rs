@@ -38,7 +38,7 @@ use shard::{Collect, Over, Room, Shard, Sighted, Terms};
 
 use crate::budget::Reservation;
 use crate::expiry::Expires;
-use crate::grace::Era;
+use crate::grace::{Era, Reading};
 use crate::policy::{Factory, Moment, Noted, Order, Policy};
 use crate::removal::RemovalCause;
 use crate::sync::{AtomicU16, AtomicU32, AtomicU64, Ordering};
@@ -267,35 +267,53 @@ impl<K, V> Store<K, V> {
         expires == Expires::Never && !self.exact
     }
 
-    /// Finds a value, notes the use, and makes `R` of it while it is protected; with it comes the byte of its cost.
-    /// For stores that are plain.
+    /// Begins a read of a plain store by a thread that reads nothing else.
+    #[inline(always)]
+    pub(crate) fn read_alone(&self) -> Option<Reading> {
+        self.era.read_alone()
+    }
+
+    /// Where the thread found an entry lately: if it is still there notes the use, and makes `R` of the value while it is
+    /// protected; with it comes the byte of its cost. `reading` is of this store.
+    #[inline(always)]
+    pub(crate) fn recall<R>(
+        &self,
+        reading: &Reading,
+        hash: u64,
+        eq: impl FnOnce(&K) -> bool,
+        take: impl FnOnce(&V) -> R,
+    ) -> Option<(R, u8)> {
+        let at = reading.recall(self.era.name(hash))?;
+        // SAFETY: we read under the era, and the name has its layout: it was noted for a slot of this store, in a page
+        // that is not freed before we are done.
+        let slot = unsafe { at.cast::<Slot<K, V>>().as_ref() };
+        let fixed = slot.fixed_now();
+        // SAFETY: the slot is linked, so it is not emptied while we read.
+        if !fixed.is_linked() || !eq(unsafe { slot.key() }) {
+            return None;
+        }
+        slot.touch.record(self.noted, || self.tick());
+        // SAFETY: as for the key.
+        Some((take(unsafe { slot.value() }), fixed.cost()))
+    }
+
+    /// [`recall`](Self::recall) of what the table has; the thread may find it sooner next time.
     #[inline(always)]
     pub(crate) fn get<R>(
         &self,
+        reading: &Reading,
         hash: u64,
-        mut eq: impl FnMut(&K) -> bool,
+        eq: impl FnMut(&K) -> bool,
         take: impl FnOnce(&V) -> R,
     ) -> Option<(R, u8)> {
-        let reading = self.era.read();
+        // Before the look: what is noted under a layout was there since.
         let name = self.era.name(hash);
-        if let Some(at) = reading.recall(name) {
-            // SAFETY: we read under the era, and the name has its layout: it was noted for a slot of this store, in a page
-            // that is not freed before we are done.
-            let slot = unsafe { at.cast::<Slot<K, V>>().as_ref() };
-            let fixed = slot.fixed_now();
-            // SAFETY: the slot is linked, so it is not emptied while we read.
-            if fixed.is_linked() && fixed.may_be(hash as u32) && eq(unsafe { slot.key() }) {
-                slot.touch.record(self.noted, || self.tick());
-                // SAFETY: as for the key.
-                return Some((take(unsafe { slot.value() }), fixed.cost()));
-            }
-        }
         let shard = self.at(hash).shard()?;
         // SAFETY: we read under the era.
         unsafe {
             shard.find(hash, eq, |_, slot, value, cost| {
                 slot.touch.record(self.noted, || self.tick());
-                reading.found(name, ptr::from_ref(slot).cast_mut().cast());
+                reading.found(name, NonNull::from_ref(slot).cast());
                 (take(value), cost)
             })
         }

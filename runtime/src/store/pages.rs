@@ -283,7 +283,7 @@ impl<K, V> Pages<K, V> {
         filling: &mut Filling,
         index: u32,
         heap: u64,
-        reserve: &impl Fn(u64) -> bool,
+        reserve: &dyn Fn(u64) -> bool,
     ) -> bool {
         let (page, at) = ((index >> Page::<K, V>::SHIFT) as usize, index as usize % Page::<K, V>::PAGE);
         if filling.heaps[page].is_none() {
@@ -501,7 +501,7 @@ impl<K, V> Pages<K, V> {
     pub(super) fn retire_page(
         &self,
         filling: &mut Filling,
-        reserve: &impl Fn(u64) -> bool,
+        reserve: &dyn Fn(u64) -> bool,
         mut moved: impl FnMut(&mut Filling, u32, u32),
     ) -> bool {
         let last = filling.last();
@@ -565,7 +565,7 @@ impl<K, V> Pages<K, V> {
 
     /// Gives back a directory that is mostly empty, if there is room for a smaller one. Nobody has the index of a page
     /// that is gone.
-    pub(super) fn shrink(&self, filling: &mut Filling, limbo: &mut Limbo, reserve: &impl Fn(u64) -> bool) {
+    pub(super) fn shrink(&self, filling: &mut Filling, limbo: &mut Limbo, reserve: &dyn Fn(u64) -> bool) {
         debug_assert!(filling.retired.is_empty(), "a reader may look for a page beyond the directory");
         let room = filling.pages * 2;
         if filling.pages * 4 < filling.room && room > 0 && reserve(directory_bytes(room)) {
@@ -606,7 +606,7 @@ impl<K, V> Pages<K, V> {
     }
 
     /// The pages of the next `count` vacant slots note heap bytes from here on.
-    fn note_heaps_ahead(&self, filling: &mut Filling, count: usize, reserve: &impl Fn(u64) -> bool) -> bool {
+    fn note_heaps_ahead(&self, filling: &mut Filling, count: usize, reserve: &dyn Fn(u64) -> bool) -> bool {
         let first = filling.vacant;
         let mut noted = true;
         for _ in 0..count {

@@ -221,7 +221,7 @@ impl Table {
         hash: u32,
         growth: Growth,
         limbo: &mut Limbo,
-        hash_of: impl Fn(u32) -> u32,
+        hash_of: &dyn Fn(u32) -> u32,
     ) -> bool {
         match growth {
             Growth::None => true,
@@ -284,8 +284,8 @@ impl Table {
         shape: &mut Shape,
         hash: u32,
         limbo: &mut Limbo,
-        reserve: &impl Fn(u64) -> bool,
-        hash_of: impl Fn(u32) -> u32,
+        reserve: &dyn Fn(u64) -> bool,
+        hash_of: &dyn Fn(u32) -> u32,
     ) {
         let Some(segment) = self.segment(hash) else { return };
         if shape.entries == 0 {
@@ -392,7 +392,7 @@ impl Table {
         hash: u32,
         width: Width,
         limbo: &mut Limbo,
-        hash_of: impl Fn(u32) -> u32,
+        hash_of: &dyn Fn(u32) -> u32,
     ) -> bool {
         let old = self.segment(hash).expect("the caller found it");
         let Some(new) = Segment::new(width) else { return false };
@@ -405,7 +405,7 @@ impl Table {
         true
     }
 
-    fn split(&self, shape: &mut Shape, hash: u32, limbo: &mut Limbo, hash_of: impl Fn(u32) -> u32) -> bool {
+    fn split(&self, shape: &mut Shape, hash: u32, limbo: &mut Limbo, hash_of: &dyn Fn(u32) -> u32) -> bool {
         let old = self.segment(hash).expect("the caller found it");
         let depth = u32::from(shape.facts[self.first(shape, hash)].depth);
         let upper = |hash: u32| hash << depth >> 31 == 1;
@@ -454,7 +454,7 @@ impl Table {
     }
 
     /// A directory of half the length, if no segment needs the last bit.
-    fn halve(&self, shape: &mut Shape, limbo: &mut Limbo, reserve: &impl Fn(u64) -> bool) {
+    fn halve(&self, shape: &mut Shape, limbo: &mut Limbo, reserve: &dyn Fn(u64) -> bool) {
         let Some((entries, depth)) = self.entries() else { return };
         let needed = shape.facts.iter().any(|facts| u32::from(facts.depth) == depth);
         if depth == 0
@@ -502,8 +502,8 @@ impl Table {
         shape: &mut Shape,
         hash: u32,
         limbo: &mut Limbo,
-        reserve: &impl Fn(u64) -> bool,
-        hash_of: impl Fn(u32) -> u32,
+        reserve: &dyn Fn(u64) -> bool,
+        hash_of: &dyn Fn(u32) -> u32,
     ) {
         let (array, global) = self.entries().expect("the caller found a segment");
         let first = self.first(shape, hash);
@@ -580,7 +580,7 @@ mod tests {
             let mut grown = false;
             while let (growth @ (Growth::Wider(_) | Growth::Split), _) = table.growth(shape, hash(n)) {
                 grown = true;
-                assert!(table.grow(shape, hash(n), growth, limbo, high));
+                assert!(table.grow(shape, hash(n), growth, limbo, &high));
             }
             table.insert(shape, hash(n), n, vacancy.filter(|_| !grown));
         }
@@ -588,7 +588,7 @@ mod tests {
         fn remove(&mut self, n: u32) {
             let Self { table, shape, limbo } = self;
             if table.remove(shape, hash(n), n) {
-                table.shrink(shape, hash(n), limbo, &|_| true, high);
+                table.shrink(shape, hash(n), limbo, &|_| true, &high);
             }
         }
 

@@ -4,13 +4,26 @@
 //! time here: steps of the system's date never reach a cache.
 //!
 //! Two readings, one time. `now` is exact, for deadlines and for what a miss costs; `recent` is what a hit
-//! asks, never ahead of `now` and behind it by at most one tick of the system.
+//! asks, never ahead of `now` and behind it by at most one tick of the system. Beside them a clock tells how long the
+//! current thread has been computing, which sleep and waits do not add to.
 
 mod alarms;
 mod coarse;
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_vendor = "apple"
+))]
+mod posix;
+mod processor;
 
 pub(crate) use alarms::{AlarmId, Alarms};
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
@@ -71,6 +84,14 @@ impl Clock {
                 None => nanos(origin.elapsed()),
             },
             Source::Manual(clock) => clock.now(),
+        }
+    }
+
+    /// How long the current thread has been computing, since it began; `None` where the system does not tell.
+    pub(crate) fn computed(&self) -> Option<Nanos> {
+        match &self.0 {
+            Source::Real { .. } => processor::computed(),
+            Source::Manual(_) => COMPUTED.try_with(Cell::get).ok(),
         }
     }
 
@@ -144,6 +165,12 @@ impl fmt::Debug for Clock {
 #[derive(Clone, Debug, Default)]
 pub struct ManualClock(Arc<Face>);
 
+thread_local! {
+    /// How long this thread has computed by manual clocks, all of them together: processor time is a thread's, whoever
+    /// asks for it.
+    static COMPUTED: Cell<Nanos> = const { Cell::new(0) };
+}
+
 #[derive(Debug, Default)]
 struct Face {
     now: AtomicU64,
@@ -165,6 +192,13 @@ impl ManualClock {
         let _ = self.0.now.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| Some(later(now)));
         // Who sets an alarm looks at the time afterwards: either we see the alarm, or they see the time.
         self.0.alarms.ring(self.0.now.load(Ordering::Acquire));
+    }
+
+    /// Moves time forward by work of the current thread: what it computes meanwhile has taken so much processor time.
+    /// Beside this, no time on a manual clock is spent computing.
+    pub fn compute(&self, by: Duration) {
+        let _ = COMPUTED.try_with(|computed| computed.set(computed.get().saturating_add(nanos(by))));
+        self.advance(by);
     }
 
     /// How often the time was asked for, by every domain that has this clock. With it a test shows that a
@@ -205,6 +239,36 @@ mod tests {
             last = recent;
         }
         assert!(last > 0);
+    }
+
+    #[test]
+    fn a_thread_that_sleeps_does_not_compute() {
+        let clock = Clock::real();
+        let Some(before) = clock.computed() else { return };
+        let (mut now, mut mixed) = (before, 1_u64);
+        // As long as it takes: only that it takes an end is shown.
+        while now < before + 2_000_000 {
+            mixed = std::hint::black_box(mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            now = clock.computed().expect("it told a moment ago");
+        }
+        let (wall, computed) = (clock.now(), clock.computed().expect("as above"));
+        while clock.now() < wall + 40_000_000 {
+            std::thread::park_timeout(Duration::from_millis(40));
+        }
+        let slept = clock.computed().expect("as above") - computed;
+        assert!(slept < 40_000_000, "{slept} ns computed in 40 ms of sleep");
+    }
+
+    #[test]
+    fn on_a_manual_clock_only_what_is_said_to_compute_does() {
+        let manual = ManualClock::new();
+        let clock = Clock::from(manual.clone());
+        let before = clock.computed().expect("a thread that runs");
+        manual.advance(Duration::from_nanos(7));
+        manual.compute(Duration::from_nanos(5));
+        std::thread::scope(|scope| scope.spawn(|| manual.compute(Duration::from_nanos(3))).join())
+            .expect("no panic");
+        assert_eq!((clock.now(), clock.computed()), (15, Some(before + 5)));
     }
 
     #[test]

@@ -84,39 +84,41 @@ pub trait Weigh {
 
 /// How to weigh a type: a function, and whether it sees everything.
 #[doc(hidden)]
-pub struct Weigher<T> {
+pub struct Weigher<T: ?Sized> {
     /// Bytes on the heap, beyond `size_of::<T>()`.
     pub heap: fn(&T) -> u64,
     /// Whether `heap` sees all that a value owns; otherwise the tenant is marked `estimated`.
     pub exact: bool,
+    /// Whether `heap` says 0 of every value.
+    pub is_shallow: bool,
 }
 
-impl<T> Weigher<T> {
+impl<T: ?Sized> Weigher<T> {
     /// For a type whose bytes nobody knows: no heap, which is exact where nothing is dropped.
     #[must_use]
     pub const fn shallow() -> Self {
-        Self { heap: |_| 0, exact: !std::mem::needs_drop::<T>() }
+        Self { heap: |_| 0, exact: !std::mem::needs_drop::<T>(), is_shallow: true }
     }
 }
 
-impl<T: Weigh> Weigher<T> {
+impl<T: Weigh + ?Sized> Weigher<T> {
     /// For a type that knows its bytes.
     #[must_use]
     pub const fn deep() -> Self {
-        Self { heap: T::heap_bytes, exact: true }
+        Self { heap: T::heap_bytes, exact: true, is_shallow: false }
     }
 }
 
 // By hand, because a derive would ask the same of `T`.
-impl<T> Clone for Weigher<T> {
+impl<T: ?Sized> Clone for Weigher<T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T> Copy for Weigher<T> {}
+impl<T: ?Sized> Copy for Weigher<T> {}
 
-impl<T> fmt::Debug for Weigher<T> {
+impl<T: ?Sized> fmt::Debug for Weigher<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Weigher").field("exact", &self.exact).finish_non_exhaustive()
     }
@@ -127,13 +129,13 @@ impl<T> fmt::Debug for Weigher<T> {
 /// Method look-up finds [`Weighed::weigher`] where `T: Weigh`, and goes on to what it dereferences to where
 /// not.
 #[doc(hidden)]
-pub struct Weighed<T>(Unweighed<T>);
+pub struct Weighed<T: ?Sized>(Unweighed<T>);
 
 /// Second choice of [`weigher!`](crate::__weigher).
 #[doc(hidden)]
-pub struct Unweighed<T>(PhantomData<fn(T)>);
+pub struct Unweighed<T: ?Sized>(PhantomData<fn(T)>);
 
-impl<T> Weighed<T> {
+impl<T: ?Sized> Weighed<T> {
     #[expect(clippy::new_without_default, reason = "only generated code makes one, by this name")]
     #[must_use]
     pub const fn new() -> Self {
@@ -141,21 +143,21 @@ impl<T> Weighed<T> {
     }
 }
 
-impl<T: Weigh> Weighed<T> {
+impl<T: Weigh + ?Sized> Weighed<T> {
     #[must_use]
     pub const fn weigher(&self) -> Weigher<T> {
         Weigher::deep()
     }
 }
 
-impl<T> Unweighed<T> {
+impl<T: ?Sized> Unweighed<T> {
     #[must_use]
     pub const fn weigher(&self) -> Weigher<T> {
         Weigher::shallow()
     }
 }
 
-impl<T> Deref for Weighed<T> {
+impl<T: ?Sized> Deref for Weighed<T> {
     type Target = Unweighed<T>;
 
     fn deref(&self) -> &Unweighed<T> {
@@ -163,13 +165,13 @@ impl<T> Deref for Weighed<T> {
     }
 }
 
-impl<T> fmt::Debug for Weighed<T> {
+impl<T: ?Sized> fmt::Debug for Weighed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Weighed")
     }
 }
 
-impl<T> fmt::Debug for Unweighed<T> {
+impl<T: ?Sized> fmt::Debug for Unweighed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Unweighed")
     }

@@ -226,8 +226,8 @@ fn options_that_make_no_sense_are_refused_with_the_way_out() {
     );
     refused(
         |builder| builder.min_mb(u64::MAX),
-        BuildError::FloorAboveBudget { min_bytes: u64::MAX, limit: 4 * MB },
-        "`min_mb` keeps 18446744073709551615 bytes, but the whole budget is 4194304: lower it, or raise the budget first",
+        BuildError::FloorAboveBudget { min_bytes: u64::MAX - 1, limit: 4 * MB },
+        "`min_mb` keeps 18446744073709551614 bytes, but the whole budget is 4194304: lower it, or raise the budget first",
     );
     refused(
         |builder| builder.priority(0.0),

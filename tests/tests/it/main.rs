@@ -5,16 +5,20 @@
 
 mod support;
 
+mod auto;
 mod budget;
 mod buffers;
 mod cache;
 mod callbacks;
 mod capacity;
+mod emergency;
 mod expiry;
+mod explain;
 mod flight;
 mod histories;
 mod invalidate;
 mod linearizable;
+mod namespaces;
 mod operations;
 mod panics;
 mod pins;
@@ -22,6 +26,7 @@ mod policy;
 mod pool;
 mod pressure;
 mod proptest_budget;
+mod ramps;
 mod ranking;
 mod removal;
 mod reweigh;
@@ -29,3 +34,5 @@ mod snapshot;
 mod threads;
 mod times;
 mod tracked;
+#[cfg(unix)]
+mod triggers;

@@ -445,8 +445,8 @@ fn threads_on_few_objects_lose_none_and_share_none() {
             self.1.fetch_sub(1, Ordering::Relaxed);
         }
     }
-    // Beside the rest of the suite a tenth of a million; ten million and a hundred where there is time.
-    let cycles = short_or_deep(100_000, 100_000_000);
+    // Each cycle may hand an object from one thread to another, which takes microseconds.
+    let cycles = short_or_deep(500_000, 100_000_000);
     let domain = domain(MB);
     let alive = Arc::new(AtomicU64::new(0));
     let makes = Arc::clone(&alive);
@@ -475,6 +475,53 @@ fn threads_on_few_objects_lose_none_and_share_none() {
 }
 
 #[test]
+fn ten_million_leases_beside_clears_and_ticks_lose_none_and_share_none() {
+    struct Alone(AtomicBool, Arc<AtomicU64>);
+    impl Drop for Alone {
+        fn drop(&mut self) {
+            assert!(!*self.0.get_mut(), "dropped while it was lent");
+            self.1.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+    // Nobody waits here: who finds all sixteen lent gets one more, which goes when it comes back.
+    let cycles = short_or_deep(10_000_000, 100_000_000);
+    let domain = Arc::new(domain(MB));
+    let alive = Arc::new(AtomicU64::new(0));
+    let makes = Arc::clone(&alive);
+    let pool = Pool::builder("alone", move || {
+        makes.fetch_add(1, Ordering::Relaxed);
+        Alone(AtomicBool::new(false), Arc::clone(&makes))
+    })
+    .max(16)
+    .build_in(&domain)
+    .unwrap();
+    let (shared, ticked) = (pool.clone(), Arc::clone(&domain));
+    all_at_once("leases of few objects", 32, move |thread| {
+        for cycle in 0..cycles / 32 {
+            let lease = shared.acquire();
+            assert!(!lease.0.swap(true, Ordering::AcqRel), "handed out twice");
+            assert!(lease.0.swap(false, Ordering::AcqRel), "handed out twice");
+            drop(lease);
+            if cycle % 10_000 == 0 {
+                match thread % 4 {
+                    0 => shared.clear(),
+                    1 => ticked.tick(),
+                    _ => std::thread::yield_now(),
+                }
+            }
+        }
+    });
+    let left = alive.load(Ordering::Relaxed);
+    assert!(left <= 16, "{left} objects");
+    assert_eq!((pool.idle() as u64, pool.leased(), pool.stats().entries), (left, 0, left));
+    let stats = pool.stats();
+    assert_eq!(stats.hits + stats.misses, cycles / 32 * 32);
+    check(&domain);
+    drop(pool);
+    assert_eq!((alive.load(Ordering::Relaxed), domain.budget().used()), (0, 0));
+}
+
+#[test]
 fn a_lease_survives_its_thread_and_its_pool() {
     let domain = domain(MB);
     let pool = numbers(&Arc::default()).build_in(&domain).unwrap();
@@ -484,4 +531,65 @@ fn a_lease_survives_its_thread_and_its_pool() {
     assert_eq!(*lease, 0);
     drop(lease);
     assert_eq!(domain.budget().used(), 0);
+}
+
+#[test]
+fn a_pool_of_one_thread_is_charged_bounded_and_reclaimed_by_its_thread() {
+    use std::rc::Rc;
+    let (domain, clock) = clocked(MB);
+    let pool = Pool::builder("local", || Rc::new([0_u8; 1000]))
+        .weigh(|object| 1016 + size_of_val(object) as u64)
+        .idle(Duration::from_secs(60))
+        .build_on_thread_in(&domain)
+        .unwrap();
+    drop((0..10).map(|_| pool.acquire()).collect::<Vec<_>>());
+    assert_eq!((pool.idle(), pool.leased(), pool.stats().loads), (10, 0, 10));
+    assert!(pool.weight() > 10_000);
+    // Whoever needs room asks; the thread gives at its next operation.
+    let _ = domain.trim(u64::MAX);
+    assert_eq!(domain.stats().tenants[0].entries, 10, "nobody else touches them");
+    let lease = pool.acquire();
+    assert_eq!((pool.stats().reclaims, pool.stats().entries), (10, 1));
+    drop(lease);
+    // Time passes for idle objects, too.
+    clock.advance(Duration::from_secs(61));
+    domain.tick();
+    drop(pool.acquire());
+    assert_eq!((pool.idle(), pool.stats().entries), (1, 1));
+    // What comes when it can't be charged is still lent.
+    let cache: Cache<u64, Vec<u8>> = Cache::builder("rest").build_in(&domain).unwrap();
+    (0..100).for_each(|key| cache.insert(key, vec![0; 20_000]));
+    drop((0..10).map(|_| pool.acquire()).collect::<Vec<_>>());
+    check(&domain);
+    drop((pool, cache));
+    assert_eq!(domain.budget().used(), 0);
+}
+
+#[test]
+fn a_pool_of_one_thread_under_a_budget_of_zero_lends_and_keeps_nothing() {
+    let domain = domain(0);
+    let pool = Pool::builder("local", || std::rc::Rc::new(0_u8)).build_on_thread_in(&domain).unwrap();
+    for _ in 0..3 {
+        drop(pool.acquire());
+        assert_eq!((pool.idle(), domain.budget().used()), (0, 0));
+    }
+    assert_eq!(pool.stats().loads, 3);
+}
+
+#[test]
+fn tasks_of_one_thread_wait_for_its_objects() {
+    use std::rc::Rc;
+    let domain = domain(MB);
+    let pool = Pool::builder("local", || Rc::new(0_u8))
+        .max(1)
+        .fail_when_exhausted()
+        .build_on_thread_in(&domain)
+        .unwrap();
+    let lease = pool.try_acquire().unwrap();
+    let mut waits = pin!(pool.acquire_async());
+    assert!(ask(waits.as_mut()).is_pending());
+    drop(lease);
+    assert!(matches!(ask(waits), Poll::Ready(Ok(_))));
+    let waiting = Pool::builder("local", || Rc::new(0_u8)).max(1).wait().build_on_thread_in(&domain);
+    assert_eq!(waiting.unwrap_err(), PoolError::WaitOnThread);
 }

@@ -53,7 +53,7 @@ name         kind   entries   bytes   share  hits  misses  hit rate  time saved 
 -----------  -----  -------  ------  ------  ----  ------  --------  ----------  ---------  --------  ----------
 app::images  cache       40  3.8 MB  24.3 %     0      60     0.0 %         0 s         20         0  85.7 ms/MB
 app::words   cache      100  1.9 MB  12.1 %    34   1 234     2.7 %      8.7 ms      1 134         0  13.3 ms/MB
-app::empty   cache        0  1016 B   0.0 %     0       0         -         0 s          0         0           -";
+app::empty   cache        0  1000 B   0.0 %     0       0         -         0 s          0         0           -";
     assert_eq!(text, expected, "\n{text}\n");
 }
 

@@ -87,7 +87,7 @@ pub(crate) fn all_at_once(what: &str, threads: usize, work: impl Fn(usize) + Sen
     in_time(what, move || {
         let start = std::sync::Barrier::new(threads);
         std::thread::scope(|scope| {
-            for at in 0..threads {
+            let spawn = |at| {
                 let (start, work) = (&start, &work);
                 let builder = std::thread::Builder::new();
                 // A thousand stacks of the usual size are more than some containers grant.
@@ -96,7 +96,12 @@ pub(crate) fn all_at_once(what: &str, threads: usize, work: impl Fn(usize) + Sen
                     start.wait();
                     work(at);
                 });
-                spawned.expect("the system has room for another thread");
+                spawned.expect("the system has room for another thread")
+            };
+            let threads: Vec<_> = (0..threads).map(spawn).collect();
+            // A scope waits for what its threads do, and not for what they do while they end.
+            for thread in threads {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             }
         });
     });

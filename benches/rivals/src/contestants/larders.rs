@@ -25,10 +25,12 @@ impl Larder {
         Self(cache.expect("the options are valid"))
     }
 
-    /// Bounded both ways, as its bytes are measured.
+    /// Bounded both ways, as its bytes are measured: in a domain without a thread, because what another thread frees is
+    /// not seen by who counts this one's bytes.
     pub fn with_both_bounds(entries: usize) -> Self {
+        let domain = Domain::builder().limit_bytes(2 << 30).manual().build();
         let builder = Cache::builder("bytes").max_entries(entries as u64).max_bytes(1 << 30);
-        Self(builder.build_in(domain()).expect("the options are valid"))
+        Self(builder.build_in(&domain).expect("the options are valid"))
     }
 
     /// Bytes charged to the budget.

@@ -1,5 +1,5 @@
-//! The tokens of a miss: the body, and what is around it. Threads run it between the halves of a load; tasks, and calls
-//! that may be forced, hand it over.
+//! The tokens of a miss: the body, and what is around it. It runs between the halves of a load; what an executor is to run
+//! is handed over.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
@@ -8,7 +8,6 @@ use syn::{Pat, Safety, Type};
 use super::{Body, Plan, Variant, found, path_to, return_type};
 use crate::cached::key;
 use crate::cached::model::{Argument, Model, Returns};
-use crate::cached::settings::Options;
 use crate::crate_path::{larder, private};
 use crate::signature::{Function, bare, turbofish};
 
@@ -16,39 +15,42 @@ use crate::signature::{Function, bare, turbofish};
 pub(super) fn load(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
     // Only where a call may be forced there is something more to compile.
     let may_be_forced = variant == Variant::Refresh || model.options.force_if.is_some();
-    if may_be_forced || model.function.sig.asyncness.is_some() {
+    if model.options.detach.is_some() {
         load_around(model, plan, variant, may_be_forced)
     } else {
-        load_in_halves(model, plan, variant)
+        load_in_halves(model, plan, variant, may_be_forced)
     }
 }
 
 /// A load with the body between its halves.
-fn load_in_halves(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
-    let span = Span::mixed_site();
+fn load_in_halves(model: &Model, plan: &Plan, variant: Variant, may_be_forced: bool) -> TokenStream {
+    let span = model.span();
     let p = private(span);
+    let asynchronous = model.function.sig.asyncness.is_some();
     let run = match &plan.body {
+        Body::Closure if asynchronous => closure(model),
         Body::Closure => {
             let body = closure(model);
             quote_spanned!(span=> (#body)())
         }
         Body::Inside | Body::Beside(_) => call(model, plan),
     };
+    let returned = if asynchronous { quote_spanned!(span=> returned) } else { run.clone() };
     let (found_it, ran) = match (&model.options.cache_if, &model.returns) {
         (None, Returns::Plain { .. }) => {
-            (quote_spanned!(span=> value), quote_spanned!(span=> #p::end(loading, #run)))
+            (quote_spanned!(span=> value), quote_spanned!(span=> #p::end(loading, #returned)))
         }
         (None, Returns::Fallible { .. }) => (
             quote_spanned!(span=> #p::Fallible::from_value(value)),
-            quote_spanned!(span=> #p::try_end(loading, #run)),
+            quote_spanned!(span=> #p::try_end(loading, #returned)),
         ),
         (Some(keep), Returns::Plain { .. }) => (
             quote_spanned!(span=> value),
-            quote_spanned!(span=> #p::Verdict::into_value(#p::try_end(loading, #p::judge_value(#run, #keep)))),
+            quote_spanned!(span=> #p::Verdict::into_value(#p::try_end(loading, #p::judge_value(#returned, #keep)))),
         ),
         (Some(keep), Returns::Fallible { .. }) => (
             quote_spanned!(span=> #p::Fallible::from_value(value)),
-            quote_spanned!(span=> #p::Verdict::into_result(#p::try_end(loading, #p::judge(#run, #keep)))),
+            quote_spanned!(span=> #p::Verdict::into_result(#p::try_end(loading, #p::judge(#returned, #keep)))),
         ),
     };
     let (found_it, ran) = match variant {
@@ -62,55 +64,65 @@ fn load_in_halves(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
         Variant::Call | Variant::Refresh => (found_it, ran),
     };
     let cache = found(model);
+    let begin = match (asynchronous, may_be_forced) {
+        (false, false) => "begin",
+        (false, true) => "begin_or_refresh",
+        (true, false) => "begin_async",
+        (true, true) => "begin_async_or_refresh",
+    };
+    let begin = Ident::new(begin, span);
+    if !asynchronous {
+        return quote_spanned! {span=>
+            #p::apart(move || {
+                let here = #p::here(#cache);
+                match #p::#begin(&here, miss) {
+                    ::core::result::Result::Ok(value) => #found_it,
+                    ::core::result::Result::Err(loading) => #ran,
+                }
+            })
+        };
+    }
     quote_spanned! {span=>
         let here = #p::here(#cache);
-        match #p::begin(&here, miss) {
+        match #p::#begin(&here, miss).await {
             ::core::result::Result::Ok(value) => #found_it,
-            ::core::result::Result::Err(loading) => #ran,
+            ::core::result::Result::Err(mut loading) => {
+                let body = #run;
+                let returned = #p::polled(&mut loading, ::core::pin::pin!(body)).await;
+                #ran
+            }
         }
     }
 }
 
-/// A load that is given the body.
+/// A load that is given the body, for an executor to run.
 fn load_around(model: &Model, plan: &Plan, variant: Variant, may_be_forced: bool) -> TokenStream {
-    let span = Span::mixed_site();
+    let span = model.span();
     let p = private(span);
-    let Options { detach, cache_if, .. } = &model.options;
-    let asynchronous = model.function.sig.asyncness.is_some();
+    let cache_if = &model.options.cache_if;
     let (owned, mut body) = body(model, plan);
     let status = variant == Variant::Status;
     if status || cache_if.is_some() {
         let ran = status.then(|| quote_spanned!(span=> let ran = ::core::clone::Clone::clone(&ran);));
         let mark = status.then(|| quote_spanned!(span=> ran.mark();));
-        let value =
-            if asynchronous { quote_spanned!(span=> body.await) } else { quote_spanned!(span=> body()) };
+        let value = quote_spanned!(span=> body.await);
         let value = match (cache_if, &model.returns) {
             (None, _) => value,
             (Some(keep), Returns::Plain { .. }) => quote_spanned!(span=> #p::judge_value(#value, #keep)),
             (Some(keep), Returns::Fallible { .. }) => quote_spanned!(span=> #p::judge(#value, #keep)),
         };
-        let inner = if asynchronous {
-            quote_spanned!(span=> async move { #mark #value })
-        } else {
-            quote_spanned!(span=> move || { #mark #value })
-        };
-        body = quote_spanned!(span=> { #ran let body = #body; #inner });
+        body = quote_spanned!(span=> { #ran let body = #body; async move { #mark #value } });
     }
     let fails = cache_if.is_some() || matches!(model.returns, Returns::Fallible { .. });
-    let function = match (fails, asynchronous, detach) {
-        (false, false, _) => "load",
-        (true, false, _) => "try_load",
-        // Calling an `async fn` runs nothing yet: the leader's own future polls the body, or an executor does.
-        (false, true, None) => "load_async",
-        (true, true, None) => "try_load_async",
-        (false, true, Some(_)) => "load_detached",
-        (true, true, Some(_)) => "try_load_detached",
+    let function = match (fails, may_be_forced) {
+        (false, false) => "load_detached",
+        (false, true) => "load_detached_or_refresh",
+        (true, false) => "try_load_detached",
+        (true, true) => "try_load_detached_or_refresh",
     };
-    let function = if may_be_forced { format!("{function}_or_refresh") } else { function.to_owned() };
-    let function = Ident::new(&function, span);
-    let wait = asynchronous.then(|| quote_spanned!(span=> .await));
+    let function = Ident::new(function, span);
     let cache = found(model);
-    let mut value = quote_spanned!(span=> #p::#function(#cache, miss, #body) #wait);
+    let mut value = quote_spanned!(span=> #p::#function(#cache, miss, #body).await);
     if cache_if.is_some() {
         value = match model.returns {
             Returns::Plain { .. } => quote_spanned!(span=> #p::Verdict::into_value(#value)),
@@ -155,21 +167,17 @@ fn call(model: &Model, plan: &Plan) -> TokenStream {
     }
 }
 
-/// The body as something that can be called, or polled; before it, what makes its arguments its own.
+/// The body as something that can be polled anywhere; before it, what makes its arguments its own.
 fn body(model: &Model, plan: &Plan) -> (TokenStream, TokenStream) {
     let span = Span::mixed_site();
     let copied: Vec<_> = model.arguments.iter().filter(|argument| is_copied(model, argument)).collect();
     let idents: Vec<_> = copied.iter().map(|argument| &argument.ident).collect();
     let owned = quote_spanned!(span=> #(let #idents = ::std::borrow::ToOwned::to_owned(#idents);)*);
-    let body = match (&plan.body, model.function.sig.asyncness.is_some()) {
-        (Body::Closure, _) => closure(model),
-        (Body::Inside | Body::Beside(_), asynchronous) => {
+    let body = match &plan.body {
+        Body::Closure => closure(model),
+        Body::Inside | Body::Beside(_) => {
             let call = call(model, plan);
-            match (asynchronous, copied.is_empty()) {
-                (false, _) => quote_spanned!(span=> move || #call),
-                (true, true) => call,
-                (true, false) => quote_spanned!(span=> async move { #call.await }),
-            }
+            if copied.is_empty() { call } else { quote_spanned!(span=> async move { #call.await }) }
         }
     };
     (owned, body)

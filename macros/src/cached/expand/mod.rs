@@ -119,7 +119,7 @@ fn path_to(model: &Model, ident: &Ident) -> TokenStream {
 /// The user's function, or one beside it that looks into the same cache. Arguments keep their names and hygiene; ours
 /// are of another.
 fn wrapper(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
-    let span = Span::mixed_site();
+    let span = model.span();
     let Function { vis, sig, body, .. } = &model.function;
     let inside = match plan.body {
         Body::Inside => {
@@ -255,7 +255,7 @@ fn allow_instead_of_expect(attr: &mut Attribute) {
 
 /// A reference to what was found.
 fn found(model: &Model) -> TokenStream {
-    let span = Span::mixed_site();
+    let span = model.span();
     match model.options.place {
         Place::Within(_) if model.is_consumed => quote_spanned!(span=> &cache),
         Place::Thread => quote_spanned!(span=> &cache),
@@ -265,7 +265,7 @@ fn found(model: &Model) -> TokenStream {
 
 /// The expression that finds the cache.
 fn find_cache(model: &Model, plan: &Plan) -> TokenStream {
-    let span = Span::mixed_site();
+    let span = model.span();
     let instance = turbofish(&model.function.sig.generics);
     let found = match &plan.access {
         Access::Beside(ident) => {
@@ -293,7 +293,7 @@ fn find_cache(model: &Model, plan: &Plan) -> TokenStream {
 
 /// The look-up: what is found is returned.
 fn probe(model: &Model, variant: Variant) -> TokenStream {
-    let span = Span::mixed_site();
+    let span = model.span();
     let p = private(span);
     let (query, value) = (model.key.query(), proof_of_value(model));
     let hit = match model.returns {

@@ -109,7 +109,7 @@ fn is_single(model: &Model) -> bool {
 
 /// The statics, and the look for the cache of the instance that they stand in.
 pub(super) fn site(model: &Model) -> TokenStream {
-    let span = Span::mixed_site();
+    let span = model.span();
     let p = private(span);
     let (descriptor, keys) = (descriptor(model), model.key.proofs());
     let value = proof_of_value(model);
@@ -120,10 +120,9 @@ pub(super) fn site(model: &Model) -> TokenStream {
             quote_spanned!(span=> #value.weighed(#p::weigher!(#ty)))
         }
     };
-    let extras = extras(&model.options);
+    let extras = extras(&model.options).unwrap_or_else(|| quote_spanned!(span=> #p::Extras::NONE));
     if is_single(model) {
         let (ty, value_ty) = (model.key.ty(), model.returns.value());
-        let extras = extras.unwrap_or_else(|| quote_spanned!(span=> #p::Extras::NONE));
         return quote_spanned! {span=>
             static __DESCRIPTOR: #p::Descriptor = #descriptor;
             static __SITE: #p::Single<#ty, #value_ty> = #p::Single::new(&__DESCRIPTOR);
@@ -134,24 +133,20 @@ pub(super) fn site(model: &Model) -> TokenStream {
             }
         };
     }
-    let all_extras = extras.clone().unwrap_or_else(|| quote_spanned!(span=> #p::Extras::NONE));
-    let made = match (&model.options.place, extras) {
-        (Place::Global, Some(extras)) => {
-            quote_spanned!(span=> __SITE.cache_with(#keys, #value, #extras, || ()))
-        }
-        (Place::Global, None) => quote_spanned!(span=> __SITE.cache(#keys, #value, || ())),
-        (Place::Thread, _) => quote_spanned! {span=>
+    let made = match &model.options.place {
+        Place::Global => quote_spanned!(span=> __SITE.cache(#keys, #value, #extras, || ())),
+        Place::Thread => quote_spanned! {span=>
             ::std::thread_local! {
                 static __LOCAL: #p::Local = const { #p::Local::new() };
             }
-            __SITE.cache_of_thread(&__LOCAL, #keys, #value, #all_extras, || ())
+            __SITE.cache_of_thread(&__LOCAL, #keys, #value, #extras, || ())
         },
-        (Place::Within(local), _) => {
+        Place::Within(local) => {
             let local = match local {
                 Expr::Reference(_) => local.to_token_stream(),
                 local => quote_spanned!(local.span()=> &#local),
             };
-            quote_spanned!(span=> __SITE.cache_within(#local, #keys, #value, #all_extras, || ()))
+            quote_spanned!(span=> __SITE.cache_within(#local, #keys, #value, #extras, || ()))
         }
     };
     quote_spanned! {span=>
@@ -172,11 +167,12 @@ fn extras(options: &Options) -> Option<TokenStream> {
         let some = |function| quote_spanned!(span=> #name: ::core::option::Option::Some(#function));
         given.extend(function.map(some));
     };
-    let cost = options.cost.as_ref().map(|cost| match cost {
-        Cost::By(function) => function.to_token_stream(),
+    let cost = options.cost.as_ref().and_then(|cost| match cost {
+        Cost::Cpu => None,
+        Cost::By(function) => Some(function.to_token_stream()),
         Cost::Fixed(time) => {
             let time = duration(*time);
-            quote_spanned!(span=> |_, _| #time)
+            Some(quote_spanned!(span=> |_, _| #time))
         }
     });
     give("cost", cost);
@@ -283,6 +279,7 @@ fn settings(model: &Model) -> TokenStream {
     say("ttl_by", options.ttl_by.as_ref().map(|_| quote_spanned!(span=> true)));
     say("single_flight", options.each_alone.then(|| quote_spanned!(span=> false)));
     say("wait_at_most", options.wait_at_most.map(time));
+    say("cpu_cost", matches!(options.cost, Some(Cost::Cpu)).then(|| quote_spanned!(span=> true)));
     let by_type = model.home == Home::Associated && options.name.is_none() && options.namespace.is_none();
     say("named_by_type", by_type.then(|| quote_spanned!(span=> true)));
     if said.is_empty() {

@@ -35,6 +35,24 @@ pub(super) fn limited_groups(root: &Path, cgroup: &str, mountinfo: &str) -> Vec<
     groups
 }
 
+/// The groups around this process that have `memory.events`, from the innermost outwards: those of version 2, except the root.
+///
+/// The arguments are those of [`limited_groups`].
+pub(super) fn event_groups(root: &Path, cgroup: &str, mountinfo: &str) -> Vec<PathBuf> {
+    let Some(path) = group_path(cgroup, Version::V2) else { return Vec::new() };
+    let mounts = mountinfo.lines().filter_map(Mount::parse).filter(|mount| mount.version == Version::V2);
+    let directories = mounts.flat_map(|mount| mount.directories(root, path));
+    directories.filter(|group| group.join("memory.events").exists()).collect()
+}
+
+/// How often a group of version 2 was about to pass its limit.
+pub(super) fn times_at_limit(group: &Path) -> Option<u64> {
+    // Its own: the sum over all groups below is in `memory.events`, and they are counted themselves.
+    let local = fs::read_to_string(group.join("memory.events.local"));
+    let events = local.or_else(|_| fs::read_to_string(group.join("memory.events"))).ok()?;
+    stat_field(&events, "max")
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Version {
     /// A hierarchy for each controller; memory's is used.

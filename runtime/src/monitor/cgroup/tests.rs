@@ -227,3 +227,23 @@ fn this_process_is_read_without_a_panic() {
         assert!(group.limit > 0);
     }
 }
+
+#[test]
+fn groups_that_count_their_events_come_from_the_innermost_outwards() {
+    let tree = Tree::new(&[
+        ("sys/fs/cgroup/memory.stat", "inactive_file 0\n"),
+        ("sys/fs/cgroup/app/memory.events", "low 0\nhigh 3\nmax 7\noom 1\noom_kill 0\n"),
+        ("sys/fs/cgroup/app/worker/memory.events", "low 0\nhigh 3\nmax 5\noom 0\noom_kill 0\n"),
+        ("sys/fs/cgroup/app/worker/memory.events.local", "low 0\nhigh 0\nmax 4\noom 0\noom_kill 0\n"),
+        ("sys/fs/cgroup/odd/memory.events", "max many\n"),
+    ]);
+    let found = event_groups(&tree.0, "0::/app/worker\n", V2);
+    let top = tree.0.join("sys/fs/cgroup");
+    assert_eq!(found, [top.join("app/worker"), top.join("app")]);
+    // What is counted below it is not counted twice, where the kernel tells them apart.
+    assert_eq!(found.iter().map(|group| times_at_limit(group)).collect::<Vec<_>>(), [Some(4), Some(7)]);
+    for (cgroup, mounts) in [("", V2), ("4:memory:/app\n", V1), ("0::/app\n", V1), ("0::/gone\n", V2)] {
+        assert!(event_groups(&tree.0, cgroup, mounts).is_empty(), "{cgroup}");
+    }
+    assert_eq!((times_at_limit(&top), times_at_limit(&top.join("odd"))), (None, None));
+}

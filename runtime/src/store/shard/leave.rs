@@ -87,7 +87,7 @@ impl<K, V> Writer<'_, K, V> {
         if shard.table.remove(shape, hash, index) {
             let extra = Cell::new(0);
             let reserve = |bytes| reserve(reservation, &extra, bytes);
-            shard.table.shrink(shape, hash, limbo, &reserve, |index| high_at(shard, filling, index));
+            shard.table.shrink(shape, hash, limbo, &reserve, &|index| high_at(shard, filling, index));
             *charged += extra.get();
         }
         if let Some(wheel) = wheel {
@@ -162,7 +162,7 @@ impl<K, V> Writer<'_, K, V> {
             let Self { shard, inner, .. } = self;
             let Some(wheel) = &mut inner.wheel else { return (expired, true) };
             // Slots in the wheel are filled.
-            match wheel.advance(now, &mut looks, |index| shard.deadline(index)) {
+            match wheel.advance(now, &mut looks, &|index| shard.deadline(index)) {
                 Turned::Due(index) => {
                     self.unlink(index, RemovalCause::Expired);
                     expired += 1;

@@ -272,7 +272,7 @@ impl<K, V> Writer<'_, K, V> {
             }
             let (slots, entries) = (filling.slots_for_one_more::<K, V>(), shape.len() + 1);
             let hash_of = |index| high_at(shard, filling, index);
-            let grown = shard.table.grow(shape, hash, growth, limbo, hash_of)
+            let grown = shard.table.grow(shape, hash, growth, limbo, &hash_of)
                 && order.try_reserve_one()
                 && wheel.as_mut().is_none_or(|wheel| wheel.try_reserve(slots, entries))
                 && shard.pages.try_reserve_one(filling, entry.heap, limbo);

@@ -35,13 +35,20 @@ pub(super) const fn block(layout: Layout) -> u64 {
 
 #[inline]
 const fn plain(bytes: u64) -> u64 {
-    let chunk = (bytes + HEADER).next_multiple_of(GRANULE);
+    let chunk = up(bytes + HEADER, GRANULE);
     if chunk >= MAPPED_FROM {
         // A mapped chunk has no neighbour to borrow its last word from.
-        (chunk + HEADER).next_multiple_of(PAGE)
+        up(chunk + HEADER, PAGE)
     } else if chunk < SMALLEST {
         SMALLEST
     } else {
         chunk
     }
+}
+
+/// Up to a multiple of a power of two. No allocation is large enough to overflow; `next_multiple_of` would allow for that,
+/// and this runs whenever a pooled object comes back.
+#[inline]
+const fn up(bytes: u64, step: u64) -> u64 {
+    (bytes + (step - 1)) & !(step - 1)
 }

@@ -35,7 +35,6 @@ impl Model {
     };
 
     /// Bytes that a block of `layout` takes; `layout.size()` is not 0.
-    #[inline]
     pub(crate) const fn block(self, layout: Layout) -> u64 {
         match self {
             Self::Glibc => glibc::block(layout),
@@ -48,7 +47,6 @@ impl Model {
 /// Bytes that the allocator takes for one request of `bytes`; 0 for 0, which allocates nothing.
 ///
 /// No allocation is larger than `isize::MAX`; a larger number is taken as that.
-#[inline]
 pub(crate) const fn block(bytes: usize) -> u64 {
     let bytes = if bytes > isize::MAX as usize { isize::MAX as usize } else { bytes };
     match Layout::from_size_align(bytes, 1) {
@@ -59,7 +57,6 @@ pub(crate) const fn block(bytes: usize) -> u64 {
 }
 
 /// Like [`block`], for a layout.
-#[inline]
 pub(crate) const fn block_of(layout: Layout) -> u64 {
     if layout.size() == 0 { 0 } else { Model::CHOSEN.block(layout) }
 }

@@ -20,11 +20,21 @@ fn for_ever(n: u32) -> u32 {
     n
 }
 
-#[cached(cost = "cpu")]
+#[cached(cost = cpu)]
 fn of_the_processor(n: u32) -> u32 {
     n
 }
 
+#[cached(cost = "CPU")]
+fn in_capitals(n: u32) -> u32 {
+    n
+}
+
+#[cached(cost = true)]
+fn switched(n: u32) -> u32 {
+    n
+}
+
 fn main() {
-    number(malformed(nothing(for_ever(of_the_processor(1)))));
+    number(malformed(nothing(for_ever(of_the_processor(in_capitals(switched(1)))))));
 }

@@ -85,7 +85,7 @@ fn worth(_: &u8, value: &u8) -> f64 {
     f64::from(*value) + 1.0
 }
 
-#[cached(policy = "s3fifo", utility = "worth")]
+#[cached(policy = "utility", utility = "worth")]
 fn filtered(n: u8) -> u8 {
     n
 }
@@ -134,7 +134,7 @@ fn main() {
     assert_eq!(declared("::fraction").max_bytes, Some(1049));
     assert_eq!(declared("::order_by_type").policy, Some(Policy::Custom));
     assert_eq!(declared("::order_by_function").policy, Some(Policy::Custom));
-    assert_eq!(declared("::filtered").policy, Some(Policy::S3Fifo));
+    assert_eq!(declared("::filtered").policy, Some(Policy::Utility));
     for n in 0..3 {
         assert_eq!((order_by_type(n), order_by_function(n), filtered(n)), (n, n, n));
         assert_eq!(nothing(n), n);

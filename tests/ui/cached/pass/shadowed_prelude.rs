@@ -81,7 +81,7 @@ struct Local;
 struct Unordered;
 struct Duration;
 
-#[::larder::cached(uncached, refresh, status, cache_if = |n| *n > 0, force_if = *n == 9.0, skip(n), cost = "1s")]
+#[::larder::cached(uncached, refresh, status, cache_if = |n| *n > 0, force_if = *n == 9.0, skip(n), cost = "cpu")]
 fn around(name: &str, n: &f64) -> ::std::result::Result<usize, ()> {
     let _ = n;
     ::std::result::Result::Ok(name.len())

@@ -64,7 +64,7 @@ impl Document {
         self.text + suffix
     }
 
-    #[cached(within = &self.caches, handle = "counts", max_entries = 5, cost = "1s")]
+    #[cached(within = &self.caches, handle = "counts", max_entries = 5, cost = "cpu")]
     fn count(&self, of: char) -> usize {
         run();
         self.text.chars().filter(|char| *char == of).count()

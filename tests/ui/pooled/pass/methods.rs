@@ -87,5 +87,6 @@ fn main() {
 
     assert_eq!((&*server.connect_to(1).0, &*server.connect_to(2).0), ("here 1", "here 2"));
     assert_eq!((&**Of(3_u8).text(), &**Of("x".to_owned()).text()), ("3", "x"));
-    assert_eq!(Of::<u8>::text_pool().stats().entries, 1, "a pool for each type");
+    assert_eq!(Of::<u8>::text_pool().idle(), 1, "a pool for each type");
+    assert_eq!(Of::<u8>::text_pool().stats().entries, 2, "one row for all of them");
 }
