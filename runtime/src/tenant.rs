@@ -517,3 +517,20 @@ pub(crate) trait Tenant: Send + Sync {
     /// What the card cannot know: entries, bounds, policy.
     fn stats(&self) -> TenantStats;
 }
+
+#[cfg(all(test, not(larder_shuttle)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_that_comes_and_goes_leaves_thorough_look_ups_thorough() {
+        for thorough in [false, true] {
+            let word = ModeWord::new_for(thorough);
+            for mode in [Mode::new(true, false), Mode::new(false, true), Mode::new(false, false)] {
+                word.follow(|| mode);
+                assert_eq!(word.get(), mode);
+                assert_eq!(word.is_brief(), !thorough && mode.is_normal(), "{mode:?}");
+            }
+        }
+    }
+}

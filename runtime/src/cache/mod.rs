@@ -182,6 +182,7 @@ where
         match self.core.recall(hash, |stored| key.eq(stored), V::clone) {
             Ok(value) => Some(value),
             Err(reading) => {
+                // From here on it has an address; what hits need of it stays in registers.
                 let key = key;
                 self.core.look_further(reading, hash, |stored| key.eq(stored), V::clone)
             }
@@ -531,8 +532,8 @@ impl<K, V> Core<K, V> {
     }
 
     /// Where entries expire, where the order of uses is exact, in every mode, and for a thread that reads for the first
-    /// time or is reading already. Where idle entries expire a hit writes the time of the use, too, if
-    /// the clock has moved since the last.
+    /// time or is reading already. Where idle entries expire a hit writes the time of the use, too, if the clock has moved
+    /// since the last.
     #[cold]
     #[inline(never)]
     fn get_otherwise(

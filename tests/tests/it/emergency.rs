@@ -10,7 +10,7 @@ use larder::{
     testing::{FixedPressure, ManualClock},
 };
 
-use crate::support::{MB, check, panics};
+use crate::support::{MB, check, panics, pressed};
 
 struct World {
     domain: Domain,
@@ -20,10 +20,8 @@ struct World {
 
 impl World {
     fn new(limit: u64, configure: impl FnOnce(DomainBuilder) -> DomainBuilder) -> Self {
-        let (clock, memory) = (ManualClock::new(), FixedPressure::new(100 * MB, 1000 * MB));
-        let builder =
-            Domain::builder().limit_bytes(limit).clock(clock.clone()).pressure(memory.clone()).manual();
-        Self { domain: configure(builder).build(), clock, memory }
+        let (domain, clock, memory) = pressed(limit, configure);
+        Self { domain, clock, memory }
     }
 
     fn builder(name: &str, priority: f64) -> Builder<u64, u64> {

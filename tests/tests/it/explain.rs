@@ -7,7 +7,7 @@ use larder::{
     testing::{FixedPressure, ManualClock},
 };
 
-use crate::support::{MB, check, domain};
+use crate::support::{MB, check, domain, pressed};
 
 struct World {
     domain: Domain,
@@ -17,13 +17,7 @@ struct World {
 
 impl World {
     fn new(limit: u64) -> Self {
-        let (clock, memory) = (ManualClock::new(), FixedPressure::new(100 * MB, 1000 * MB));
-        let domain = Domain::builder()
-            .limit_bytes(limit)
-            .clock(clock.clone())
-            .pressure(memory.clone())
-            .manual()
-            .build();
+        let (domain, clock, memory) = pressed(limit, |builder| builder);
         Self { domain, clock, memory }
     }
 

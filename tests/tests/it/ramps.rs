@@ -9,7 +9,7 @@ use larder::{
 };
 use larder_tests::short_or_deep;
 
-use crate::support::{MB, check};
+use crate::support::{MB, check, pressed};
 
 const ENTRY: u64 = MB / 4;
 
@@ -21,13 +21,7 @@ struct World {
 
 impl World {
     fn new(limit: u64) -> Self {
-        let (clock, memory) = (ManualClock::new(), FixedPressure::new(100 * MB, 1000 * MB));
-        let domain = Domain::builder()
-            .limit_bytes(limit)
-            .clock(clock.clone())
-            .pressure(memory.clone())
-            .manual()
-            .build();
+        let (domain, clock, memory) = pressed(limit, |builder| builder);
         Self { domain, clock, memory }
     }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use larder::{Cache, Domain, testing::ManualClock};
+use larder::testing::{FixedPressure, ManualClock};
+use larder::{Cache, Domain, DomainBuilder};
 use larder_tests::patience;
 
 /// A megabyte, as larder counts.
@@ -21,6 +22,16 @@ pub(crate) fn domain(limit: u64) -> Domain {
 pub(crate) fn clocked(limit: u64) -> (Domain, ManualClock) {
     let clock = ManualClock::new();
     (Domain::builder().limit_bytes(limit).clock(clock.clone()).manual().build(), clock)
+}
+
+/// The same with a memory of 1,000 MB, of which 100 are used.
+pub(crate) fn pressed(
+    limit: u64,
+    configure: impl FnOnce(DomainBuilder) -> DomainBuilder,
+) -> (Domain, ManualClock, FixedPressure) {
+    let (clock, memory) = (ManualClock::new(), FixedPressure::new(100 * MB, 1000 * MB));
+    let builder = Domain::builder().limit_bytes(limit).clock(clock.clone()).pressure(memory.clone()).manual();
+    (configure(builder).build(), clock, memory)
 }
 
 /// A cache of byte strings without bounds of its own.
