@@ -21,7 +21,7 @@
 //!
 //! | feature | default | what it adds | cost |
 //! |---|---|---|---|
-//! | `static-registry` | yes | every annotated item is listed before its first call | one small crate |
+//! | `static-registry` | yes | every annotated item is listed before its first call | nothing on Linux, elsewhere a small crate |
 //! | `leak-report` | no | [`Pool::leases`]: who holds what, since when, from where | a lock for each lease and return |
 //! | `serde` | no | `Serialize` for [`Snapshot`] and what it holds | serde with its derive |
 //! | `tracing` | no | an event for each [`Decision`] about memory, target `larder` | tracing 0.1 with two dependencies |

@@ -2,6 +2,8 @@
 //!
 //! Not a random-number library: one generator and one distribution, the same in every run and on every machine.
 
+pub mod split;
+
 /// A small generator with a fixed sequence for each seed (splitmix64).
 #[derive(Clone, Debug)]
 pub struct Random(u64);

@@ -5,27 +5,22 @@ pub fn describe(name: &str, id: u32, opts: &Opts) -> Arc<str> {
         format!("{name}{id}{opts:?}").into()
     }
     let cache = __in_an_impl_write_cached_assoc__describe_0_0();
-    let miss = match ::larder::__private::probe(
-        cache,
-        &(
-            ::larder::__private::ref_key::<str>().of(name),
-            ::larder::__private::key::<u32>().of(&id),
-            ::larder::__private::key::<Opts>().of(opts),
-        ),
-        ::larder::__private::value::<Arc<str>>(),
-    ) {
-        ::core::result::Result::Ok(value) => return value,
-        ::core::result::Result::Err(miss) => miss,
-    };
-    ::larder::__private::apart(move || {
-        let here = ::larder::__private::here(cache);
-        match ::larder::__private::begin(&here, miss) {
-            ::core::result::Result::Ok(value) => value,
-            ::core::result::Result::Err(loading) => {
-                ::larder::__private::end(loading, __larder_body(name, id, opts))
-            }
+    let miss = {
+        let query = &(
+            ::larder::__private::by_ref::<str>(name),
+            ::larder::__private::Keyed::<u32>::OF.by_value(&id),
+            ::larder::__private::Keyed::<Opts>::OF.by_value(opts),
+        );
+        match ::larder::__private::look(
+            cache,
+            query,
+            ::larder::__private::Valued::<Arc<str>>::OF.ops(),
+        ) {
+            ::core::option::Option::Some(value) => return value,
+            ::core::option::Option::None => ::larder::__private::missed(cache, query),
         }
-    })
+    };
+    ::larder::__private::load(cache, miss, move || __larder_body(name, id, opts))
 }
 /// The cache behind [`describe()`].
 ///
@@ -45,40 +40,57 @@ fn __in_an_impl_write_cached_assoc__describe_0_0() -> &'static ::larder::Cache<
     (::std::string::String, u32, Opts),
     Arc<str>,
 > {
-    static __DESCRIPTOR: ::larder::__private::Descriptor = ::larder::__private::Descriptor::cached(
-        ::core::concat!(::core::module_path!(), "::", "describe"),
-        ::core::file!(),
-        ::core::line!(),
-        ::larder::__private::CachedOptions {
-            policy: ::larder::__private::Policy::Lru,
-            max_bytes: ::core::option::Option::Some(52428800),
-            ttl: ::core::option::Option::Some(::core::time::Duration::new(600, 0)),
-            ..::larder::__private::CachedOptions::DEFAULT
-        },
-    );
+    ::larder::__private::declare! {
+        static __DESCRIPTOR : ::larder::__private::Descriptor =
+        ::larder::__private::Descriptor::cached(::core::concat!(::core::module_path!(),
+        "::", "describe"), ::core::file!(), ::core::line!(),
+        ::larder::__private::CachedOptions { policy : ::larder::__private::Policy::Lru,
+        max_bytes : ::core::option::Option::Some(52428800), ttl :
+        ::core::option::Option::Some(::core::time::Duration::new(600, 0)), ..
+        ::larder::__private::CachedOptions::DEFAULT });
+    }
     static __SITE: ::larder::__private::Single<
         (::std::string::String, u32, Opts),
         Arc<str>,
     > = ::larder::__private::Single::new(&__DESCRIPTOR);
-    ::larder::__private::submit!(__DESCRIPTOR);
     match __SITE.get() {
         ::core::option::Option::Some(cache) => cache,
         ::core::option::Option::None => {
             __SITE
                 .first(
                     (
-                        ::larder::__private::key::<::std::string::String>()
-                            .weighed(
-                                ::larder::__private::weigher!(::std::string::String),
-                            ),
-                        ::larder::__private::key::<u32>()
-                            .weighed(::larder::__private::weigher!(u32)),
-                        ::larder::__private::key::<Opts>()
-                            .weighed(::larder::__private::weigher!(Opts)),
+                        ::larder::__private::weighed_key::<
+                            ::std::string::String,
+                            _,
+                            _,
+                        >(
+                            ::larder::__private::Keyed::<::std::string::String>::OF
+                                .ops(),
+                            ::larder::__private::way!(::std::string::String),
+                        ),
+                        ::larder::__private::weighed_key::<
+                            u32,
+                            _,
+                            _,
+                        >(
+                            ::larder::__private::Keyed::<u32>::OF.ops(),
+                            ::larder::__private::way!(u32),
+                        ),
+                        ::larder::__private::weighed_key::<
+                            Opts,
+                            _,
+                            _,
+                        >(
+                            ::larder::__private::Keyed::<Opts>::OF.ops(),
+                            ::larder::__private::way!(Opts),
+                        ),
                     ),
-                    ::larder::__private::value::<Arc<str>>()
-                        .weighed(::larder::__private::weigher!(Arc < str >)),
-                    ::larder::__private::Extras::NONE,
+                    ::larder::__private::value::<
+                        Arc<str>,
+                        _,
+                    >(::larder::__private::Valued::<Arc<str>>::OF.ops())
+                        .weighed(::larder::__private::way!(Arc < str >)),
+                    (),
                 )
         }
     }

@@ -11,19 +11,22 @@ async fn fetch(
         client.get(path).await
     }
     let cache = __in_an_impl_write_cached_assoc__fetch_0_0();
-    let miss = match ::larder::__private::probe(
-        cache,
-        &(
-            ::larder::__private::key::<Client>().of(client),
-            ::larder::__private::key::<String>().of(&path),
-            ::larder::__private::ref_key::<str>().of(__fixed),
-        ),
-        ::larder::__private::value::<Page>(),
-    ) {
-        ::core::result::Result::Ok(value) => {
-            return ::larder::__private::Fallible::from_value(value);
+    let miss = {
+        let query = &(
+            ::larder::__private::Keyed::<Client>::OF.by_value(client),
+            ::larder::__private::Keyed::<String>::OF.by_value(&path),
+            ::larder::__private::by_ref::<str>(__fixed),
+        );
+        match ::larder::__private::look(
+            cache,
+            query,
+            ::larder::__private::Valued::<Page>::OF.ops(),
+        ) {
+            ::core::option::Option::Some(value) => {
+                return ::larder::__private::Fallible::from_value(value);
+            }
+            ::core::option::Option::None => ::larder::__private::missed(cache, query),
         }
-        ::core::result::Result::Err(miss) => miss,
     };
     let client = ::std::borrow::ToOwned::to_owned(client);
     ::larder::__private::try_load_detached(
@@ -51,46 +54,93 @@ fn __in_an_impl_write_cached_assoc__fetch_0_0() -> &'static ::larder::Cache<
     (Client, String, ::std::string::String),
     Page,
 > {
-    static __DESCRIPTOR: ::larder::__private::Descriptor = ::larder::__private::Descriptor::cached(
-        ::core::concat!(::core::module_path!(), "::", "fetch"),
-        ::core::file!(),
-        ::core::line!(),
-        ::larder::__private::CachedOptions {
-            ttl: ::core::option::Option::Some(::core::time::Duration::new(300, 0)),
-            jitter: ::core::option::Option::Some(0.1),
-            ttl_by: true,
-            wait_at_most: ::core::option::Option::Some(
-                ::core::time::Duration::new(2, 0),
-            ),
-            ..::larder::__private::CachedOptions::DEFAULT
-        },
-    );
+    ::larder::__private::declare! {
+        static __DESCRIPTOR : ::larder::__private::Descriptor =
+        ::larder::__private::Descriptor::cached(::core::concat!(::core::module_path!(),
+        "::", "fetch"), ::core::file!(), ::core::line!(),
+        ::larder::__private::CachedOptions { ttl :
+        ::core::option::Option::Some(::core::time::Duration::new(300, 0)), jitter :
+        ::core::option::Option::Some(0.1), ttl_by : true, wait_at_most :
+        ::core::option::Option::Some(::core::time::Duration::new(2, 0)), ..
+        ::larder::__private::CachedOptions::DEFAULT });
+    }
     static __SITE: ::larder::__private::Single<
         (Client, String, ::std::string::String),
         Page,
     > = ::larder::__private::Single::new(&__DESCRIPTOR);
-    ::larder::__private::submit!(__DESCRIPTOR);
     match __SITE.get() {
         ::core::option::Option::Some(cache) => cache,
         ::core::option::Option::None => {
             __SITE
                 .first(
                     (
-                        ::larder::__private::key::<Client>()
-                            .weighed(::larder::__private::weigher!(Client)),
-                        ::larder::__private::key::<String>()
-                            .weighed(::larder::__private::weigher!(String)),
-                        ::larder::__private::key::<::std::string::String>()
-                            .weighed(
-                                ::larder::__private::weigher!(::std::string::String),
-                            ),
+                        ::larder::__private::weighed_key::<
+                            Client,
+                            _,
+                            _,
+                        >(
+                            ::larder::__private::Keyed::<Client>::OF.ops(),
+                            ::larder::__private::way!(Client),
+                        ),
+                        ::larder::__private::weighed_key::<
+                            String,
+                            _,
+                            _,
+                        >(
+                            ::larder::__private::Keyed::<String>::OF.ops(),
+                            ::larder::__private::way!(String),
+                        ),
+                        ::larder::__private::weighed_key::<
+                            ::std::string::String,
+                            _,
+                            _,
+                        >(
+                            ::larder::__private::Keyed::<::std::string::String>::OF
+                                .ops(),
+                            ::larder::__private::way!(::std::string::String),
+                        ),
                     ),
-                    ::larder::__private::value::<Page>()
-                        .weighed(::larder::__private::weigher!(Page)),
-                    ::larder::__private::Extras {
-                        ttl_by: ::core::option::Option::Some(time_of),
-                        ..::larder::__private::Extras::NONE
-                    },
+                    ::larder::__private::value::<
+                        Page,
+                        _,
+                    >(::larder::__private::Valued::<Page>::OF.ops())
+                        .weighed(::larder::__private::way!(Page)),
+                    ::larder::__private::extras::<
+                        _,
+                        Page,
+                    >(
+                        &(
+                            ::larder::__private::weighed_key::<
+                                Client,
+                                _,
+                                _,
+                            >(
+                                ::larder::__private::Keyed::<Client>::OF.ops(),
+                                ::larder::__private::way!(Client),
+                            ),
+                            ::larder::__private::weighed_key::<
+                                String,
+                                _,
+                                _,
+                            >(
+                                ::larder::__private::Keyed::<String>::OF.ops(),
+                                ::larder::__private::way!(String),
+                            ),
+                            ::larder::__private::weighed_key::<
+                                ::std::string::String,
+                                _,
+                                _,
+                            >(
+                                ::larder::__private::Keyed::<::std::string::String>::OF
+                                    .ops(),
+                                ::larder::__private::way!(::std::string::String),
+                            ),
+                        ),
+                        ::larder::__private::Extras {
+                            ttl_by: ::core::option::Option::Some(time_of),
+                            ..::larder::__private::Extras::NONE
+                        },
+                    ),
                 )
         }
     }

@@ -3,30 +3,25 @@ fn load(path: impl AsRef<Path>) -> io::Result<Page> {
         Page::read(path.as_ref())
     }
     let cache = __in_an_impl_write_cached_assoc__load_0_0();
-    let miss = match ::larder::__private::probe(
-        cache,
-        &::larder::__private::ref_key::<Path>()
-            .of(::core::convert::AsRef::<Path>::as_ref(&path)),
-        ::larder::__private::value::<
-            <io::Result<Page> as ::larder::__private::Fallible>::Value,
-        >(),
-    ) {
-        ::core::result::Result::Ok(value) => {
-            return ::larder::__private::Fallible::from_value(value);
+    let miss = {
+        let query = ::larder::__private::by_ref::<
+            Path,
+        >(::core::convert::AsRef::<Path>::as_ref(&path));
+        match ::larder::__private::look(
+            cache,
+            query,
+            ::larder::__private::Valued::<
+                <io::Result<Page> as ::larder::__private::Fallible>::Value,
+            >::OF
+                .ops(),
+        ) {
+            ::core::option::Option::Some(value) => {
+                return ::larder::__private::Fallible::from_value(value);
+            }
+            ::core::option::Option::None => ::larder::__private::missed(cache, query),
         }
-        ::core::result::Result::Err(miss) => miss,
     };
-    ::larder::__private::apart(move || {
-        let here = ::larder::__private::here(cache);
-        match ::larder::__private::begin(&here, miss) {
-            ::core::result::Result::Ok(value) => {
-                ::larder::__private::Fallible::from_value(value)
-            }
-            ::core::result::Result::Err(loading) => {
-                ::larder::__private::try_end(loading, __larder_body(path))
-            }
-        }
-    })
+    ::larder::__private::try_load(cache, miss, move || __larder_body(path))
 }
 /// The cache behind [`load()`].
 ///
@@ -46,29 +41,36 @@ fn __in_an_impl_write_cached_assoc__load_0_0() -> &'static ::larder::Cache<
     <Path as ::std::borrow::ToOwned>::Owned,
     <io::Result<Page> as ::larder::__private::Fallible>::Value,
 > {
-    static __DESCRIPTOR: ::larder::__private::Descriptor = ::larder::__private::Descriptor::cached(
-        "pages",
-        ::core::file!(),
-        ::core::line!(),
-        ::larder::__private::CachedOptions::DEFAULT,
-    );
+    ::larder::__private::declare! {
+        static __DESCRIPTOR : ::larder::__private::Descriptor =
+        ::larder::__private::Descriptor::cached("pages", ::core::file!(),
+        ::core::line!(), ::larder::__private::CachedOptions::DEFAULT);
+    }
     static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
         &__DESCRIPTOR,
     );
-    ::larder::__private::submit!(__DESCRIPTOR);
     __SITE
         .cache(
-            ::larder::__private::key::<<Path as ::std::borrow::ToOwned>::Owned>()
-                .weighed(
-                    ::larder::__private::weigher!(
-                        < Path as ::std::borrow::ToOwned > ::Owned
-                    ),
-                ),
+            ::larder::__private::weighed_key::<
+                <Path as ::std::borrow::ToOwned>::Owned,
+                _,
+                _,
+            >(
+                ::larder::__private::Keyed::<<Path as ::std::borrow::ToOwned>::Owned>::OF
+                    .ops(),
+                ::larder::__private::way!(< Path as ::std::borrow::ToOwned > ::Owned),
+            ),
             ::larder::__private::value::<
                 <io::Result<Page> as ::larder::__private::Fallible>::Value,
-            >()
+                _,
+            >(
+                    ::larder::__private::Valued::<
+                        <io::Result<Page> as ::larder::__private::Fallible>::Value,
+                    >::OF
+                        .ops(),
+                )
                 .weigh_with(page_bytes),
-            ::larder::__private::Extras::NONE,
+            (),
             || (),
         )
 }

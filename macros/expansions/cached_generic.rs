@@ -16,45 +16,69 @@ where
     {
         search(among, x, y)
     }
+    let _ = || (
+        (
+            (
+                ::larder::__private::key::<::larder::Bits64>(),
+                ::larder::__private::key::<::larder::Bits64>(),
+            ),
+            ::larder::__private::weighed_slice::<
+                T,
+                _,
+                _,
+            >(
+                ::larder::__private::Keyed::<T>::OF.slice_ops(),
+                ::larder::__private::way!(::std::vec::Vec < T >),
+            ),
+            ::larder::__private::option_key(
+                ::larder::__private::weighed_key::<
+                    T,
+                    _,
+                    _,
+                >(
+                    ::larder::__private::Keyed::<T>::OF.ops(),
+                    ::larder::__private::way!(T),
+                ),
+            ),
+        ),
+        ::larder::__private::value::<
+            Vec<T>,
+            _,
+        >(::larder::__private::Valued::<Vec<T>>::OF.ops()),
+    );
     let cache = __in_an_impl_write_cached_assoc__nearest_0_0::<T, N>();
-    let miss = match ::larder::__private::probe(
-        cache,
-        &(
+    let miss = {
+        let query = &(
             (
                 ::larder::__private::Bits64::new(__arg0.0),
                 ::larder::__private::Bits64::new(__arg0.1),
             ),
-            ::larder::__private::slice_key::<T>().of(among),
+            ::larder::__private::Keyed::<T>::OF.by_slice(among),
             match &__hint {
                 ::core::option::Option::Some(part) => {
                     ::core::option::Option::Some(
-                        ::larder::__private::key::<T>().of(*part),
+                        ::larder::__private::Keyed::<T>::OF.by_value(*part),
                     )
                 }
                 ::core::option::Option::None => ::core::option::Option::None,
             },
-        ),
-        ::larder::__private::value::<Vec<T>>(),
-    ) {
-        ::core::result::Result::Ok(value) => {
-            return ::larder::__private::Fallible::from_value(value);
+        );
+        match ::larder::__private::look(
+            cache,
+            query,
+            ::larder::__private::Valued::<Vec<T>>::OF.ops(),
+        ) {
+            ::core::option::Option::Some(value) => {
+                return ::larder::__private::Fallible::from_value(value);
+            }
+            ::core::option::Option::None => ::larder::__private::missed(cache, query),
         }
-        ::core::result::Result::Err(miss) => miss,
     };
-    ::larder::__private::apart(move || {
-        let here = ::larder::__private::here(cache);
-        match ::larder::__private::begin(&here, miss) {
-            ::core::result::Result::Ok(value) => {
-                ::larder::__private::Fallible::from_value(value)
-            }
-            ::core::result::Result::Err(loading) => {
-                ::larder::__private::try_end(
-                    loading,
-                    __larder_body::<T, N>(__arg0, among, __hint),
-                )
-            }
-        }
-    })
+    ::larder::__private::try_load(
+        cache,
+        miss,
+        move || __larder_body::<T, N>(__arg0, among, __hint),
+    )
 }
 /// The cache behind [`nearest()`].
 ///
@@ -88,16 +112,15 @@ fn __in_an_impl_write_cached_assoc__nearest_0_0<T: CacheKey, const N: usize>() -
 where
     T: Point<N>,
 {
-    static __DESCRIPTOR: ::larder::__private::Descriptor = ::larder::__private::Descriptor::cached(
-        ::core::concat!(::core::module_path!(), "::", "nearest"),
-        ::core::file!(),
-        ::core::line!(),
-        ::larder::__private::CachedOptions::DEFAULT,
-    );
+    ::larder::__private::declare! {
+        static __DESCRIPTOR : ::larder::__private::Descriptor =
+        ::larder::__private::Descriptor::cached(::core::concat!(::core::module_path!(),
+        "::", "nearest"), ::core::file!(), ::core::line!(),
+        ::larder::__private::CachedOptions::DEFAULT);
+    }
     static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
         &__DESCRIPTOR,
     );
-    ::larder::__private::submit!(__DESCRIPTOR);
     __SITE
         .cache(
             (
@@ -105,16 +128,31 @@ where
                     ::larder::__private::key::<::larder::Bits64>(),
                     ::larder::__private::key::<::larder::Bits64>(),
                 ),
-                ::larder::__private::slice_key::<T>()
-                    .weighed(::larder::__private::weigher!(::std::vec::Vec < T >)),
+                ::larder::__private::weighed_slice::<
+                    T,
+                    _,
+                    _,
+                >(
+                    ::larder::__private::Keyed::<T>::OF.slice_ops(),
+                    ::larder::__private::way!(::std::vec::Vec < T >),
+                ),
                 ::larder::__private::option_key(
-                    ::larder::__private::key::<T>()
-                        .weighed(::larder::__private::weigher!(T)),
+                    ::larder::__private::weighed_key::<
+                        T,
+                        _,
+                        _,
+                    >(
+                        ::larder::__private::Keyed::<T>::OF.ops(),
+                        ::larder::__private::way!(T),
+                    ),
                 ),
             ),
-            ::larder::__private::value::<Vec<T>>()
-                .weighed(::larder::__private::weigher!(Vec < T >)),
-            ::larder::__private::Extras::NONE,
+            ::larder::__private::value::<
+                Vec<T>,
+                _,
+            >(::larder::__private::Valued::<Vec<T>>::OF.ops())
+                .weighed(::larder::__private::way!(Vec < T >)),
+            (),
             || (),
         )
 }

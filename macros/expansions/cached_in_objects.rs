@@ -3,32 +3,26 @@ pub fn find(&self, name: &str) -> Option<usize> {
     let (cache, miss) = {
         let __key0: &str = name.trim();
         let cache = Self::__not_in_an_impl_of_a_trait__find_0_0(&self);
-        let miss = match ::larder::__private::probe(
-            cache,
-            &::larder::__private::ref_key::<str>().of(__key0),
-            ::larder::__private::value::<usize>(),
-        ) {
-            ::core::result::Result::Ok(value) => {
-                return ::larder::__private::Fallible::from_value(value);
+        let miss = {
+            let query = ::larder::__private::by_ref::<str>(__key0);
+            match ::larder::__private::look(
+                cache,
+                query,
+                ::larder::__private::Valued::<usize>::OF.ops(),
+            ) {
+                ::core::option::Option::Some(value) => {
+                    return ::larder::__private::Fallible::from_value(value);
+                }
+                ::core::option::Option::None => ::larder::__private::missed(cache, query),
             }
-            ::core::result::Result::Err(miss) => miss,
         };
         (cache, miss)
     };
-    ::larder::__private::apart(move || {
-        let here = ::larder::__private::here(cache);
-        match ::larder::__private::begin(&here, miss) {
-            ::core::result::Result::Ok(value) => {
-                ::larder::__private::Fallible::from_value(value)
-            }
-            ::core::result::Result::Err(loading) => {
-                ::larder::__private::try_end(
-                    loading,
-                    (move || -> Option<usize> { self.text.find(name.trim()) })(),
-                )
-            }
-        }
-    })
+    ::larder::__private::try_load(
+        cache,
+        miss,
+        move || (move || -> Option<usize> { self.text.find(name.trim()) })(),
+    )
 }
 /// The cache behind [`find()`](Self::find), this object's own.
 ///
@@ -44,33 +38,52 @@ pub fn find_cache(&self) -> &::larder::Cache<::std::string::String, usize> {
 fn __not_in_an_impl_of_a_trait__find_0_0(
     &self,
 ) -> &::larder::Cache<::std::string::String, usize> {
-    static __DESCRIPTOR: ::larder::__private::Descriptor = ::larder::__private::Descriptor::cached(
-        ::core::concat!(::core::module_path!(), "::", "find"),
-        ::core::file!(),
-        ::core::line!(),
-        ::larder::__private::CachedOptions {
-            named_by_type: true,
-            ..::larder::__private::CachedOptions::DEFAULT
-        },
-    );
+    ::larder::__private::declare! {
+        static __DESCRIPTOR : ::larder::__private::Descriptor =
+        ::larder::__private::Descriptor::cached(::core::concat!(::core::module_path!(),
+        "::", "find"), ::core::file!(), ::core::line!(),
+        ::larder::__private::CachedOptions { named_by_type : true, ..
+        ::larder::__private::CachedOptions::DEFAULT });
+    }
     static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
         &__DESCRIPTOR,
     );
-    ::larder::__private::submit!(__DESCRIPTOR);
     __SITE
         .cache_within(
             &self.caches,
-            ::larder::__private::key::<::std::string::String>()
-                .weighed(::larder::__private::weigher!(::std::string::String)),
-            ::larder::__private::value::<usize>()
-                .weighed(::larder::__private::weigher!(usize)),
-            ::larder::__private::Extras {
-                cost: ::core::option::Option::Some(|_, _| ::core::time::Duration::new(
-                    0,
-                    20000000,
-                )),
-                ..::larder::__private::Extras::NONE
-            },
+            ::larder::__private::weighed_key::<
+                ::std::string::String,
+                _,
+                _,
+            >(
+                ::larder::__private::Keyed::<::std::string::String>::OF.ops(),
+                ::larder::__private::way!(::std::string::String),
+            ),
+            ::larder::__private::value::<
+                usize,
+                _,
+            >(::larder::__private::Valued::<usize>::OF.ops())
+                .weighed(::larder::__private::way!(usize)),
+            ::larder::__private::extras::<
+                _,
+                usize,
+            >(
+                &::larder::__private::weighed_key::<
+                    ::std::string::String,
+                    _,
+                    _,
+                >(
+                    ::larder::__private::Keyed::<::std::string::String>::OF.ops(),
+                    ::larder::__private::way!(::std::string::String),
+                ),
+                ::larder::__private::Extras {
+                    cost: ::core::option::Option::Some(|_, _| ::core::time::Duration::new(
+                        0,
+                        20000000,
+                    )),
+                    ..::larder::__private::Extras::NONE
+                },
+            ),
             || (),
         )
 }

@@ -3,23 +3,18 @@ fn answer() -> u32 {
         42
     }
     let cache = __in_an_impl_write_cached_assoc__answer_0_0();
-    let miss = match ::larder::__private::probe(
-        cache,
-        &(),
-        ::larder::__private::value::<u32>(),
-    ) {
-        ::core::result::Result::Ok(value) => return value,
-        ::core::result::Result::Err(miss) => miss,
-    };
-    ::larder::__private::apart(move || {
-        let here = ::larder::__private::here(cache);
-        match ::larder::__private::begin(&here, miss) {
-            ::core::result::Result::Ok(value) => value,
-            ::core::result::Result::Err(loading) => {
-                ::larder::__private::end(loading, __larder_body())
-            }
+    let miss = {
+        let query = ();
+        match ::larder::__private::look(
+            cache,
+            query,
+            ::larder::__private::Valued::<u32>::OF.ops(),
+        ) {
+            ::core::option::Option::Some(value) => return value,
+            ::core::option::Option::None => ::larder::__private::missed(cache, query),
         }
-    })
+    };
+    ::larder::__private::load(cache, miss, move || __larder_body())
 }
 /// The cache behind [`answer()`].
 ///
@@ -33,25 +28,27 @@ fn answer_cache() -> &'static ::larder::Cache<(), u32> {
 #[doc(hidden)]
 #[inline]
 fn __in_an_impl_write_cached_assoc__answer_0_0() -> &'static ::larder::Cache<(), u32> {
-    static __DESCRIPTOR: ::larder::__private::Descriptor = ::larder::__private::Descriptor::cached(
-        ::core::concat!(::core::module_path!(), "::", "answer"),
-        ::core::file!(),
-        ::core::line!(),
-        ::larder::__private::CachedOptions::DEFAULT,
-    );
+    ::larder::__private::declare! {
+        static __DESCRIPTOR : ::larder::__private::Descriptor =
+        ::larder::__private::Descriptor::cached(::core::concat!(::core::module_path!(),
+        "::", "answer"), ::core::file!(), ::core::line!(),
+        ::larder::__private::CachedOptions::DEFAULT);
+    }
     static __SITE: ::larder::__private::Single<(), u32> = ::larder::__private::Single::new(
         &__DESCRIPTOR,
     );
-    ::larder::__private::submit!(__DESCRIPTOR);
     match __SITE.get() {
         ::core::option::Option::Some(cache) => cache,
         ::core::option::Option::None => {
             __SITE
                 .first(
                     (),
-                    ::larder::__private::value::<u32>()
-                        .weighed(::larder::__private::weigher!(u32)),
-                    ::larder::__private::Extras::NONE,
+                    ::larder::__private::value::<
+                        u32,
+                        _,
+                    >(::larder::__private::Valued::<u32>::OF.ops())
+                        .weighed(::larder::__private::way!(u32)),
+                    (),
                 )
         }
     }

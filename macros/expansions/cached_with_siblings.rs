@@ -1,18 +1,25 @@
 #[allow(dead_code, reason = "those beside it may be all that is called")]
 pub fn load(path: &str, reload: bool) -> io::Result<Page> {
     let cache = __in_an_impl_write_cached_assoc__load_0_0();
-    let miss = match ::larder::__private::probe_unless(
-        reload,
-        cache,
-        &::larder::__private::ref_key::<str>().of(path),
-        ::larder::__private::value::<
-            <io::Result<Page> as ::larder::__private::Fallible>::Value,
-        >(),
-    ) {
-        ::core::result::Result::Ok(value) => {
-            return ::larder::__private::Fallible::from_value(value);
+    let miss = {
+        let query = ::larder::__private::by_ref::<str>(path);
+        if reload {
+            ::larder::__private::forced(cache, query)
+        } else {
+            match ::larder::__private::look(
+                cache,
+                query,
+                ::larder::__private::Valued::<
+                    <io::Result<Page> as ::larder::__private::Fallible>::Value,
+                >::OF
+                    .ops(),
+            ) {
+                ::core::option::Option::Some(value) => {
+                    return ::larder::__private::Fallible::from_value(value);
+                }
+                ::core::option::Option::None => ::larder::__private::missed(cache, query),
+            }
         }
-        ::core::result::Result::Err(miss) => miss,
     };
     ::larder::__private::apart(move || {
         let here = ::larder::__private::here(cache);
@@ -52,29 +59,40 @@ fn __in_an_impl_write_cached_assoc__load_0_0() -> &'static ::larder::Cache<
     ::std::string::String,
     <io::Result<Page> as ::larder::__private::Fallible>::Value,
 > {
-    static __DESCRIPTOR: ::larder::__private::Descriptor = ::larder::__private::Descriptor::cached(
-        ::core::concat!(::core::module_path!(), "::", "load"),
-        ::core::file!(),
-        ::core::line!(),
-        ::larder::__private::CachedOptions::DEFAULT,
-    );
+    ::larder::__private::declare! {
+        static __DESCRIPTOR : ::larder::__private::Descriptor =
+        ::larder::__private::Descriptor::cached(::core::concat!(::core::module_path!(),
+        "::", "load"), ::core::file!(), ::core::line!(),
+        ::larder::__private::CachedOptions::DEFAULT);
+    }
     static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
         &__DESCRIPTOR,
     );
-    ::larder::__private::submit!(__DESCRIPTOR);
     __SITE
         .cache(
-            ::larder::__private::key::<::std::string::String>()
-                .weighed(::larder::__private::weigher!(::std::string::String)),
+            ::larder::__private::weighed_key::<
+                ::std::string::String,
+                _,
+                _,
+            >(
+                ::larder::__private::Keyed::<::std::string::String>::OF.ops(),
+                ::larder::__private::way!(::std::string::String),
+            ),
             ::larder::__private::value::<
                 <io::Result<Page> as ::larder::__private::Fallible>::Value,
-            >()
+                _,
+            >(
+                    ::larder::__private::Valued::<
+                        <io::Result<Page> as ::larder::__private::Fallible>::Value,
+                    >::OF
+                        .ops(),
+                )
                 .weighed(
-                    ::larder::__private::weigher!(
+                    ::larder::__private::way!(
                         < io::Result < Page > as ::larder::__private::Fallible > ::Value
                     ),
                 ),
-            ::larder::__private::Extras::NONE,
+            (),
             || (),
         )
 }
@@ -107,18 +125,9 @@ pub fn load_uncached(
 )]
 pub fn load_refresh(path: &str, reload: bool) -> io::Result<Page> {
     let cache = __in_an_impl_write_cached_assoc__load_0_0();
-    let miss = match ::larder::__private::probe_unless(
-        true,
-        cache,
-        &::larder::__private::ref_key::<str>().of(path),
-        ::larder::__private::value::<
-            <io::Result<Page> as ::larder::__private::Fallible>::Value,
-        >(),
-    ) {
-        ::core::result::Result::Ok(value) => {
-            return ::larder::__private::Fallible::from_value(value);
-        }
-        ::core::result::Result::Err(miss) => miss,
+    let miss = {
+        let query = ::larder::__private::by_ref::<str>(path);
+        ::larder::__private::forced(cache, query)
     };
     ::larder::__private::apart(move || {
         let here = ::larder::__private::here(cache);
@@ -155,21 +164,28 @@ pub fn load_with_status(
     reload: bool,
 ) -> (io::Result<Page>, ::larder::Status) {
     let cache = __in_an_impl_write_cached_assoc__load_0_0();
-    let miss = match ::larder::__private::probe_unless(
-        reload,
-        cache,
-        &::larder::__private::ref_key::<str>().of(path),
-        ::larder::__private::value::<
-            <io::Result<Page> as ::larder::__private::Fallible>::Value,
-        >(),
-    ) {
-        ::core::result::Result::Ok(value) => {
-            return (
-                ::larder::__private::Fallible::from_value(value),
-                ::larder::Status::Hit,
-            );
+    let miss = {
+        let query = ::larder::__private::by_ref::<str>(path);
+        if reload {
+            ::larder::__private::forced(cache, query)
+        } else {
+            match ::larder::__private::look(
+                cache,
+                query,
+                ::larder::__private::Valued::<
+                    <io::Result<Page> as ::larder::__private::Fallible>::Value,
+                >::OF
+                    .ops(),
+            ) {
+                ::core::option::Option::Some(value) => {
+                    return (
+                        ::larder::__private::Fallible::from_value(value),
+                        ::larder::Status::Hit,
+                    );
+                }
+                ::core::option::Option::None => ::larder::__private::missed(cache, query),
+            }
         }
-        ::core::result::Result::Err(miss) => miss,
     };
     ::larder::__private::apart(move || {
         let here = ::larder::__private::here(cache);

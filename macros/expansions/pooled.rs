@@ -24,17 +24,14 @@ impl Parser {
     #[must_use]
     #[inline]
     fn pool() -> &'static ::larder::Pool<Self, ::larder::Always> {
-        static __DESCRIPTOR: ::larder::__private::Descriptor = ::larder::__private::Descriptor::pooled(
-            ::core::concat!(::core::module_path!(), "::", "Parser"),
-            ::core::file!(),
-            ::core::line!(),
-            ::larder::__private::PooledOptions {
-                max: ::core::option::Option::Some(64),
-                max_bytes: ::core::option::Option::Some(16777216),
-                ..::larder::__private::PooledOptions::DEFAULT
-            },
-        );
-        ::larder::__private::submit!(__DESCRIPTOR);
+        ::larder::__private::declare! {
+            static __DESCRIPTOR : ::larder::__private::Descriptor =
+            ::larder::__private::Descriptor::pooled(::core::concat!(::core::module_path!(),
+            "::", "Parser"), ::core::file!(), ::core::line!(),
+            ::larder::__private::PooledOptions { max : ::core::option::Option::Some(64),
+            max_bytes : ::core::option::Option::Some(16777216), ..
+            ::larder::__private::PooledOptions::DEFAULT });
+        }
         static __POOL: ::larder::__private::SinglePool<Parser, ::larder::Always> = ::larder::__private::SinglePool::new(
             &__DESCRIPTOR,
         );

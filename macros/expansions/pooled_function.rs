@@ -5,15 +5,27 @@ pub fn connect(dsn: &str, tls: bool) -> Result<Pooled<Conn>, Failure> {
     }
     let vacancy = match ::larder::__private::look_on_shelf(
         __in_an_impl_write_pooled_assoc__connect_0_0(),
-        &(
-            ::larder::__private::ref_key::<str>().of(dsn),
-            ::larder::__private::key::<bool>().of(&tls),
+        &&(
+            ::larder::__private::by_ref::<str>(dsn),
+            ::larder::__private::Keyed::<bool>::OF.by_value(&tls),
         ),
         (
-            ::larder::__private::key::<::std::string::String>()
-                .weighed(::larder::__private::weigher!(::std::string::String)),
-            ::larder::__private::key::<bool>()
-                .weighed(::larder::__private::weigher!(bool)),
+            ::larder::__private::weighed_key::<
+                ::std::string::String,
+                _,
+                _,
+            >(
+                ::larder::__private::Keyed::<::std::string::String>::OF.ops(),
+                ::larder::__private::way!(::std::string::String),
+            ),
+            ::larder::__private::weighed_key::<
+                bool,
+                _,
+                _,
+            >(
+                ::larder::__private::Keyed::<bool>::OF.ops(),
+                ::larder::__private::way!(bool),
+            ),
         ),
     ) {
         ::core::result::Result::Ok(lease) => {
@@ -31,19 +43,16 @@ pub fn connect_pool() -> &'static ::larder::Shelves<Conn> {
 }
 #[doc(hidden)]
 fn __in_an_impl_write_pooled_assoc__connect_0_0() -> &'static ::larder::Shelves<Conn> {
-    static __DESCRIPTOR: ::larder::__private::Descriptor = ::larder::__private::Descriptor::pooled(
-        ::core::concat!(::core::module_path!(), "::", "connect"),
-        ::core::file!(),
-        ::core::line!(),
-        ::larder::__private::PooledOptions {
-            max: ::core::option::Option::Some(4),
-            ..::larder::__private::PooledOptions::DEFAULT
-        },
-    );
+    ::larder::__private::declare! {
+        static __DESCRIPTOR : ::larder::__private::Descriptor =
+        ::larder::__private::Descriptor::pooled(::core::concat!(::core::module_path!(),
+        "::", "connect"), ::core::file!(), ::core::line!(),
+        ::larder::__private::PooledOptions { max : ::core::option::Option::Some(4), ..
+        ::larder::__private::PooledOptions::DEFAULT });
+    }
     static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
         &__DESCRIPTOR,
     );
-    ::larder::__private::submit!(__DESCRIPTOR);
     let recipe = || {
         ::larder::__private::Recipe::<
             Conn,

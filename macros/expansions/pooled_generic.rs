@@ -24,13 +24,12 @@ where
     #[must_use]
     #[inline]
     pub fn pool() -> &'static ::larder::Pool<Self, ::larder::Always> {
-        static __DESCRIPTOR: ::larder::__private::Descriptor = ::larder::__private::Descriptor::pooled(
-            ::core::concat!(::core::module_path!(), "::", "Stack"),
-            ::core::file!(),
-            ::core::line!(),
-            ::larder::__private::PooledOptions::DEFAULT,
-        );
-        ::larder::__private::submit!(__DESCRIPTOR);
+        ::larder::__private::declare! {
+            static __DESCRIPTOR : ::larder::__private::Descriptor =
+            ::larder::__private::Descriptor::pooled(::core::concat!(::core::module_path!(),
+            "::", "Stack"), ::core::file!(), ::core::line!(),
+            ::larder::__private::PooledOptions::DEFAULT);
+        }
         static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
             &__DESCRIPTOR,
         );

@@ -33,9 +33,32 @@ pub(crate) fn encode(nanos: u64) -> u8 {
     if nanos <= FLOOR {
         return 0;
     }
-    let octaves = (nanos as f64 / FLOOR as f64).log2();
-    (octaves * STEPS).round().min(f64::from(NOTHING - 1)) as u8
+    // The exponent says the octave, and the mantissa how many of its eighths are more than half behind.
+    let bits = (nanos as f64 / FLOOR as f64).to_bits();
+    let (octaves, mantissa) = ((bits >> 52) - 1023, bits % (1 << 52));
+    let eighths = HALVES.iter().map(|half| u64::from(mantissa >= *half)).sum::<u64>();
+    (octaves * 8 + eighths).min(u64::from(NOTHING - 1)) as u8
 }
+
+/// The mantissas of 2^((i + 1/2)/8).
+const HALVES: [u64; 8] = {
+    let halves: [f64; 8] = [
+        1.044_273_782_427_413_8,
+        1.138_788_634_756_691_6,
+        1.241_857_812_073_484,
+        1.354_255_546_936_892_7,
+        1.476_826_145_939_499_3,
+        1.610_490_331_949_254_3,
+        1.756_252_160_373_299_5,
+        1.915_206_561_397_147_4,
+    ];
+    let (mut mantissas, mut at) = ([0; 8], 0);
+    while at < 8 {
+        mantissas[at] = halves[at].to_bits() % (1 << 52);
+        at += 1;
+    }
+    mantissas
+};
 
 /// The nanoseconds that each byte stands for.
 static DECODED: [u64; 256] = {
@@ -140,6 +163,16 @@ mod tests {
         }
         assert_eq!((encode(0), encode(999), decode(0)), (0, 0, 1000));
         assert_eq!(encode(u64::MAX), 254);
+    }
+
+    #[test]
+    fn a_cost_is_the_nearest_step() {
+        for step in 0..40_000_u32 {
+            let nanos = (1000.0 * (f64::from(step) / 1000.0).exp2()) as u64 + 1;
+            let exact = (nanos as f64 / 1000.0).log2() * STEPS;
+            let off = (f64::from(encode(nanos)) - exact.min(254.0)).abs();
+            assert!(off <= 0.5 + 1e-9, "{nanos}: {off} steps off");
+        }
     }
 
     #[test]

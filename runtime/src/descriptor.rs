@@ -226,22 +226,29 @@ pub enum Exhausted {
     Fail,
 }
 
-/// What link-time registration collects: a pointer to each item's static facts.
-#[cfg(feature = "static-registry")]
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Declared(pub &'static Descriptor);
-
-#[cfg(feature = "static-registry")]
-inventory::collect!(Declared);
-
-/// Registers a static [`Descriptor`] at link time. For generated code.
-#[cfg(feature = "static-registry")]
+/// Makes a static [`Descriptor`] that is listed before its item's first call. For generated code.
+///
+/// Here statics of one section lie in a row, and the linker says where the row begins and ends: nothing runs for an item
+/// when the program starts, and nothing is compiled for it but the static.
+#[cfg(all(feature = "static-registry", any(target_os = "linux", target_os = "android")))]
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __submit {
-    ($descriptor:expr) => {
-        $crate::__private::inventory::submit! { $crate::__private::Declared(&$descriptor) }
+macro_rules! __declare {
+    (static $name:ident: $($rest:tt)*) => {
+        #[used]
+        #[unsafe(link_section = "larder_items")]
+        static $name: $($rest)*
+    };
+}
+
+/// Here a function for each item runs when the program starts.
+#[cfg(all(feature = "static-registry", not(any(target_os = "linux", target_os = "android"))))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __declare {
+    (static $name:ident: $($rest:tt)*) => {
+        static $name: $($rest)*
+        $crate::__private::inventory::submit! { $crate::__private::Declared(&$name) }
     };
 }
 
@@ -249,6 +256,55 @@ macro_rules! __submit {
 #[cfg(not(feature = "static-registry"))]
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __submit {
-    ($descriptor:expr) => {};
+macro_rules! __declare {
+    (static $name:ident: $($rest:tt)*) => {
+        static $name: $($rest)*
+    };
 }
+
+/// All that `__declare!` made.
+#[cfg(all(feature = "static-registry", any(target_os = "linux", target_os = "android"), not(miri)))]
+pub(crate) fn collected() -> Vec<&'static Descriptor> {
+    // A section that nothing is in would have no beginning.
+    #[used]
+    #[unsafe(link_section = "larder_items")]
+    static NONE: [Descriptor; 0] = [];
+
+    #[expect(improper_ctypes, reason = "where they are is all that the linker says of them")]
+    unsafe extern "C" {
+        #[link_name = "__start_larder_items"]
+        static START: Descriptor;
+        #[link_name = "__stop_larder_items"]
+        static STOP: Descriptor;
+    }
+
+    let (start, stop) = (&raw const START, &raw const STOP);
+    // SAFETY: the section consists of `Descriptor`s, each a multiple of its alignment in size, so that there is nothing
+    // between them; they are statics, and never written.
+    let items = unsafe {
+        let len = usize::try_from(stop.offset_from(start)).unwrap_or(0);
+        std::slice::from_raw_parts(start, len)
+    };
+    items.iter().collect()
+}
+
+/// All that `__declare!` made.
+#[cfg(all(feature = "static-registry", not(any(target_os = "linux", target_os = "android"))))]
+pub(crate) fn collected() -> Vec<&'static Descriptor> {
+    inventory::iter::<Declared>.into_iter().map(|declared| declared.0).collect()
+}
+
+/// Nothing is known before its first call.
+#[cfg(any(not(feature = "static-registry"), all(miri, any(target_os = "linux", target_os = "android"))))]
+pub(crate) fn collected() -> Vec<&'static Descriptor> {
+    Vec::new()
+}
+
+/// What registration with functions collects: a pointer to each item's static facts.
+#[cfg(all(feature = "static-registry", not(any(target_os = "linux", target_os = "android"))))]
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Declared(pub &'static Descriptor);
+
+#[cfg(all(feature = "static-registry", not(any(target_os = "linux", target_os = "android"))))]
+inventory::collect!(Declared);

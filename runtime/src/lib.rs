@@ -16,7 +16,7 @@
 //!
 //! | feature | default | what it adds | cost |
 //! |---|---|---|---|
-//! | `static-registry` | yes | [`declared`] lists every annotated item before its first call | one small crate |
+//! | `static-registry` | yes | [`declared`] lists every annotated item before its first call | nothing on Linux, elsewhere a small crate |
 //! | `leak-report` | no | [`Pool::leases`]: who holds what, since when, from where | a lock for each lease and return |
 //! | `serde` | no | `Serialize` for [`Snapshot`] | serde with its derive |
 //! | `tracing` | no | an event for each [`Decision`] about memory, target `larder` | tracing 0.1 with two dependencies |
@@ -40,6 +40,7 @@ mod budget;
 mod cache;
 mod coordinator;
 mod cost;
+mod curve;
 mod descriptor;
 mod domain;
 mod expiry;
@@ -101,11 +102,11 @@ pub mod __private {
     #[cfg(feature = "__validate")]
     pub use crate::cache::validate;
     pub use crate::cache::{
-        Ran, Verdict, apart, begin, begin_async, begin_async_or_refresh, begin_or_refresh, end, here, judge,
-        judge_value, load_detached, load_detached_or_refresh, never, polled, probe, probe_unless, try_end,
-        try_load_detached, try_load_detached_or_refresh,
+        Ran, Verdict, apart, begin, begin_async, begin_async_or_refresh, begin_or_refresh, end, forced, here,
+        judge, judge_value, load, load_detached, load_detached_or_refresh, look, missed, never, polled,
+        try_end, try_load, try_load_detached, try_load_detached_or_refresh,
     };
-    #[cfg(feature = "static-registry")]
+    #[cfg(all(feature = "static-registry", not(any(target_os = "linux", target_os = "android"))))]
     pub use crate::descriptor::Declared;
     pub use crate::descriptor::{CachedOptions, Descriptor, Exhausted, PooledOptions};
     pub use crate::key::*;
@@ -116,9 +117,11 @@ pub mod __private {
         ThreadProof, Vacancy, default_of, heap_of, keep, look_on_shelf, made_by_function, poolable,
         poolable_on_thread,
     };
-    pub use crate::site::{BufferSite, Extras, Single, SinglePool, Site, ThreadPools, order};
-    pub use crate::weight::{Unweighed, Weighed, Weigher};
-    pub use crate::{__submit as submit, __weigher as weigher};
-    #[cfg(feature = "static-registry")]
+    pub use crate::site::{
+        BufferSite, Extras, MaybeExtras, Single, SinglePool, Site, ThreadPools, extras, order,
+    };
+    pub use crate::weight::{Deep, Shallow, Unweighed, Weighed, Weigher, Weighs};
+    pub use crate::{__declare as declare, __way as way, __weigher as weigher};
+    #[cfg(all(feature = "static-registry", not(any(target_os = "linux", target_os = "android"))))]
     pub use inventory;
 }

@@ -1,27 +1,18 @@
 //! Everything that is declared in the binary, and the snapshot that lists it beside what lives.
 
-use crate::descriptor::Descriptor;
+use crate::descriptor::{Descriptor, collected};
 use crate::domain::DomainCore;
 use crate::stats::{Snapshot, TenantStats};
 
 /// Every annotated item of this binary, by name: also those that were not called yet.
 ///
 /// Items of a dependency are listed once the dependency is linked, which takes one mention of it. Without
-/// the feature `static-registry` the list is empty.
+/// the feature `static-registry` the list is empty. On Linux, what a library that is loaded at run time declares is not
+/// in the list of the program, nor the other way round.
 pub fn declared() -> impl Iterator<Item = &'static Descriptor> {
     let mut all: Vec<&'static Descriptor> = collected();
     all.sort_by_key(|descriptor| (descriptor.name, descriptor.file, descriptor.line));
     all.into_iter()
-}
-
-#[cfg(feature = "static-registry")]
-fn collected() -> Vec<&'static Descriptor> {
-    inventory::iter::<crate::descriptor::Declared>.into_iter().map(|declared| declared.0).collect()
-}
-
-#[cfg(not(feature = "static-registry"))]
-fn collected() -> Vec<&'static Descriptor> {
-    Vec::new()
 }
 
 /// The domain's snapshot, with what is declared and not live at the end.

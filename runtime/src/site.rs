@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::cache::{Cache, CacheTenant, Core, HeapOf, Instance, Ops, Options};
 use crate::descriptor::Descriptor;
 use crate::global;
-use crate::key::{KeyShape, ValueProof};
+use crate::key::{KeyShape, ValueShape};
 use crate::local::Local;
 use crate::policy::Evict;
 use crate::pool::{self, BufferPool, Pool, PoolCore, PoolProof, PoolTenant, Recipe, Shelves, ThreadProof};
@@ -57,6 +57,31 @@ pub struct Extras<K, V> {
 impl<K, V> Extras<K, V> {
     /// None of them.
     pub const NONE: Self = Self { cost: None, ttl_by: None, utility: None, order: None, on_remove: None };
+}
+
+/// [`Extras`] of a cache with these keys: says the types that closures among them take. For generated code.
+#[doc(hidden)]
+pub fn extras<P: KeyShape, V>(_: &P, extras: Extras<P::Key, V>) -> Extras<P::Key, V> {
+    extras
+}
+
+/// [`Extras`], or `()` where there are none. For generated code.
+#[doc(hidden)]
+pub trait MaybeExtras<K, V> {
+    /// What there is.
+    fn extras(self) -> Extras<K, V>;
+}
+
+impl<K, V> MaybeExtras<K, V> for () {
+    fn extras(self) -> Extras<K, V> {
+        Extras::NONE
+    }
+}
+
+impl<K, V> MaybeExtras<K, V> for Extras<K, V> {
+    fn extras(self) -> Self {
+        self
+    }
 }
 
 /// Forgets the type of an order. For generated code.
@@ -126,14 +151,11 @@ impl<K: 'static, V: 'static> Single<K, V> {
     /// The cache, made unless it is there.
     #[cold]
     #[inline(never)]
-    pub fn first<P>(
-        &'static self,
-        keys: P,
-        value: ValueProof<V>,
-        extras: Extras<K, V>,
-    ) -> &'static Cache<K, V>
+    pub fn first<P, S, E>(&'static self, keys: P, value: S, extras: E) -> &'static Cache<K, V>
     where
-        P: KeyShape<Key = K> + Send + Sync + 'static,
+        P: KeyShape<Key = K>,
+        S: ValueShape<V>,
+        E: MaybeExtras<K, V>,
     {
         // What runs under this lock is nothing of the user's, as in `Site::make`.
         let cache = self.cache.get_or_init(|| self.site.new_cache(|| "", keys, value, extras));
@@ -161,7 +183,7 @@ impl<T: 'static, R: 'static> SinglePool<T, R> {
     }
 
     /// The pool, if it was made.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn get(&'static self) -> Option<&'static Pool<T, R>> {
         self.pool.get()
     }
@@ -198,15 +220,17 @@ impl Site {
     /// The cache of this item for these types, made on first use. `_instance` is a closure written in the
     /// item itself.
     #[inline]
-    pub fn cache<P, V, F>(
+    pub fn cache<P, V, S, E, F>(
         &'static self,
         keys: P,
-        value: ValueProof<V>,
-        extras: Extras<P::Key, V>,
+        value: S,
+        extras: E,
         _instance: F,
     ) -> &'static Cache<P::Key, V>
     where
-        P: KeyShape + Send + Sync + 'static,
+        P: KeyShape,
+        S: ValueShape<V>,
+        E: MaybeExtras<P::Key, V>,
         P::Key: 'static,
         V: 'static,
     {
@@ -219,16 +243,18 @@ impl Site {
 
     /// The cache of this item for these types in an object, made on first use there.
     #[inline]
-    pub fn cache_within<'a, P, V, F>(
+    pub fn cache_within<'a, P, V, S, E, F>(
         &'static self,
         local: &'a Local,
         keys: P,
-        value: ValueProof<V>,
-        extras: Extras<P::Key, V>,
+        value: S,
+        extras: E,
         _instance: F,
     ) -> &'a Cache<P::Key, V>
     where
-        P: KeyShape + Send + Sync + 'static,
+        P: KeyShape,
+        S: ValueShape<V>,
+        E: MaybeExtras<P::Key, V>,
         P::Key: 'static,
         V: 'static,
     {
@@ -242,16 +268,18 @@ impl Site {
     /// The cache of this item for these types in this thread, made on first use there. A thread that is ending has none
     /// any more: it gets one that nobody finds again.
     #[inline]
-    pub fn cache_of_thread<P, V, F>(
+    pub fn cache_of_thread<P, V, S, E, F>(
         &'static self,
         local: &'static LocalKey<Local>,
         keys: P,
-        value: ValueProof<V>,
-        extras: Extras<P::Key, V>,
+        value: S,
+        extras: E,
         instance: F,
     ) -> Cache<P::Key, V>
     where
-        P: KeyShape + Send + Sync + 'static,
+        P: KeyShape,
+        S: ValueShape<V>,
+        E: MaybeExtras<P::Key, V>,
         P::Key: 'static,
         V: 'static,
     {
@@ -395,15 +423,17 @@ impl Site {
 
     #[cold]
     #[inline(never)]
-    fn first_cache<P, V>(
+    fn first_cache<P, V, S, E>(
         &'static self,
         instance: Which,
         keys: P,
-        value: ValueProof<V>,
-        extras: Extras<P::Key, V>,
+        value: S,
+        extras: E,
     ) -> &'static Cache<P::Key, V>
     where
-        P: KeyShape + Send + Sync + 'static,
+        P: KeyShape,
+        S: ValueShape<V>,
+        E: MaybeExtras<P::Key, V>,
         P::Key: 'static,
         V: 'static,
     {
@@ -417,15 +447,17 @@ impl Site {
     }
 
     /// A cache whose bytes are still to be charged. `named` gives the name of a type that only this instance has.
-    fn new_cache<P, V>(
+    fn new_cache<P, V, S, E>(
         &'static self,
         named: fn() -> &'static str,
         keys: P,
-        value: ValueProof<V>,
-        extras: Extras<P::Key, V>,
+        value: S,
+        extras: E,
     ) -> Cache<P::Key, V>
     where
-        P: KeyShape + Send + Sync + 'static,
+        P: KeyShape,
+        S: ValueShape<V>,
+        E: MaybeExtras<P::Key, V>,
         P::Key: 'static,
         V: 'static,
     {
@@ -437,15 +469,15 @@ impl Site {
         if !(keys.exact() && value.exact()) {
             tenant.card.set_estimated(true);
         }
+        let extras = extras.extras();
         let keys = Arc::new(keys);
         let same = Arc::clone(&keys);
-        let clone = value.clone_fn();
         let heap = Box::new(move |key: &P::Key, of: &V| keys.heap_bytes(key) + value.heap_bytes(of));
-        let ops = Ops::new(Box::new(move |a, b| same.eq(a, b)), clone, HeapOf::Both(heap), |core| {
+        let ops = Ops::new(Box::new(move |a, b| same.eq(a, b)), S::another, HeapOf::Both(heap), |core| {
             let instance: Arc<dyn Instance> = core;
             // SAFETY: this only adds `Send + Sync` to the trait object's type, and `keys` and `value`, which
             // the instance was made with, are proofs of them: there is no way to a `KeyShape` or a
-            // `ValueProof` but through functions that ask for `Send + Sync` of each part of the key and of
+            // `ValueShape` but through functions that ask for `Send + Sync` of each part of the key and of
             // the value. Bounds here would say the same, but would turn one missing bound in a user's type
             // into several errors.
             unsafe { std::mem::transmute::<Arc<dyn Instance>, Arc<dyn Instance + Send + Sync>>(instance) }

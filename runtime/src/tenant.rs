@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::budget::{Ledger, Refused, Reservation};
+use crate::curve::Curve;
 use crate::descriptor::{Descriptor, Kind};
 use crate::stats::{Tally, TenantStats};
 use crate::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Mutex, Ordering};
@@ -73,7 +74,7 @@ impl ModeWord {
     }
 
     /// Whether a look-up has only to find: the mode is normal, and nothing else is to be done.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn is_brief(&self) -> bool {
         self.0.load(Ordering::Relaxed) == 0
     }
@@ -171,10 +172,12 @@ pub(crate) struct Card {
     /// Held while the base changes.
     covering: Mutex<()>,
     /// Bytes that the tenant takes while it is empty, and [`COVERED`] where they are charged; they are not where the limit
-    /// had no room for them. They grow only while they are not.
+    /// had no room for them. They grow while they are not, or with their charge.
     base: AtomicU32,
     /// Bytes that others are about to take: they count as gone for those who come next.
     claimed: Claims,
+    /// Bytes that the plan gives it; [`u64::MAX`] without a plan.
+    target: AtomicU64,
     /// Bits of what the next victim is worth, on the domain's scale; infinite with nothing to evict. It may
     /// lag behind by what was touched since; whoever reclaims publishes it anew.
     price: AtomicU64,
@@ -197,6 +200,7 @@ impl Card {
             covering: Mutex::new(()),
             base: AtomicU32::new(base as u32),
             claimed: Claims::default(),
+            target: AtomicU64::new(u64::MAX),
             price: AtomicU64::new(f64::INFINITY.to_bits()),
         }
     }
@@ -247,6 +251,15 @@ impl Card {
 
     pub(crate) fn publish(&self, price: f64) {
         self.price.store(price.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Bytes that the plan gives it; [`u64::MAX`] without a plan.
+    pub(crate) fn target(&self) -> u64 {
+        self.target.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_target(&self, bytes: u64) {
+        self.target.store(bytes, Ordering::Relaxed);
     }
 
     /// The number of the namespace with a share that it is of, from 1; 0 without one.
@@ -331,6 +344,17 @@ impl Card {
         self.release_base();
         let base = self.uncovered().saturating_add(bytes).min((COVERED - 1).into());
         self.base.store(base as u32, Ordering::Release);
+    }
+
+    /// [`add_base`](Self::add_base), charged at once, if there is room without anybody's making way.
+    pub(crate) fn try_add_base(&self, bytes: u64) -> bool {
+        let _covering = self.covering.lock();
+        let fits = self.base().saturating_add(bytes) < COVERED.into();
+        let charged = fits && self.is_covered() && self.reservation.try_grow(bytes, self.ceiling()).is_ok();
+        if charged {
+            self.base.fetch_add(bytes as u32, Ordering::AcqRel);
+        }
+        charged
     }
 
     /// The empty tenant takes so many bytes less: one of several that were [added](Self::add_base) is gone.
@@ -498,6 +522,11 @@ pub(crate) trait Tenant: Send + Sync {
 
     /// Drops what is expired by `now`, a bounded amount of work; returns the bytes that left.
     fn sweep(&self, now: Nanos) -> u64;
+
+    /// What the tenant's uses so far say of more bytes and fewer, if that is enough to go by. An epoch ends.
+    fn learn(&self) -> Option<Curve> {
+        None
+    }
 
     /// Drops objects that wait idle in a pool; returns the bytes that left.
     fn drop_idle(&self) -> u64;

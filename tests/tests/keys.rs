@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use larder::__private::{Bits32, Bits64, Query, hash_of, key, pair, ref_key, slice_key};
+use larder::__private::{Bits32, Bits64, Keyed, Query, by_ref, hash_of, pair};
 use larder::{Cache, Domain, Lookup, Unordered, Weigh, cached};
 use proptest::prelude::*;
 
@@ -34,36 +34,36 @@ fn differ<Q: Query>(query: &Q, lookup: impl Lookup<Q::Key>, other: &Q) {
 
 #[test]
 fn borrowed_forms_agree_with_their_owners() {
-    agree(&ref_key::<str>().of("text"), "text");
-    agree(&ref_key::<Path>().of(Path::new("a/b")), Path::new("a/b"));
-    agree(&ref_key::<OsStr>().of(OsStr::new("a")), OsStr::new("a"));
-    agree(&ref_key::<CStr>().of(c"a"), c"a");
-    agree(&slice_key::<u8>().of(&[1, 2]), &[1_u8, 2][..]);
-    agree(&slice_key::<String>().of(&["a".to_owned()]), &["a".to_owned()][..]);
-    agree(&key::<Arc<str>>().of(&"a".into()), "a");
-    agree(&key::<String>().of(&"a".to_owned()), "a");
-    agree(&key::<Cow<'static, str>>().of(&"a".into()), "a");
+    agree(&by_ref::<str>("text"), "text");
+    agree(&by_ref::<Path>(Path::new("a/b")), Path::new("a/b"));
+    agree(&by_ref::<OsStr>(OsStr::new("a")), OsStr::new("a"));
+    agree(&by_ref::<CStr>(c"a"), c"a");
+    agree(&Keyed::<u8>::OF.by_slice(&[1, 2]), &[1_u8, 2][..]);
+    agree(&Keyed::<String>::OF.by_slice(&["a".to_owned()]), &["a".to_owned()][..]);
+    agree(&Keyed::<Arc<str>>::OF.by_value(&"a".into()), "a");
+    agree(&Keyed::<String>::OF.by_value(&"a".to_owned()), "a");
+    agree(&Keyed::<Cow<'static, str>>::OF.by_value(&"a".into()), "a");
     // Equal paths need not be equal as text.
-    agree(&ref_key::<Path>().of(Path::new("a//b/.")), Path::new("a/b"));
+    agree(&by_ref::<Path>(Path::new("a//b/.")), Path::new("a/b"));
 }
 
 #[test]
 fn values_agree_with_themselves() {
-    agree(&key::<u8>().of(&1), 1);
-    agree(&key::<i128>().of(&-1), -1);
-    agree(&key::<usize>().of(&1), 1);
-    agree(&key::<bool>().of(&true), true);
-    agree(&key::<char>().of(&'ä'), 'ä');
-    agree(&key::<[u16; 3]>().of(&[1, 2, 3]), &[1, 2, 3]);
-    agree(&key::<()>().of(&()), ());
+    agree(&Keyed::<u8>::OF.by_value(&1), 1);
+    agree(&Keyed::<i128>::OF.by_value(&-1), -1);
+    agree(&Keyed::<usize>::OF.by_value(&1), 1);
+    agree(&Keyed::<bool>::OF.by_value(&true), true);
+    agree(&Keyed::<char>::OF.by_value(&'ä'), 'ä');
+    agree(&Keyed::<[u16; 3]>::OF.by_value(&[1, 2, 3]), &[1, 2, 3]);
+    agree(&Keyed::<()>::OF.by_value(&()), ());
 }
 
 #[test]
 fn options_agree_discriminant_included() {
-    agree(&Some(ref_key::<str>().of("a")), Some("a"));
+    agree(&Some(by_ref::<str>("a")), Some("a"));
     agree(&None::<Bits64>, None::<f64>);
-    agree(&Some(Some(key::<u8>().of(&1))), Some(Some(1)));
-    let empty = Some(ref_key::<str>().of(""));
+    agree(&Some(Some(Keyed::<u8>::OF.by_value(&1))), Some(Some(1)));
+    let empty = Some(by_ref::<str>(""));
     differ(&empty, Some(""), &None);
     differ(&None, None::<&str>, &empty);
     differ(&Some(None::<Bits32>), Some(None::<f32>), &None);
@@ -72,12 +72,12 @@ fn options_agree_discriminant_included() {
 #[test]
 fn tuples_agree() {
     agree(&(), ());
-    agree(&(key::<u8>().of(&1),), (1,));
-    agree(&(ref_key::<str>().of("ab"), key::<u32>().of(&7)), ("ab", 7));
+    agree(&(Keyed::<u8>::OF.by_value(&1),), (1,));
+    agree(&(by_ref::<str>("ab"), Keyed::<u32>::OF.by_value(&7)), ("ab", 7));
     let twelve = [0_u8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
-    let [a, b, c, d, e, f, g, h, i, j, k, l] = twelve.each_ref().map(|n| key::<u8>().of(n));
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = twelve.each_ref().map(|n| Keyed::<u8>::OF.by_value(n));
     agree(&(a, b, c, d, e, f, g, h, i, j, k, l), (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11));
-    let parts = |a, b| (ref_key::<str>().of(a), ref_key::<str>().of(b));
+    let parts = |a, b| (by_ref::<str>(a), by_ref::<str>(b));
     // Where one text ends and the next begins is part of the key.
     let hash = |query: &(_, _)| hash_of(|state| Query::hash(query, state));
     assert_ne!(hash(&parts("ab", "c")), hash(&parts("a", "bc")));
@@ -86,12 +86,12 @@ fn tuples_agree() {
 
 #[test]
 fn pairs_agree_in_either_order() {
-    let of = |a, b| pair(ref_key::<str>().of(a), ref_key::<str>().of(b));
+    let of = |a, b| pair(by_ref::<str>(a), by_ref::<str>(b));
     agree(&of("a", "b"), Unordered("a", "b"));
     agree(&of("a", "b"), Unordered("b", "a"));
     agree(&of("a", "a"), Unordered("a", "a"));
     agree(&pair(Bits64::new(f64::NAN), Bits64::new(0.0)), Unordered(0.0, f64::NAN));
-    agree(&(of("b", "a"), key::<u8>().of(&1)), (Unordered("a", "b"), 1));
+    agree(&(of("b", "a"), Keyed::<u8>::OF.by_value(&1)), (Unordered("a", "b"), 1));
     differ(&of("a", "b"), Unordered("a", "b"), &of("a", "a"));
     differ(&of("a", "a"), Unordered("a", "a"), &of("b", "b"));
     differ(&of("ab", ""), Unordered("ab", ""), &of("a", "b"));
@@ -121,10 +121,10 @@ proptest! {
     fn any_text_and_number_agree(text: String, list: Vec<u16>, maybe: Option<String>, bits: u64, n: i64) {
         let float = f64::from_bits(bits);
         let query = (
-            ref_key::<str>().of(&text),
-            slice_key::<u16>().of(&list),
-            maybe.as_deref().map(|text| ref_key::<str>().of(text)),
-            (Bits64::new(float), key::<i64>().of(&n)),
+            by_ref::<str>(&text),
+            Keyed::<u16>::OF.by_slice(&list),
+            maybe.as_deref().map(|text| by_ref::<str>(text)),
+            (Bits64::new(float), Keyed::<i64>::OF.by_value(&n)),
         );
         agree(&query, (&*text, &*list, maybe.as_deref(), (float, n)));
     }
@@ -168,7 +168,7 @@ fn a_key_of_ones_own_is_found_by_what_it_borrows_as() {
             &self.0
         }
     }
-    agree(&key::<Id>().of(&Id("a".into())), "a");
+    agree(&Keyed::<Id>::OF.by_value(&Id("a".into())), "a");
 }
 
 #[cached]

@@ -27,6 +27,7 @@ Parts, all of them unless some are named:
     bytes         bytes beside key and value
     large         ten million entries in a domain of 2 GB; only if named where --quick is given
     traces        hit ratios
+    split         eight caches under one budget: compute time paid again, counted and not timed
 
 Options:
     --quick         fewer rounds, fewer accesses: minutes, for a look rather than for a table
@@ -37,7 +38,7 @@ Options:
 ";
 
 /// Everything that can be measured, in the order in which it is.
-pub const PARTS: [&str; 17] = [
+pub const PARTS: [&str; 18] = [
     "hit",
     "annotated",
     "threads",
@@ -55,6 +56,7 @@ pub const PARTS: [&str; 17] = [
     "bytes",
     "large",
     "traces",
+    "split",
 ];
 
 #[derive(Debug, Default)]

@@ -12,6 +12,7 @@ mod large;
 mod measure;
 mod plot;
 mod pools;
+mod split;
 mod table;
 mod traces;
 mod workloads;
@@ -61,6 +62,10 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     if arguments.wants("traces") {
         replay_traces(arguments, plots)?;
+    }
+    if arguments.wants("split") {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        split::run(arguments.is_quick, arguments.jobs.unwrap_or(cores), plots)?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 
+use larder::Policy;
 use plotters::prelude::*;
 
 use crate::contestants::Kind;
@@ -54,6 +55,17 @@ pub fn hit_ratios(report: &Report, folder: &Path) -> Result<(), Box<dyn Error>> 
         plot.draw(&folder.join(format!("{}.svg", curves.name)), &curves.lines)?;
     }
     Ok(())
+}
+
+/// Draws lines over positions of any kind.
+pub fn lines(
+    path: &Path,
+    title: &str,
+    (x, y): (&str, &str),
+    positions: &[String],
+    lines: &[Line],
+) -> Result<(), Box<dyn Error>> {
+    Plot { title, positions, x, y, is_logarithmic: false }.draw(path, lines)
 }
 
 /// Draws one picture for a group whose columns are numbers of threads, where there are several.
@@ -110,7 +122,7 @@ impl Plot<'_> {
             .configure_mesh()
             .light_line_style(WHITE)
             .bold_line_style(RGBColor(225, 225, 225))
-            .x_labels(self.positions.len())
+            .x_labels(self.positions.len().min(13))
             .y_labels(if self.is_logarithmic { (highest - lowest) as usize + 1 } else { 8 })
             .x_label_formatter(&|at| self.positions.get(*at as usize).cloned().unwrap_or_default())
             .y_label_formatter(&|y| self.label(*y))
@@ -129,6 +141,9 @@ impl Plot<'_> {
                 chart.draw_series(DashedLineSeries::new(points(), 12, 8, styles[at]))?;
             } else {
                 chart.draw_series(LineSeries::new(points(), styles[at]))?;
+            }
+            if self.positions.len() > 20 {
+                continue;
             }
             chart.draw_series(points().map(|point| Circle::new(point, 2, styles[at].color.filled())))?;
         }
@@ -158,11 +173,18 @@ impl Plot<'_> {
     }
 }
 
-/// A colour for each line: ours in reds and broad, limits in greys, rivals in a palette that the colour-blind can tell
+/// A colour for each line: ours in reds, one for each policy there is, and broad, limits in greys, rivals in a palette that the colour-blind can tell
 /// apart (Okabe and Ito, 2008), continued.
 fn styles(lines: &[Line]) -> Vec<ShapeStyle> {
-    const OURS: [RGBColor; 4] =
-        [RGBColor(200, 0, 30), RGBColor(240, 120, 120), RGBColor(150, 0, 80), RGBColor(250, 170, 140)];
+    const OURS: [RGBColor; Policy::ALL.len()] = [
+        RGBColor(200, 0, 30),
+        RGBColor(240, 120, 120),
+        RGBColor(150, 0, 80),
+        RGBColor(250, 170, 140),
+        RGBColor(225, 95, 0),
+        RGBColor(205, 60, 215),
+        RGBColor(95, 25, 10),
+    ];
     const RIVALS: [RGBColor; 8] = [
         RGBColor(0, 114, 178),
         RGBColor(230, 159, 0),

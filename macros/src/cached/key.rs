@@ -378,7 +378,7 @@ impl Key {
             Self::Made { ty: None, function, .. } => {
                 let p = private(Span::mixed_site().located_at(function.span()));
                 let key = made(Span::mixed_site());
-                quote!(#p::key_like(&#key))
+                quote!(#p::key_like(&#key, #p::Keyed::like(&#key).ops()))
             }
         }
     }
@@ -411,13 +411,16 @@ impl Key {
         }
     }
 
-    /// The query that a call makes of its arguments.
+    /// The query that a call makes of its arguments; what is more than a word or two, by reference.
     pub(crate) fn query(&self) -> TokenStream {
         match self {
-            Self::Parts(parts) => one_or_tuple(&parts.iter().map(KeyPart::query).collect::<Vec<_>>()),
+            Self::Parts(parts) => {
+                let query = one_or_tuple(&parts.iter().map(KeyPart::query).collect::<Vec<_>>());
+                if parts.len() > 1 { quote!(&#query) } else { query }
+            }
             Self::Made { .. } => {
-                let (proof, key) = (self.proofs(), made(Span::mixed_site()));
-                quote!(#proof.of(&#key))
+                let (p, key) = (private(Span::mixed_site()), made(Span::mixed_site()));
+                quote!(#p::Keyed::like(&#key).by_value(&#key))
             }
         }
     }

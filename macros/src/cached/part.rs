@@ -201,10 +201,10 @@ impl Part {
     pub(crate) fn proof(&self) -> TokenStream {
         let p = private(Span::mixed_site());
         match self {
-            Self::Value(ty) => weighed(&key_of(ty), ty),
-            Self::Receiver { span } => weighed(&key_of_receiver(*span), own_type(*span)),
-            Self::Ref { owned, .. } => weighed(&quote!(#p::key::<#owned>()), owned),
-            Self::Slice(element) => weighed(&key_of_slice(element), self.owned()),
+            Self::Value(ty) => weighed("weighed_key", ty.span(), ty, ty),
+            Self::Receiver { span } => weighed("weighed_receiver", *span, own_type(*span), own_type(*span)),
+            Self::Ref { owned, .. } => weighed("weighed_key", Span::mixed_site(), owned, owned),
+            Self::Slice(element) => weighed("weighed_slice", element.span(), element, self.owned()),
             Self::Float { .. } => {
                 let bits = self.owned();
                 quote!(#p::key::<#bits>())
@@ -226,23 +226,10 @@ impl Part {
         let span = Span::mixed_site();
         let p = private(span);
         match self {
-            Self::Value(ty) => {
-                let (key, place) = (key_of(ty), place.borrowed());
-                quote!(#key.of(#place))
-            }
-            Self::Receiver { span } => {
-                let (key, place) = (key_of_receiver(*span), place.borrowed());
-                quote!(#key.of(#place))
-            }
-            Self::Ref { borrowed, .. } => {
-                let place = place.borrowed();
-                let p = private(span.located_at(borrowed.span()));
-                quote!(#p::ref_key::<#borrowed>().of(#place))
-            }
-            Self::Slice(element) => {
-                let (key, place) = (key_of_slice(element), place.borrowed());
-                quote!(#key.of(#place))
-            }
+            Self::Value(ty) => probed("by_value", ty, &place.borrowed()),
+            Self::Receiver { span } => probed("by_value", own_type(*span), &place.borrowed()),
+            Self::Ref { borrowed, .. } => query("by_ref", borrowed.span(), borrowed, &place.borrowed()),
+            Self::Slice(element) => probed("by_slice", element, &place.borrowed()),
             Self::Float { bits, span } => {
                 let (bits, place) = (syn::Ident::new(bits, *span), place.value());
                 quote!(#p::#bits::new(#place))
@@ -272,36 +259,34 @@ impl Part {
     }
 }
 
-/// `key::<T>()`, at the type: where a missing bound is reported.
-fn key_of(ty: &Type) -> TokenStream {
-    let span = Span::mixed_site().located_at(ty.span());
-    let p = private(span);
-    quote_spanned!(span=> #p::key::<#ty>())
+/// `by_ref::<T>(place)`, at the type: where a missing bound is reported.
+fn query(function: &str, at: Span, ty: impl quote::ToTokens, place: &TokenStream) -> TokenStream {
+    let span = Span::mixed_site().located_at(at);
+    let (p, function) = (private(span), syn::Ident::new(function, span));
+    quote_spanned!(span=> #p::#function::<#ty>(#place))
 }
 
-/// `slice_key::<T>()`, as [`key_of`].
-fn key_of_slice(element: &Type) -> TokenStream {
-    let span = Span::mixed_site().located_at(element.span());
-    let p = private(span);
-    quote_spanned!(span=> #p::slice_key::<#element>())
+/// `Keyed::<T>::OF.by_value(place)`: says nothing of a missing bound, which the proof of the key does.
+fn probed(method: &str, ty: impl quote::ToTokens, place: &TokenStream) -> TokenStream {
+    let span = Span::mixed_site();
+    let (p, method) = (private(span), syn::Ident::new(method, span));
+    quote_spanned!(span=> #p::Keyed::<#ty>::OF.#method(#place))
+}
+
+/// `weighed_key::<T, _, _>(..)`, at the type: where a missing bound is reported. With the way to weigh what is `owned`.
+fn weighed(function: &str, at: Span, ty: impl quote::ToTokens, owned: impl quote::ToTokens) -> TokenStream {
+    let span = Span::mixed_site().located_at(at);
+    let (p, function) = (private(span), syn::Ident::new(function, span));
+    let own = Span::mixed_site();
+    let (ops, own_p) = (if function == "weighed_slice" { "slice_ops" } else { "ops" }, private(own));
+    let ops = syn::Ident::new(ops, own);
+    quote_spanned!(span=> #p::#function::<#ty, _, _>(#own_p::Keyed::<#ty>::OF.#ops(), #own_p::way!(#owned)))
 }
 
 /// `Self` at this place, which means the same whoever writes it.
 fn own_type(at: Span) -> TokenStream {
     let own = syn::Ident::new("Self", Span::mixed_site().located_at(at));
     quote!(#own)
-}
-
-/// `receiver::<Self>()`, at `self`: where a missing bound is reported.
-fn key_of_receiver(at: Span) -> TokenStream {
-    let span = Span::mixed_site().located_at(at);
-    let (p, own) = (private(span), own_type(at));
-    quote_spanned!(span=> #p::receiver::<#own>())
-}
-
-fn weighed(proof: &TokenStream, ty: impl quote::ToTokens) -> TokenStream {
-    let p = private(Span::mixed_site());
-    quote!(#proof.weighed(#p::weigher!(#ty)))
 }
 
 /// An expression that names a place, and knows whether it is behind a reference.

@@ -121,8 +121,7 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
             #[must_use]
             #[inline]
             #vis fn pool() -> #returned {
-                static __DESCRIPTOR: #p::Descriptor = #descriptor;
-                #p::submit!(__DESCRIPTOR);
+                #p::declare! { static __DESCRIPTOR: #p::Descriptor = #descriptor; }
                 #found
             }
         }
@@ -153,9 +152,8 @@ fn buffers(model: &Model) -> TokenStream {
             #[allow(dead_code, unreachable_pub, reason = "not every pool is looked into by hand")]
             #[must_use]
             #vis fn pool() -> &'static #larder::BufferPool {
-                static __DESCRIPTOR: #p::Descriptor = #descriptor;
+                #p::declare! { static __DESCRIPTOR: #p::Descriptor = #descriptor; }
                 static __SITE: #p::BufferSite = #p::BufferSite::new(&__DESCRIPTOR, #classes, #align);
-                #p::submit!(__DESCRIPTOR);
                 __SITE.pool()
             }
         }

@@ -285,9 +285,8 @@ fn site(model: &Model) -> TokenStream {
     let descriptor = descriptor(&model.function.sig.ident, &model.options);
     let rest = functions(&model.options, &object.to_token_stream());
     quote_spanned! {span=>
-        static __DESCRIPTOR: #p::Descriptor = #descriptor;
+        #p::declare! { static __DESCRIPTOR: #p::Descriptor = #descriptor; }
         static __SITE: #p::Site = #p::Site::new(&__DESCRIPTOR);
-        #p::submit!(__DESCRIPTOR);
         let recipe = || #p::Recipe::<#object>::new(#p::made_by_function::<#object>) #rest;
         __SITE.shelves(#proof.weighed(#p::weigher!(#object)), recipe, || ())
     }

@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use super::Cache;
-use crate::key::{Fallible, Miss, Query, ValueProof};
+use crate::key::Fallible;
 use crate::sync::{AtomicBool, Ordering};
 
 /// Where the value of a call came from; what `f_with_status` says of a `#[cached(status)]` function.
@@ -102,26 +101,6 @@ impl<R: Fallible> Verdict<R::Value, R> {
             Self::Return(rest) => rest,
         }
     }
-}
-
-/// [`probe`](super::probe), unless the body is to run whatever there is.
-///
-/// # Errors
-///
-/// On a miss, and when `forced`.
-#[doc(hidden)]
-#[inline]
-pub fn probe_unless<K, V, Q: Query<Key = K>>(
-    forced: bool,
-    cache: &Cache<K, V>,
-    query: &Q,
-    value: ValueProof<V>,
-) -> Result<V, Miss<K>> {
-    if forced {
-        let hash = cache.core.hash_of(|state| query.hash(state));
-        return Err(Miss { hash, key: query.own(), forced });
-    }
-    super::probe(cache, query, value)
 }
 
 /// What a call does that found nothing: kept apart, so that one that finds needs no room for it. For generated code.

@@ -9,8 +9,9 @@ use std::time::Duration;
 use super::listener::{Listener, OnRemove};
 use super::tenant::Grant;
 use super::{CacheTenant, CostOf, EqOf, Instance, TtlOf, UtilityOf, WeightOf};
+use crate::curve::OFF;
 use crate::domain::scope::{self, State};
-use crate::flight::{Flights, Sharing};
+use crate::flight::{Flights, Sharing, Superseded};
 use crate::key::{KeyHasher, Seeded};
 use crate::policy::Factory;
 use crate::removal::RemovalCause;
@@ -23,9 +24,6 @@ use crate::sync::AtomicU32;
 use crate::tenant::{ModeWord, ScopeId, Twins, arc};
 use crate::time::{NEVER, Nanos, nanos};
 use crate::weight::weigh::allocation;
-
-/// So many times a loaded value waits for writes that are under way.
-const WAITS: usize = 16;
 
 /// So many times an entry is weighed again while others weigh it too.
 const REWEIGHED: usize = 8;
@@ -217,6 +215,8 @@ pub(crate) type InstanceOf<K, V> = fn(Arc<Core<K, V>>) -> Arc<dyn Instance + Sen
 pub(crate) struct Core<K, V> {
     /// Read by every look-up; thorough unless the store [is plain](Store::is_plain).
     pub(crate) mode: ModeWord,
+    /// From which upper half of a hash on the tenant's curve follows keys.
+    pub(super) followed: AtomicU32,
     /// Where each thread counts.
     pub(super) counters: Counters,
     seeded: Seeded,
@@ -242,6 +242,12 @@ pub(crate) struct Loaded<'a> {
     pub(crate) now: Nanos,
 }
 
+impl<'a> Loaded<'a> {
+    fn freshness(self) -> Freshness<'a> {
+        Freshness { marks: self.marks, seen: self.seen, now: self.now }
+    }
+}
+
 /// Where a value that is to be stored comes from.
 #[derive(Clone, Copy)]
 pub(crate) enum Source<'a> {
@@ -249,8 +255,8 @@ pub(crate) enum Source<'a> {
     Load(Loaded<'a>),
     /// A write; maybe it says how long the entry lives.
     Write { ttl: Option<Duration> },
-    /// A write that follows from what was seen of the key.
-    After(Option<Sighting>),
+    /// A write that follows from what was seen of the key; maybe of a value that was computed.
+    After { seen: Option<Sighting>, load: Option<Loaded<'a>> },
 }
 
 /// An entry that was not stored.
@@ -273,6 +279,7 @@ impl<K, V> Core<K, V> {
         let store = Store::new(shards, tenant.policy, ops.listener().is_some());
         let core = Arc::new(Self {
             mode: ModeWord::new_for(!store.is_plain(tenant.expires())),
+            followed: AtomicU32::new(OFF),
             counters: tenant.card.tally.counters(),
             seeded: Seeded::new(),
             store,
@@ -301,7 +308,7 @@ impl<K, V> Core<K, V> {
     }
 
     /// The hash of a key that `feed` puts into a hasher.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn hash_of(&self, feed: impl FnOnce(&mut KeyHasher)) -> u64 {
         self.seeded.hash_of(feed)
     }
@@ -356,6 +363,7 @@ impl<K, V> Core<K, V> {
             Source::Write { ttl: Some(ttl) } => written.saturating_add(nanos(ttl)),
             _ => self.deadline(written, hash, &key, &value),
         };
+        self.learn_store(hash, heap, cost, deadline);
         let too_large = self.is_too_large(heap);
         let mut grant = if too_large || deadline <= written { None } else { tenant.reserve(heap, entry) };
         let mut pinned = false;
@@ -385,31 +393,19 @@ impl<K, V> Core<K, V> {
     fn link(&self, arriving: &mut Option<Entry<K, V>>, mut source: Source<'_>, mut grant: Grant<'_>) -> bool {
         let tenant = &*self.tenant;
         let mut effort = super::tenant::Effort::default();
-        let mut waits = 0..WAITS;
         let Some(Entry { hash, .. }) = *arriving else { return false };
         loop {
-            let moment = tenant.moment();
             let eq = |a: &K, b: &K| (self.ops.eq)(a, b);
             let origin = match source {
-                Source::Load(Loaded { marks, seen, now, .. }) => Origin::Load(Freshness { marks, seen, now }),
+                Source::Load(load) => Origin::Load(load.freshness()),
                 Source::Write { .. } => Origin::Write,
-                Source::After(seen) => Origin::After(seen),
+                Source::After { seen, load } => Origin::After(seen, load.map(Loaded::freshness)),
             };
-            let writes = !matches!(source, Source::Load(_));
-            let writing = writes.then(|| self.store.writing(hash));
-            if writing.is_some() {
-                // Nobody may join a load from before once the new value can be seen: it may be gone again by then.
-                self.flights.supersede(hash, |_| true);
-            }
             let charge = self.charge(grant.has_place());
-            let mut leaving = Leaving::default();
-            let linked = self.store.link(arriving, &origin, eq, moment, &charge, &mut leaving);
-            if writing.is_some() && matches!(linked, Linked::Done { .. }) {
-                // A load in flight must not put an older value over this one. The key is in the store; its hash
-                // says enough.
-                self.flights.supersede(hash, |_| true);
-            }
-            drop(writing);
+            let (mut leaving, mut superseded) = (Leaving::default(), Superseded::new());
+            // The key is in the store by then; its hash says enough.
+            let supersede = || self.flights.supersede_into(hash, |_| true, &mut superseded);
+            let linked = self.store.link(arriving, &origin, eq, &charge, &mut leaving, supersede);
             match linked {
                 Linked::Done { displaced: Displaced { replaced, evicted }, expired, told } => {
                     grant.keep(!replaced && !evicted);
@@ -432,6 +428,12 @@ impl<K, V> Core<K, V> {
                         tenant.card.tally.evicted();
                         grant.inherit_place();
                     }
+                    if let Source::After { seen, .. } = &mut source
+                        && replaced
+                    {
+                        // What was seen is what made room: there is none to follow from now.
+                        *seen = None;
+                    }
                     // With no lock held, and before others have to go.
                     self.let_go(leaving);
                     match why {
@@ -449,20 +451,31 @@ impl<K, V> Core<K, V> {
                         NotLinked::Changed => return true,
                     }
                 }
-                // A write is short, and most likely another key's.
-                Linked::Unclear if waits.next().is_some() => std::thread::yield_now(),
                 Linked::Marked => {
                     // Nearly always it is another key's.
-                    let Source::Load(loaded) = &mut source else { return false };
-                    let Some(seen) = (loaded.look_for_mark)() else { return false };
-                    loaded.seen = seen;
+                    let (load, changed) = match &mut source {
+                        Source::Load(load) => (load, false),
+                        Source::After { load: Some(load), .. } => (load, true),
+                        Source::Write { .. } | Source::After { load: None, .. } => return false,
+                    };
+                    let Some(seen) = (load.look_for_mark)() else { return changed };
+                    load.seen = seen;
                 }
-                Linked::Unclear => return false,
                 Linked::Stale => {
                     self.let_go(leaving);
                     return false;
                 }
             }
+        }
+    }
+
+    /// Lets entries go that have left: tells the listener of them, or drops them. With no lock held.
+    pub(super) fn let_go(&self, leaving: Leaving<K, V>) {
+        let departed = leaving.into_entries();
+        if let Some(listener) = self.ops.listener()
+            && !departed.is_empty()
+        {
+            listener.tell(departed);
         }
     }
 
@@ -475,6 +488,7 @@ impl<K, V> Core<K, V> {
             policy: tenant.policy,
             own: self.ops.own_order(),
             placed,
+            moment: tenant.moment(),
         }
     }
 
@@ -558,6 +572,22 @@ impl<K, V> Core<K, V> {
     }
 }
 
+impl<K, V> Drop for Core<K, V> {
+    /// With the last handle everything that is left leaves. The tenant may stay, when this was one object's cache: it
+    /// gets everything back.
+    fn drop(&mut self) {
+        self.tenant.card.remove_base(self.base_bytes());
+        let Self { store, tenant, ops, .. } = self;
+        store.dissolve(&tenant.card.reservation, |entries, leaving| {
+            tenant.give_places(entries);
+            match ops.listener() {
+                Some(listener) => listener.tell(leaving.into_entries()),
+                None => drop(leaving),
+            }
+        });
+    }
+}
+
 impl<K, V> Instance for Core<K, V> {
     fn credit(&self) -> f64 {
         self.store.credit(self.tenant.policy.is_by_credit())
@@ -613,11 +643,16 @@ impl<K, V> Instance for Core<K, V> {
             tenant.left(Count::Invalidations, entries);
             self.let_go(leaving);
         });
+        tenant.stop_learning();
         tenant.publish();
     }
 
     fn listener_panics(&self) -> u64 {
         self.ops.listener().map_or(0, Listener::panics)
+    }
+
+    fn follow_keys(&self, from: u32) {
+        self.follow_from(from);
     }
 
     fn follow_mode(&self) {

@@ -8,9 +8,8 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::instance::Core;
 use crate::removal::RemovalCause;
-use crate::store::{Departed, Leaving};
+use crate::store::Departed;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::weight::weigh::allocation;
 
@@ -88,7 +87,7 @@ impl<K, V> Listener<K, V> {
 
     /// Tells of entries that left; or lets the call do so that this thread is in.
     #[cold]
-    fn tell(&self, departed: Departed<K, V>) {
+    pub(super) fn tell(&self, departed: Departed<K, V>) {
         let telling = match Telling::start(std::ptr::from_ref(self).addr()) {
             Ok(telling) => telling,
             Err(thread) => return self.deferred.lock().push_back((thread, departed)),
@@ -118,33 +117,5 @@ impl<K, V> Listener<K, V> {
                 std::mem::forget(panic);
             }
         }
-    }
-}
-
-impl<K, V> Core<K, V> {
-    /// Lets entries go that have left: tells the listener of them, or drops them. With no lock held.
-    pub(super) fn let_go(&self, leaving: Leaving<K, V>) {
-        let departed = leaving.into_entries();
-        if let Some(listener) = self.ops.listener()
-            && !departed.is_empty()
-        {
-            listener.tell(departed);
-        }
-    }
-}
-
-impl<K, V> Drop for Core<K, V> {
-    /// With the last handle everything that is left leaves. The tenant may stay, when this was one object's cache: it
-    /// gets everything back.
-    fn drop(&mut self) {
-        self.tenant.card.remove_base(self.base_bytes());
-        let Self { store, tenant, ops, .. } = self;
-        store.dissolve(&tenant.card.reservation, |entries, leaving| {
-            tenant.give_places(entries);
-            match ops.listener() {
-                Some(listener) => listener.tell(leaving.into_entries()),
-                None => drop(leaving),
-            }
-        });
     }
 }

@@ -11,8 +11,7 @@ use super::Cache;
 use super::instance::{Core, Loaded, Source};
 use crate::cost::Measure;
 use crate::flight::{Flights, Joined, Lead, Patience, Waited, Waiter, Working};
-use crate::grace::Reading;
-use crate::key::{Miss, Query, ValueProof};
+use crate::key::{Miss, Query, ValueOps};
 use crate::stats::Count;
 use crate::time::{NEVER, Nanos};
 
@@ -250,35 +249,37 @@ impl<T: Deref<Target = super::CacheTenant>> Drop for Load<T> {
 
 pub(super) enum Never {}
 
-/// The hit path of generated code: the value, or what a load needs.
-///
-/// # Errors
-///
-/// On a miss: the hash and the owned key, made here because the body may consume the arguments.
+/// The hit path of generated code; a call, and not a part of each function. It is compiled once for all functions of a
+/// crate whose arguments and values have these types, with the operations of those in place.
 #[doc(hidden)]
-#[inline(always)]
-pub fn probe<K, V, Q: Query<Key = K>>(
-    cache: &Cache<K, V>,
-    query: &Q,
-    value: ValueProof<V>,
-) -> Result<V, Miss<K>> {
+#[cfg_attr(not(debug_assertions), inline(never))]
+#[must_use]
+pub fn look<K, V, Q: Query<Key = K>, O: ValueOps<V>>(cache: &Cache<K, V>, query: Q, _value: O) -> Option<V> {
     let hash = cache.core.hash_of(|state| query.hash(state));
-    match cache.core.recall(hash, |stored| query.eq(stored), value.clone_fn()) {
-        Ok(found) => Ok(found),
-        Err(reading) => probe_further(cache, reading, hash, *query, value.clone_fn()),
+    match cache.core.recall(hash, |stored| query.eq(stored), O::another) {
+        Ok(found) => Some(found),
+        Err(reading) => {
+            // From here on it has an address; a hit leaves it in registers.
+            let asked = query;
+            cache.core.look_further(reading, hash, |stored| asked.eq(stored), O::another)
+        }
     }
 }
 
-/// The rest of [`probe`]. The same for all functions with these types.
+/// What a load needs to know of a query that [`look`] found nothing for. It hashes once more, so that a hit leaves
+/// nothing behind for it.
+#[doc(hidden)]
 #[cold]
 #[inline(never)]
-fn probe_further<K, V, Q: Query<Key = K>>(
-    cache: &Cache<K, V>,
-    reading: Option<Reading>,
-    hash: u64,
-    query: Q,
-    clone: fn(&V) -> V,
-) -> Result<V, Miss<K>> {
-    let found = cache.core.look_further(reading, hash, |stored| query.eq(stored), clone);
-    found.ok_or_else(|| Miss { hash, key: query.own(), forced: false })
+pub fn missed<K, V, Q: Query<Key = K>>(cache: &Cache<K, V>, query: Q) -> Miss<K> {
+    let hash = cache.core.hash_of(|state| query.hash(state));
+    Miss { hash, key: query.own(), forced: false }
+}
+
+/// [`missed`] for a call whose body is to run whatever there is.
+#[doc(hidden)]
+#[cold]
+#[inline(never)]
+pub fn forced<K, V, Q: Query<Key = K>>(cache: &Cache<K, V>, query: Q) -> Miss<K> {
+    Miss { forced: true, ..missed(cache, query) }
 }

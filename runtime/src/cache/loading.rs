@@ -1,9 +1,9 @@
 //! A load in two halves, with the body between them: [`begin`] waits until it is the caller's turn, [`end`] stores what
 //! the body returned.
 //!
-//! So the body is in neither. Both are compiled for the types of a cache and not for each function, and the function
-//! calls its body in place, without a closure around it. A task polls its body between them ([`polled`]), which is all
-//! that is compiled for each body. Bodies that an executor runs are in `detached`.
+//! So the body is in neither. Both are compiled for the types of a cache and not for each function; so is what calls them
+//! ([`load`]), which has the body as a `dyn`. A task polls its body between them ([`polled`]), which is all that is
+//! compiled for each body. Bodies that an executor runs are in `detached`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -183,6 +183,59 @@ pub fn here<K, V>(cache: &Cache<K, V>) -> Seen<'_, K, V> {
 #[inline]
 pub fn begin<'a, K, V>(here: &'a Seen<'_, K, V>, miss: Miss<K>) -> Result<V, Loading<'a, K, V, OnThread>> {
     here.0.begin(miss.hash, miss.key)
+}
+
+/// A whole load. For generated code; what depends on the body is only the call of it.
+#[doc(hidden)]
+#[cold]
+#[inline(never)]
+pub fn load<K, V>(cache: &Cache<K, V>, miss: Miss<K>, body: impl FnOnce() -> V) -> V {
+    load_by(cache, miss, &mut Some(body))
+}
+
+/// [`load`] for a body that may fail. For generated code.
+#[doc(hidden)]
+#[cold]
+#[inline(never)]
+pub fn try_load<R: Fallible, K>(cache: &Cache<K, R::Value>, miss: Miss<K>, body: impl FnOnce() -> R) -> R {
+    try_load_by(cache, miss, &mut Some(body))
+}
+
+/// A body that runs once, behind a pointer; with nothing else in its table, as an `FnMut` would have.
+trait Body<R> {
+    fn run(&mut self) -> R;
+}
+
+impl<R, F: FnOnce() -> R> Body<R> for Option<F> {
+    fn run(&mut self) -> R {
+        match self.take() {
+            Some(body) => body(),
+            None => ran_twice(),
+        }
+    }
+}
+
+#[cold]
+fn ran_twice() -> ! {
+    unreachable!("a load runs its body once")
+}
+
+#[inline(never)]
+fn load_by<K, V>(cache: &Cache<K, V>, miss: Miss<K>, body: &mut dyn Body<V>) -> V {
+    let here = cache.here();
+    match here.begin(miss.hash, miss.key) {
+        Ok(value) => value,
+        Err(loading) => loading.end(body.run()),
+    }
+}
+
+#[inline(never)]
+fn try_load_by<R: Fallible, K>(cache: &Cache<K, R::Value>, miss: Miss<K>, body: &mut dyn Body<R>) -> R {
+    let here = cache.here();
+    match here.begin(miss.hash, miss.key) {
+        Ok(value) => R::from_value(value),
+        Err(loading) => try_end(loading, body.run()),
+    }
 }
 
 /// The first half of a task's load. For generated code.

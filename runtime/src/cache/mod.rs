@@ -6,6 +6,7 @@ mod builder;
 mod call;
 mod detached;
 mod instance;
+mod learning;
 mod listener;
 mod load;
 mod loading;
@@ -19,12 +20,12 @@ mod times;
 mod validate;
 
 pub use builder::{BuildError, Builder};
-pub use call::{Ran, Status, Verdict, apart, judge, judge_value, never, probe_unless};
+pub use call::{Ran, Status, Verdict, apart, judge, judge_value, never};
 pub use detached::{
     load_detached, load_detached_or_refresh, try_load_detached, try_load_detached_or_refresh,
 };
-pub use load::probe;
-pub use loading::{begin, begin_async, end, here, polled, try_end};
+pub use load::{forced, look, missed};
+pub use loading::{begin, begin_async, end, here, load, polled, try_end, try_load};
 pub use operations::{Change, Entries};
 pub use refresh::{begin_async_or_refresh, begin_or_refresh};
 pub use times::NoExpiry;
@@ -57,13 +58,16 @@ use instance::Source;
 ///
 /// # Locking
 ///
-/// A hit takes no lock. Inserts and invalidations take one shard's, never two at a time; under it run the key's `Hash`
-/// and `Eq`, which must not use the same cache. The value's `Clone` runs with no lock held, as do loaders, weighers and
-/// the drop of evicted values: these may. What leaves while somebody reads it is dropped when that is over.
+/// A hit takes no lock. Inserts and invalidations take one shard's, never two at a time; under it, and under that of the
+/// table of loads, runs the key's `Eq`, which must not use the same cache. The value's `Clone` runs with no lock held, as do
+/// loaders, weighers and the drop of evicted values: these may. What leaves while somebody reads it is dropped when that is
+/// over. A cache that shrinks moves entries together; who looks one up in that moment, a fraction of a microsecond, misses
+/// it.
 ///
-/// In the child of a `fork`, look-ups and [`tick`](crate::tick) wait for no lock. Whatever stores or removes (a miss of an annotated function, too) may wait for ever
-/// for such a thread; it does not if no other thread was in a call to larder, as in a process that forks before it
-/// starts threads. There is no background thread in the child.
+/// In the child of a `fork`, look-ups and [`tick`](crate::tick) wait for no lock. Whatever stores or removes (a miss of an
+/// annotated function, too) may wait for ever for a lock that another thread held when the process forked; it does not if no
+/// other thread was in a call to larder, as in a process that forks before it starts threads. There is no background thread
+/// in the child.
 ///
 /// # Examples
 ///
@@ -175,7 +179,7 @@ where
     }
 
     /// A clone of the value, if it is there and not expired. Counts as a hit or a miss.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[must_use]
     pub fn get(&self, key: impl Lookup<K>) -> Option<V> {
         let hash = self.core.hash_of(|state| key.hash(state));
@@ -385,8 +389,7 @@ where
     ///
     /// # Locking
     ///
-    /// Key and value are cloned under the shard's lock, shared. The clones are weighed and dropped outside all
-    /// locks. What only the original has, such as spare capacity that a clone does not copy, is not weighed.
+    /// Key and value are cloned with no lock held, and the clones weighed and dropped so. What only the original has, such as spare capacity that a clone does not copy, is not weighed.
     ///
     /// # Examples
     ///
@@ -460,13 +463,13 @@ impl<K, V> Core<K, V> {
     /// The value, where this thread found it lately. A hit takes no lock and writes at most the slot's touch word, the
     /// thread's own mark and its own counters.
     ///
-    /// Compiled into every annotated function, so all else is left to [`look_further`](Self::look_further). Who calls
-    /// the two moves what they have in common in between: what has no address yet need not be in memory for a hit.
+    /// Compiled into each place that looks up, so all else is left to [`look_further`](Self::look_further). Who calls the
+    /// two moves what they have in common in between: what has no address yet need not be in memory for a hit.
     ///
     /// # Errors
     ///
     /// What to look further with.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn recall(
         &self,
         hash: u64,
@@ -495,22 +498,29 @@ impl<K, V> Core<K, V> {
         clone: impl FnOnce(&V) -> V,
     ) -> Option<V> {
         let Some(reading) = reading else { return self.get_otherwise(hash, eq, clone) };
-        let found = self.store.get(&reading, hash, eq, clone);
+        let followed = self.is_followed(hash);
+        let found = self.store.get(&reading, hash, eq, clone, !followed);
         drop(reading);
         match found {
             Some((value, cost)) => {
                 self.count_hit(cost);
+                if followed {
+                    self.learn_hit(hash, cost);
+                }
                 Some(value)
             }
             None => {
                 self.tenant.card.tally.miss();
+                if followed {
+                    self.learn_miss(hash);
+                }
                 None
             }
         }
     }
 
     /// [`recall`](Self::recall), then [`look_further`](Self::look_further).
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn get(&self, hash: u64, mut eq: impl FnMut(&K) -> bool, clone: impl Fn(&V) -> V) -> Option<V> {
         match self.recall(hash, &mut eq, &clone) {
             Ok(value) => Some(value),
@@ -518,7 +528,7 @@ impl<K, V> Core<K, V> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn count_hit(&self, cost: u8) {
         if !self.counters.hit(crate::cost::decode(cost)) {
             self.count_hit_elsewhere(cost);
@@ -552,14 +562,21 @@ impl<K, V> Core<K, V> {
         match core.store.get_fresh(hash, &mut eq, || core.tenant.core.clock.recent(), clone) {
             Probe::Hit(value, cost) => {
                 core.tenant.card.tally.hit(crate::cost::decode(cost));
+                if core.is_followed(hash) {
+                    core.learn_hit(hash, cost);
+                }
                 Some(value)
             }
             Probe::Absent => {
                 core.tenant.card.tally.miss();
+                if core.is_followed(hash) {
+                    core.learn_miss(hash);
+                }
                 None
             }
             Probe::Expired => {
                 core.tenant.card.tally.miss();
+                core.learn_gone(hash);
                 core.drop_expired(hash, eq);
                 None
             }
@@ -642,6 +659,7 @@ impl<K, V> Core<K, V> {
     /// then the entry.
     fn take_out(&self, hash: u64, eq: impl Fn(&K) -> bool, cause: RemovalCause, why: Count) -> bool {
         self.flights.supersede(hash, &eq);
+        self.learn_gone(hash);
         let (removed, leaving) = self.store.remove(hash, &eq, cause, &self.tenant.card.reservation);
         self.tenant.left(why, removed.into());
         self.let_go(leaving);

@@ -79,7 +79,7 @@ where
     /// All entries, cloned one by one as the iterator gets there; what is expired is left out.
     ///
     /// Weakly consistent: an entry that is there from the first step to the last comes exactly once; one that is
-    /// stored, replaced or removed meanwhile may come or not. Counts as no use. Each shard's list of entries (16 bytes
+    /// stored, replaced or removed meanwhile may come or not. Counts as no use. Each shard's list of entries (24 bytes
     /// for each) is taken when the iterator gets to it.
     ///
     /// # Locking
@@ -197,7 +197,7 @@ impl<K, V> Core<K, V> {
                 Change::Insert(new) => {
                     let result = (self.ops.clone)(&new);
                     let cost = self.cost_of_written(&key, &new);
-                    let source = Source::After(sighting);
+                    let source = Source::After { seen: sighting, load: None };
                     match self.store_new(hash, key, new, cost, source, sighting.is_none()) {
                         Ok(()) => return Some(result),
                         Err(Unstored { key: back, changed: true }) => key = back,
@@ -215,6 +215,7 @@ impl<K, V> Core<K, V> {
     fn remove_seen(&self, hash: u64, same: impl Fn(&K) -> bool, seen: Option<Sighting>) -> bool {
         // The loads first, as with every invalidation.
         self.flights.supersede(hash, &same);
+        self.learn_gone(hash);
         let Some(sighting) = seen else {
             return self.peek(hash, same, |_| ()).is_none();
         };
@@ -237,6 +238,9 @@ impl<K, V> Core<K, V> {
                     let (removed, leaving) = self.store.remove_sighted(sighting, cause, reservation);
                     self.tenant.left(Count::Invalidations, removed.into());
                     self.let_go(leaving);
+                    if removed {
+                        self.learn_gone_like(sighting.hash());
+                    }
                     count += u64::from(removed);
                 }
             }

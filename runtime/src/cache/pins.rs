@@ -93,7 +93,7 @@ impl<K, V> Core<K, V> {
         let tenant = &*self.tenant;
         let mut effort = Effort::default();
         loop {
-            let unpinned = self.store.unpin(hash, &eq, tenant.moment(), &self.charge(true));
+            let unpinned = self.store.unpin(hash, &eq, &self.charge(true));
             match unpinned {
                 Ok(unpinned) => {
                     if unpinned {

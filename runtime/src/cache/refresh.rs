@@ -4,7 +4,7 @@
 //! began before it must not store theirs; and a write or an invalidation that comes while the body runs is newer than
 //! the value, which is then only returned.
 
-use super::instance::{Core, Source, Unstored};
+use super::instance::{Core, Loaded, Source, Unstored};
 use super::load::{Load, Run};
 use super::loading::{Begun, Loading, OnThread, Seen, begin, begin_async};
 use crate::flight::{Flights, Lead};
@@ -35,11 +35,18 @@ impl<K, V> Core<K, V> {
                 self.keep(hash, key, value, nanos, lead);
                 return;
             };
-            if lead.look_for_mark().is_none() {
+            let Some(marks) = lead.look_for_mark() else {
                 return;
-            }
-            // Whoever invalidates from here on marks first and then removes what was sighted, which is seen.
-            let source = Source::After(Some(sighting));
+            };
+            // Whoever invalidates from here on marks first and then removes what was sighted, which is seen; and whoever
+            // refreshes after us marks, which is seen under the shard's lock.
+            let load = Loaded {
+                marks: lead.marks(),
+                seen: marks,
+                look_for_mark: &|| lead.look_for_mark(),
+                now: self.tenant.now(),
+            };
+            let source = Source::After { seen: Some(sighting), load: Some(load) };
             match self.store_new(hash, key, (self.ops.clone)(value), cost, source, false) {
                 Ok(()) => return,
                 Err(Unstored { key: back, changed: true }) => key = back,

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use crate::budget::Refused;
 use crate::cost::{Measure, Median};
+use crate::curve::{Curve, Sampling};
 use crate::domain::DomainCore;
 use crate::domain::scope::State;
 use crate::expiry::{Expires, Lifetime};
@@ -53,6 +54,9 @@ pub(crate) trait Instance {
 
     /// How many calls of its removal listener panicked.
     fn listener_panics(&self) -> u64;
+
+    /// The curve follows the keys whose hashes have an upper half from this one on.
+    fn follow_keys(&self, from: u32);
 
     /// Takes over the mode of the domain.
     fn follow_mode(&self);
@@ -107,6 +111,8 @@ pub(crate) struct CacheTenant {
     pub(crate) costs: Median,
     /// What of a load is its cost.
     pub(crate) measure: Measure,
+    /// What its uses tell of its curve.
+    pub(super) sampling: Sampling,
     /// How long entries live; `None` when nothing expires. Boxed, because most caches have none.
     pub(crate) lifetime: Option<Box<Lifetime>>,
     instances: RwLock<SmallVec<[Weak<dyn Instance + Send + Sync>; 1]>>,
@@ -133,6 +139,7 @@ impl CacheTenant {
             rate: RwLock::new(None),
             costs: Median::default(),
             measure,
+            sampling: Sampling::default(),
             lifetime: lifetime.map(Box::new),
             instances: RwLock::new(SmallVec::new()),
             twins: Twins::new(),
@@ -330,7 +337,7 @@ impl CacheTenant {
 
     /// Handles, because what they evict is dropped before they return, and a user's `Drop` may call a new
     /// instance into being. Nearly always there is one.
-    fn live(&self) -> SmallVec<[Arc<dyn Instance + Send + Sync>; 1]> {
+    pub(super) fn live(&self) -> SmallVec<[Arc<dyn Instance + Send + Sync>; 1]> {
         let instances = fork::read(&self.instances);
         instances.iter().flat_map(|instances| instances.iter().filter_map(Weak::upgrade)).collect()
     }
@@ -603,6 +610,10 @@ impl Tenant for CacheTenant {
         // Nobody may come to spend the credit.
         self.card.reservation.release_credit();
         before.saturating_sub(self.card.reservation.spent())
+    }
+
+    fn learn(&self) -> Option<Curve> {
+        self.end_epoch()
     }
 
     fn drop_idle(&self) -> u64 {

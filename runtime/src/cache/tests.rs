@@ -53,6 +53,22 @@ fn the_books_agree_after_every_kind_of_operation() {
 }
 
 #[test]
+fn a_table_that_grows_does_not_keep_what_it_left_behind() {
+    let (domain, _) = domain(64 << 20);
+    let cache = Cache::<u64, u64>::builder("growing").build_in(&domain).unwrap();
+    for key in 0..50_000 {
+        cache.insert(key, key);
+        if key % 10_000 == 9999 {
+            let before = cache.weight();
+            domain.tick();
+            let left = before - cache.weight();
+            assert!(left <= before / 16, "{left} of {before} bytes were waiting");
+        }
+    }
+    check(&cache);
+}
+
+#[test]
 fn clearing_gives_every_byte_back() {
     let (domain, _) = domain(64 << 20);
     let cache = Cache::<u64, String>::builder("strings").build_in(&domain).unwrap();
@@ -206,4 +222,51 @@ fn a_light_shard_takes_places_from_the_heavy_ones() {
     }
     assert_eq!((cache.len() as u64, in_first()), (ENTRIES, 150), "it evicted its own");
     check(&cache);
+}
+
+#[test]
+fn a_value_with_a_lock_inside_is_not_copied_while_somebody_has_it_locked() {
+    use std::sync::{Mutex, OnceLock};
+
+    struct Locked(Mutex<u64>);
+    static CACHE: OnceLock<Cache<u64, Locked>> = OnceLock::new();
+
+    impl Clone for Locked {
+        fn clone(&self) -> Self {
+            let inside = self.0.try_lock().expect("nobody else clones it");
+            if *inside == 1 {
+                // While this one is read: pages grow, and others are given up.
+                let cache = CACHE.get().expect("it is built");
+                (100..400).for_each(|key| cache.insert(key, Self(Mutex::new(key))));
+                (100..400).for_each(|key| assert!(cache.invalidate(key)));
+            }
+            Self(Mutex::new(*inside))
+        }
+    }
+
+    let (domain, _) = domain(64 << 20);
+    let build = || Cache::builder("locks").shards(1).build_in(&domain).unwrap();
+    let cache = CACHE.get_or_init(build);
+    (0..4).for_each(|key| cache.insert(key, Locked(Mutex::new(key))));
+    for _ in 0..3 {
+        (0..4).for_each(|key| assert_eq!(*cache.get(key).expect("it was stored").0.lock().unwrap(), key));
+        domain.tick();
+    }
+    check(cache);
+}
+
+#[test]
+fn an_order_holds_when_all_that_is_stored_is_as_dear_as_can_be() {
+    let (domain, _) = domain(64 << 20);
+    let cost = |key: &u64, _: &u64| Duration::from_secs(if *key == 0 { 1 } else { 3600 });
+    let cache = Cache::builder("dear").shards(1).max_entries(64).cost(cost).build_in(&domain).unwrap();
+    for round in 0..20 {
+        for key in 0..64 {
+            cache.insert(round * 10 + key, key);
+        }
+        for key in 0..64 {
+            let _ = cache.get(round * 10 + key);
+        }
+        check(&cache);
+    }
 }

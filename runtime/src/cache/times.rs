@@ -123,6 +123,7 @@ impl<K, V> Core<K, V> {
         let set = self.store.set_deadline(hash, &eq, deadline, now, reservation);
         if set && deadline <= now {
             // Its bytes need not wait for a sweep.
+            self.learn_gone(hash);
             let (removed, leaving) = self.store.remove_expired(hash, &eq, now, reservation);
             self.tenant.left(Count::Expirations, removed.into());
             self.let_go(leaving);

@@ -30,7 +30,7 @@ impl Coordinator {
             TenantReport {
                 kind: stats.kind,
                 bytes: stats.bytes,
-                target: None,
+                target: stats.target,
                 standing: match turn {
                     Some(turn) => Standing::Turn(turn),
                     None if candidate.price.is_finite() => Standing::Floor,
@@ -58,7 +58,9 @@ impl Coordinator {
 
     pub(super) fn coordinator_stats(&self, core: &DomainCore) -> CoordinatorStats {
         let retained = self.watched().map_or(0, |watched| watched.retained());
-        CoordinatorStats { retained, ..self.journal.stats(core) }
+        let gains = self.epochs.try_lock().and_then(|epochs| epochs.gains());
+        let (predicted_gain, realised_gain) = gains.unzip();
+        CoordinatorStats { retained, predicted_gain, realised_gain, ..self.journal.stats(core) }
     }
 
     pub(super) fn pressure_stats(&self, core: &DomainCore) -> PressureStats {

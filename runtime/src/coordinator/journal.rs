@@ -187,7 +187,7 @@ impl Journal {
     /// Keeps a decision. One that only goes on with the last is told with it.
     pub(super) fn note(&self, now: Nanos, deed: Deed) {
         let Deed { cause, reason, allowed, freed, returned, mut gave } = deed;
-        if cause != Cause::Room {
+        if !matches!(cause, Cause::Room | Cause::Plan) {
             self.shrunk.fetch_add(freed, Ordering::Relaxed);
         }
         // The listener is the user's: no lock is held.
@@ -340,7 +340,7 @@ fn tell(cause: Cause, reason: &str, allowed: (u64, u64), freed: u64, returned: O
     match cause {
         Cause::Emergency => event!(WARN),
         Cause::Pressure | Cause::Limit | Cause::Trim | Cause::Auto => event!(INFO),
-        Cause::Growth | Cause::Room => event!(DEBUG),
+        Cause::Growth | Cause::Room | Cause::Plan => event!(DEBUG),
     }
 }
 

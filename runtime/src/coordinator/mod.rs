@@ -7,9 +7,11 @@
 
 mod auto;
 mod builder;
+mod epoch;
 mod explain;
 mod journal;
 mod plan;
+mod pour;
 mod respond;
 mod validation;
 
@@ -36,8 +38,9 @@ use crate::tenant::{Card, Claim, Need};
 use crate::time::Clock;
 use crate::worker::Worker;
 
+use epoch::Epochs;
 use journal::{Deed, Gave, Journal};
-use plan::{Candidate, Pick};
+use plan::{Against, Candidate, Pick};
 use respond::Watched;
 
 /// So many tenants in a row that could give nothing, and relief gives up.
@@ -144,6 +147,8 @@ pub(crate) struct Coordinator {
     acting: AtomicBool,
     /// The limit was lowered while somebody was acting: whoever acts makes usage fit when done.
     unfit: AtomicBool,
+    /// What is learned and planned.
+    epochs: Mutex<Epochs>,
     worker: Worker,
     /// A trigger fired since the last look at memory.
     pressed: AtomicBool,
@@ -172,6 +177,7 @@ impl Coordinator {
             watched: Mutex::new(Watched::default()),
             acting: AtomicBool::new(false),
             unfit: AtomicBool::new(false),
+            epochs: Mutex::new(Epochs::default()),
             worker: Worker::default(),
             pressed: AtomicBool::new(false),
             #[cfg(unix)]
@@ -199,6 +205,7 @@ impl Coordinator {
                 Floors::Kept => card.reclaimable(),
                 Floors::Broken => card.evictable(),
             },
+            against: Against::of(card.reservation.spent(), card.target()),
             lent: excess.map_or(u64::MAX, |excess| excess.of(card)),
             asks: whom.is_asking(card),
             idle: card.kind != Kind::Cache,
@@ -225,7 +232,7 @@ impl Coordinator {
         });
         let mut passed = Vec::new();
         while freed < bytes && passed.len() < FUTILE {
-            let Some(Pick { at, runner_up, most, level }) = Self::cheapest(core, whom, &passed) else {
+            let Some(Pick { at, upto, most, level }) = Self::cheapest(core, whom, &passed) else {
                 break;
             };
             let Some(tenant) = core.tenant_at(at) else {
@@ -238,8 +245,7 @@ impl Coordinator {
                 Floors::Kept if whom.is_asking(card) => Need::Own,
                 Floors::Kept => Need::Others,
             };
-            let given =
-                tenant.reclaim(Claim { bytes: (bytes - freed).min(most), upto: runner_up, level, need });
+            let given = tenant.reclaim(Claim { bytes: (bytes - freed).min(most), upto, level, need });
             if given.entries == 0 {
                 // One that turned out to be empty says so in its price, and is not asked again.
                 if card.price().is_finite() {
@@ -382,6 +388,7 @@ impl Relief for Coordinator {
             drop(live);
             self.journal.note_moves(now, core.ledger.allowed());
             self.respond(core);
+            self.end_epoch(core);
         });
     }
 
@@ -488,7 +495,7 @@ impl Relief for Coordinator {
 
     /// Sooner the fuller memory is.
     fn pause(&self) -> Duration {
-        plan::pause(*self.last.lock(), self.watermarks.high(), self.interval)
+        plan::pause(*self.last.lock(), self.watermarks.high(), self.interval).min(epoch::LENGTH)
     }
 
     fn follow(&self, _core: &DomainCore, auto: Option<Auto>) {

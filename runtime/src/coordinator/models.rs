@@ -62,6 +62,34 @@ fn a_limit_that_is_lowered_beside_inserts_holds_when_both_are_done() {
 }
 
 #[test]
+fn targets_that_change_beside_relief_break_no_books_and_stop_nobody() {
+    check(|| {
+        let domain = domain(20_000);
+        let caches = ["a", "b"].map(|name| sized(&domain, name));
+        caches.iter().for_each(|cache| (0..2).for_each(|key| cache.insert(key, 3000)));
+        let threads = caches.clone().map(|cache| {
+            let domain = Arc::clone(&domain);
+            thread::spawn(move || {
+                for key in 10..13 {
+                    cache.insert(key, 3000);
+                    assert!(domain.budget().used() <= 20_000);
+                }
+            })
+        });
+        // What a plan does: one after the other, with relief in between.
+        for targets in [[4000, 16_000], [16_000, 4000], [u64::MAX, u64::MAX]] {
+            for (cache, target) in caches.iter().zip(targets) {
+                cache.core.tenant.card.set_target(target);
+            }
+            domain.tick();
+        }
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert!(domain.budget().used() <= 20_000);
+        check_books(&domain, &[&caches[0], &caches[1]]);
+    });
+}
+
+#[test]
 fn two_that_need_room_at_once_leave_a_third_its_floor() {
     check(|| {
         let domain = domain(4 * MB);

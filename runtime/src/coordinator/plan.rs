@@ -112,6 +112,8 @@ pub(super) struct Candidate {
     pub(super) price: f64,
     /// Bytes above its floor.
     pub(super) reclaimable: u64,
+    /// What it holds beside what the plan gives it.
+    pub(super) against: Against,
     /// Bytes that its namespace holds beyond its share; [`u64::MAX`] where nothing is promised.
     pub(super) lent: u64,
     /// It makes room for itself: its floor protects it from others only.
@@ -124,32 +126,79 @@ pub(super) struct Candidate {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Pick {
     pub(super) at: usize,
-    /// The next cheapest tenant's price: above it, that one's victims go instead.
-    pub(super) runner_up: f64,
+    /// Up to this price its victims go: above it, those of the next cheapest tenant do.
+    pub(super) upto: f64,
     /// No more than so many bytes: what is beyond them was promised to it.
     pub(super) most: u64,
-    /// The cheapest price of all, if that is another's: one within its share.
+    /// What the level of inflation rises to at the most: where a tenant gives what others would not, that is not the level
+    /// that eviction has reached.
     pub(super) level: f64,
 }
 
-/// Whose next victim goes: the cheapest of all that may be asked, of those within their shares only if nobody is left who
-/// holds more, or was promised nothing. A tie goes to what is idle, and then to the one that asks, so that others are not
-/// disturbed for nothing.
-pub(super) fn cheapest(candidates: impl Iterator<Item = Candidate>) -> Option<Pick> {
-    let (mut lent, mut kept) = (Front::default(), Front::default());
-    for candidate in candidates {
-        if candidate.price.is_finite() && (candidate.asks || candidate.reclaimable > 0) {
-            let front = if candidate.lent > 0 { &mut lent } else { &mut kept };
-            front.add(candidate);
+/// What a tenant holds beside its target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Against {
+    /// So many bytes more than the target and what it may be off by.
+    Above(u64),
+    /// About as much, or there is no target: price decides.
+    Near,
+    /// Less than the target and what it may be off by.
+    Below,
+}
+
+/// So much may holdings be off from their targets before these decide who gives, in parts of 256: within, prices do.
+const SLACK: u64 = 16;
+
+impl Against {
+    /// A target of [`u64::MAX`] is none.
+    pub(super) fn of(held: u64, target: u64) -> Self {
+        if target == u64::MAX {
+            return Self::Near;
+        }
+        let slack = target / 256 * SLACK;
+        if held > target + slack {
+            Self::Above(held - target - slack)
+        } else if held < target - slack.min(target) {
+            Self::Below
+        } else {
+            Self::Near
         }
     }
-    let protected = kept.best.map_or(f64::INFINITY, |best| best.price);
-    let pick = |front: Front, most: fn(&Candidate) -> u64| {
-        let best = front.best?;
-        let level = if best.price > protected { protected } else { f64::INFINITY };
-        Some(Pick { at: best.at, runner_up: front.runner_up, most: most(&best), level })
+
+    /// Those of lower ranks give first.
+    fn rank(self) -> usize {
+        match self {
+            Self::Above(_) => 0,
+            Self::Near => 1,
+            Self::Below => 2,
+        }
+    }
+}
+/// Whose next victim goes: the cheapest of all that may be asked, of those within their shares only if nobody is left who
+/// holds more, or was promised nothing, and of those below their targets only if nobody is above or near. A tie goes to what is idle, and then to the one that asks, so that others are not
+/// disturbed for nothing.
+pub(super) fn cheapest(candidates: impl Iterator<Item = Candidate>) -> Option<Pick> {
+    let mut fronts = [Front::default(); 6];
+    for candidate in candidates {
+        if candidate.price.is_finite() && (candidate.asks || candidate.reclaimable > 0) {
+            fronts[candidate.rank()].add(candidate);
+        }
+    }
+    let at = fronts.iter().position(|front| front.best.is_some())?;
+    let (front, rest) = (fronts[at], &fronts[at + 1..]);
+    let best = front.best?;
+    let protected = rest.iter().filter_map(|front| front.best).map(|best| best.price);
+    let protected = protected.fold(f64::INFINITY, f64::min);
+    let most = match best.against {
+        Against::Above(bytes) => bytes,
+        Against::Near | Against::Below => u64::MAX,
     };
-    pick(lent, |best| best.lent).or_else(|| pick(kept, |_| u64::MAX))
+    Some(Pick {
+        at: best.at,
+        upto: front.runner_up,
+        most: if best.lent > 0 { most.min(best.lent) } else { most },
+        level: if best.price > protected { protected } else { f64::INFINITY },
+    })
 }
 
 /// In which turn each would give if nothing changed, from 1; `None` for who gives nothing.
@@ -159,7 +208,7 @@ pub(super) fn turns(candidates: &[Candidate]) -> Vec<Option<usize>> {
     order.sort_by(|&a, &b| {
         let (a, b) = (&candidates[a], &candidates[b]);
         let prices = a.price.total_cmp(&b.price);
-        (a.lent == 0).cmp(&(b.lent == 0)).then(prices).then_with(|| b.idle.cmp(&a.idle))
+        a.rank().cmp(&b.rank()).then(prices).then_with(|| b.idle.cmp(&a.idle))
     });
     let mut turns = vec![None; candidates.len()];
     for (turn, at) in order.into_iter().enumerate() {
@@ -169,6 +218,7 @@ pub(super) fn turns(candidates: &[Candidate]) -> Vec<Option<usize>> {
 }
 
 /// The cheapest of those seen so far, and the price of the next.
+#[derive(Clone, Copy)]
 struct Front {
     best: Option<Candidate>,
     runner_up: f64,
@@ -195,6 +245,12 @@ impl Front {
 }
 
 impl Candidate {
+    /// Which front it stands in. What a namespace was promised comes before what a plan thinks best.
+    fn rank(&self) -> usize {
+        let kept = if self.lent > 0 { 0 } else { 3 };
+        kept + self.against.rank()
+    }
+
     fn goes_before(&self, other: &Self) -> bool {
         let rank = |candidate: &Self| (!candidate.idle, !candidate.asks);
         self.price < other.price || (self.price == other.price && rank(self) < rank(other))
@@ -286,6 +342,7 @@ mod tests {
             at,
             price,
             reclaimable,
+            against: Against::Near,
             lent: u64::MAX,
             asks,
             idle: false,
@@ -304,46 +361,85 @@ mod tests {
 
     #[test]
     fn the_runner_up_is_the_cheapest_of_the_others() {
-        let candidate =
-            |at, price| Candidate { at, price, reclaimable: 1, lent: u64::MAX, asks: false, idle: false };
+        let candidate = |at, price| Candidate {
+            at,
+            price,
+            reclaimable: 1,
+            against: Against::Near,
+            lent: u64::MAX,
+            asks: false,
+            idle: false,
+        };
         let pick =
             |prices: &[f64]| cheapest(prices.iter().enumerate().map(|(at, price)| candidate(at, *price)));
         assert_eq!(
             pick(&[5.0, 3.0, 4.0]),
-            Some(Pick { at: 1, runner_up: 4.0, most: u64::MAX, level: f64::INFINITY })
+            Some(Pick { at: 1, upto: 4.0, most: u64::MAX, level: f64::INFINITY })
         );
         assert_eq!(
             pick(&[3.0, 5.0, 4.0]),
-            Some(Pick { at: 0, runner_up: 4.0, most: u64::MAX, level: f64::INFINITY })
+            Some(Pick { at: 0, upto: 4.0, most: u64::MAX, level: f64::INFINITY })
         );
-        assert_eq!(
-            pick(&[3.0, 3.0]),
-            Some(Pick { at: 0, runner_up: 3.0, most: u64::MAX, level: f64::INFINITY })
-        );
+        assert_eq!(pick(&[3.0, 3.0]), Some(Pick { at: 0, upto: 3.0, most: u64::MAX, level: f64::INFINITY }));
         assert_eq!(
             pick(&[3.0, f64::INFINITY]),
-            Some(Pick { at: 0, runner_up: f64::INFINITY, most: u64::MAX, level: f64::INFINITY })
+            Some(Pick { at: 0, upto: f64::INFINITY, most: u64::MAX, level: f64::INFINITY })
         );
     }
 
     #[test]
     fn who_is_within_a_share_goes_last_and_who_is_beyond_gives_no_more_than_that() {
-        let candidate =
-            |at, price, lent| Candidate { at, price, reclaimable: 100, lent, asks: false, idle: false };
+        let candidate = |at, price, lent| Candidate {
+            at,
+            price,
+            reclaimable: 100,
+            against: Against::Near,
+            lent,
+            asks: false,
+            idle: false,
+        };
         let pick = |all: &[Candidate]| cheapest(all.iter().copied());
         let (kept, lent, free) = (candidate(0, 1.0, 0), candidate(1, 5.0, 7), candidate(2, 9.0, u64::MAX));
-        assert_eq!(pick(&[kept, lent, free]), Some(Pick { at: 1, runner_up: 9.0, most: 7, level: 1.0 }));
+        assert_eq!(pick(&[kept, lent, free]), Some(Pick { at: 1, upto: 9.0, most: 7, level: 1.0 }));
         assert_eq!(
             pick(&[kept, free]),
-            Some(Pick { at: 2, runner_up: f64::INFINITY, most: u64::MAX, level: 1.0 })
+            Some(Pick { at: 2, upto: f64::INFINITY, most: u64::MAX, level: 1.0 })
         );
         // Also where it asks for itself.
         assert_eq!(pick(&[Candidate { asks: true, ..kept }, free]).map(|pick| pick.at), Some(2));
         // Nobody else can give.
         assert_eq!(
             pick(&[kept]),
-            Some(Pick { at: 0, runner_up: f64::INFINITY, most: u64::MAX, level: f64::INFINITY })
+            Some(Pick { at: 0, upto: f64::INFINITY, most: u64::MAX, level: f64::INFINITY })
         );
+    }
+
+    #[test]
+    fn who_is_above_its_target_gives_before_who_is_below() {
+        let candidate = |at, price, held, target| Candidate {
+            at,
+            price,
+            reclaimable: 1,
+            against: Against::of(held, target),
+            lent: u64::MAX,
+            asks: false,
+            idle: false,
+        };
+        let above = candidate(0, 3.0, 2000, 1000);
+        let (near, below) = (candidate(1, 2.0, 1000, 1000), candidate(2, 1.0, 1000, 2000));
+        let pick = |all: &[Candidate]| cheapest(all.iter().copied()).expect("all can give");
+        let slack = 1000 / 256 * SLACK;
+        assert_eq!(
+            pick(&[above, near, below]),
+            Pick { at: 0, upto: f64::INFINITY, most: 1000 - slack, level: 1.0 }
+        );
+        assert_eq!(pick(&[below, near]).at, 1);
+        assert_eq!(pick(&[below]), Pick { at: 2, upto: f64::INFINITY, most: u64::MAX, level: f64::INFINITY });
+        // One without a target goes by its price.
+        assert_eq!(Against::of(1 << 40, u64::MAX), Against::Near);
+        assert_eq!((Against::of(0, 0), Against::of(0, 1 << 20)), (Against::Near, Against::Below));
+        // What a namespace was promised is kept from all plans.
+        assert_eq!(pick(&[Candidate { lent: 0, ..above }, below]).at, 2);
     }
 
     #[test]
@@ -352,6 +448,7 @@ mod tests {
             at: 0,
             price,
             reclaimable,
+            against: Against::Near,
             lent: u64::MAX,
             asks: false,
             idle: false,

@@ -330,6 +330,7 @@ impl DomainCore {
         stats.share = if limit == 0 { 0.0 } else { stats.reserved as f64 / limit as f64 };
         stats.min_bytes = card.floor();
         stats.max_bytes = (card.ceiling() < u64::MAX).then_some(card.ceiling());
+        stats.target = Some(card.target()).filter(|target| *target < u64::MAX);
         stats.priority = card.priority();
         stats.price = tenant.marginal();
         stats.estimated = card.is_estimated();

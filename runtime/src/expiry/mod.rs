@@ -65,7 +65,7 @@ impl Lifetime {
         if self.jitter == 0.0 || lasting == 0 {
             return 0;
         }
-        // Stripes and shards are picked by bits of the hash; each of them should be spread over all the time.
+        // Shards are picked by bits of the hash; each should be spread over all the time.
         let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let part = (mixed >> 11) as f64 / (1_u64 << 53) as f64;
         ((lasting as f64 * self.jitter * part) as u64).min(lasting - 1)

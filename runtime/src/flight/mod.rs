@@ -32,8 +32,8 @@
 //!
 //! # Locks
 //!
-//! The table's lock, then a shard's, shared; a flight's state, then the graph. None is held while a body runs or is
-//! polled, a waker is called, or the budget is asked.
+//! A shard's lock, then the table's; a flight's state, then the graph. None is held while a body runs or is polled, a
+//! waker is called, or the budget is asked. Who has the table locked looks into the store as a reader, who takes no lock.
 
 mod graph;
 mod wait;
@@ -43,7 +43,7 @@ pub(crate) use wait::{Patience, Waited, Waiter};
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -73,9 +73,9 @@ impl Default for Sharing {
 /// The flights of one cache.
 pub(crate) struct Flights<K, V> {
     /// One lock for all keys is enough: it is held for moments beside a body's run, and every empty cache has it.
-    /// Nothing while there are no flights, because nobody is to pay for an empty table.
-    table: Mutex<Option<Box<Table<K, V>>>>,
-    /// How many flights may still store a value; lets writers skip the table when there are none.
+    table: Mutex<Table<K, V>>,
+    /// How many flights may still store a value; lets writers skip the table when there are none. Changed with the
+    /// table locked.
     count: AtomicU32,
     /// How often one was marked as superseded. Changed with the table locked.
     marks: AtomicU32,
@@ -85,7 +85,8 @@ pub(crate) struct Flights<K, V> {
 struct Table<K, V> {
     /// Nearly always there is no other.
     first: Option<Pending<K, V>>,
-    others: HashTable<Pending<K, V>>,
+    /// Nothing while there are none, because every empty cache would pay for it.
+    others: Option<Box<HashTable<Pending<K, V>>>>,
     /// The number of the next flight.
     next: u64,
 }
@@ -123,9 +124,19 @@ impl<K> Key<K> {
     }
 }
 
+/// Keys of flights that were superseded: the user's, to be dropped with no lock held.
+pub(crate) struct Superseded<K>(SmallVec<[Key<K>; 1]>);
+
+impl<K> Superseded<K> {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self(SmallVec::new())
+    }
+}
+
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
-        Self { first: None, others: HashTable::new(), next: 0 }
+        Self { first: None, others: None, next: 0 }
     }
 }
 
@@ -138,7 +149,7 @@ impl<K, V> Table<K, V> {
         if self.first.is_none() {
             self.first = Some(pending);
         } else {
-            self.others.insert_unique(hash, pending, |pending| pending.hash);
+            self.others.get_or_insert_default().insert_unique(hash, pending, |pending| pending.hash);
         }
         number
     }
@@ -148,20 +159,30 @@ impl<K, V> Table<K, V> {
         let is = |pending: &Pending<K, V>| pending.hash == hash && is(pending);
         match &mut self.first {
             Some(first) if is(first) => Some(first),
-            _ => self.others.find_mut(hash, is),
+            _ => self.others.as_mut()?.find_mut(hash, is),
         }
+    }
+
+    fn of(&mut self, hash: u64, number: u64) -> Option<&mut Pending<K, V>> {
+        self.find(hash, |pending| pending.number == number)
     }
 
     fn remove(&mut self, hash: u64, number: u64) -> Option<Pending<K, V>> {
         if self.first.as_ref().is_some_and(|first| first.number == number) {
             return self.first.take();
         }
-        let found = self.others.find_entry(hash, |pending| pending.number == number).ok()?;
+        let found = self.others.as_mut()?.find_entry(hash, |pending| pending.number == number).ok()?;
         Some(found.remove().0)
     }
 
+    /// Takes out what the others leave behind that are gone.
+    fn unused(&mut self) -> Option<Box<HashTable<Pending<K, V>>>> {
+        self.others.take_if(|others| others.is_empty())
+    }
+
+    #[cfg(any(test, feature = "__validate"))]
     fn is_empty(&self) -> bool {
-        self.first.is_none() && self.others.is_empty()
+        self.first.is_none() && self.others.is_none()
     }
 }
 
@@ -175,13 +196,15 @@ struct Flight<V> {
     detached: AtomicBool,
     /// Nobody waited any more. Set with the outcome, under the state's lock.
     abandoned: AtomicBool,
-    state: Mutex<State<V>>,
+    /// The leader's value, there before the flight has landed if anybody waited: whoever waits clones it with no lock held.
+    value: OnceLock<V>,
+    state: Mutex<State>,
     /// Wakes threads; tasks are woken by their wakers.
     changed: Condvar,
 }
 
-struct State<V> {
-    outcome: Outcome<V>,
+struct State {
+    outcome: Outcome,
     /// One for each waiting task, by the number it was given.
     wakers: Vec<(u64, Waker)>,
     /// The number of the next task.
@@ -190,11 +213,12 @@ struct State<V> {
     runner: Option<Waker>,
 }
 
-enum Outcome<V> {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
     /// The body runs, or its value is being stored.
     Pending,
-    /// The leader's value, there if anybody waited.
-    Value(Option<V>),
+    /// The leader has its value.
+    Landed,
     /// There is no value to be had from this flight: look, and join, again.
     Retry,
 }
@@ -211,7 +235,7 @@ pub(crate) enum Joined<'a, K, V> {
 
 impl<K, V> Flights<K, V> {
     pub(crate) fn new() -> Self {
-        Self { table: Mutex::new(None), count: AtomicU32::new(0), marks: AtomicU32::new(0) }
+        Self { table: Mutex::new(Table::default()), count: AtomicU32::new(0), marks: AtomicU32::new(0) }
     }
 
     /// Takes part in the flight for this key, or starts it, unless it `is_stored`. That and `eq` run under the
@@ -223,14 +247,15 @@ impl<K, V> Flights<K, V> {
         eq: impl Fn(&K, &K) -> bool,
         is_stored: impl FnOnce(&K) -> bool,
     ) -> Joined<'_, K, V> {
+        // A key is the user's to drop, also where this panics: outside the lock.
+        let mut abandoned = None;
         let mut table = self.table.lock();
         let joins = |pending: &Pending<K, V>| match &pending.key {
             Key::Known(other) => eq(other, &key),
             Key::Landing => true,
             Key::Alone | Key::Superseded => false,
         };
-        let mut abandoned = None;
-        if let Some(pending) = table.as_mut().and_then(|table| table.find(hash, joins)) {
+        if let Some(pending) = table.find(hash, joins) {
             let flight = self.share(pending);
             if !flight.abandoned.load(Ordering::Acquire) {
                 let known = matches!(pending.key, Key::Known(_));
@@ -246,7 +271,6 @@ impl<K, V> Flights<K, V> {
         }
         let lead = self.enter(&mut table, hash, Key::Known(key));
         drop(table);
-        // A key is the user's to drop: outside the lock.
         drop(abandoned);
         Joined::Leader(lead)
     }
@@ -256,24 +280,15 @@ impl<K, V> Flights<K, V> {
         self.enter(&mut self.table.lock(), hash, Key::Alone)
     }
 
-    fn enter(&self, table: &mut Option<Box<Table<K, V>>>, hash: u64, key: Key<K>) -> Lead<K, V, &Self> {
-        let number = table.get_or_insert_default().enter(hash, key);
+    fn enter(&self, table: &mut Table<K, V>, hash: u64, key: Key<K>) -> Lead<K, V, &Self> {
+        let number = table.enter(hash, key);
         // Raised under the table's lock: a writer that saw 0 came before this flight.
-        self.count.fetch_add(1, Ordering::AcqRel);
+        self.count.store(self.count.load(Ordering::Relaxed) + 1, Ordering::Release);
         // With the fence in `supersede`: either who invalidates sees this flight, or its body sees what was written
         // before the invalidation.
         fence(Ordering::SeqCst);
         let marks = self.marks.load(Ordering::Relaxed);
         Lead { flights: self, hash, number, marks, aloft: true, flight: None, key: PhantomData }
-    }
-
-    fn pending<'t>(
-        &self,
-        table: &'t mut Option<Box<Table<K, V>>>,
-        hash: u64,
-        number: u64,
-    ) -> Option<&'t mut Pending<K, V>> {
-        table.as_mut()?.find(hash, |pending| pending.number == number)
     }
 
     /// What callers of a flight wait for. The table is locked.
@@ -284,32 +299,37 @@ impl<K, V> Flights<K, V> {
 
     /// Marks a flight as superseded; returns its key, the user's to drop. The table is locked.
     fn mark(&self, pending: &mut Pending<K, V>) -> Key<K> {
-        self.marks.fetch_add(1, Ordering::AcqRel);
-        self.count.fetch_sub(1, Ordering::AcqRel);
+        self.marks.store(self.marks.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+        self.count.store(self.count.load(Ordering::Relaxed) - 1, Ordering::Release);
         std::mem::replace(&mut pending.key, Key::Superseded)
     }
 
     /// The key was written or invalidated: its flight's value is not stored, and nobody joins it any more.
     pub(crate) fn supersede(&self, hash: u64, eq: impl Fn(&K) -> bool) {
+        self.supersede_into(hash, eq, &mut Superseded::new());
+    }
+
+    /// [`supersede`](Self::supersede) by who has a shard locked, and drops the keys later.
+    #[inline]
+    pub(crate) fn supersede_into(&self, hash: u64, eq: impl Fn(&K) -> bool, keys: &mut Superseded<K>) {
         fence(Ordering::SeqCst);
-        if self.count.load(Ordering::Acquire) == 0 {
-            return;
+        if self.count.load(Ordering::Acquire) > 0 {
+            self.supersede_some(hash, eq, keys);
         }
-        let mut keys = SmallVec::<[Key<K>; 2]>::new();
+    }
+
+    #[cold]
+    fn supersede_some(&self, hash: u64, eq: impl Fn(&K) -> bool, keys: &mut Superseded<K>) {
         let mut table = self.table.lock();
-        while let Some(pending) =
-            table.as_mut().and_then(|table| table.find(hash, |pending| pending.key.may_be(&eq)))
-        {
-            keys.push(self.mark(pending));
+        while let Some(pending) = table.find(hash, |pending| pending.key.may_be(&eq)) {
+            keys.0.push(self.mark(pending));
         }
-        drop(table);
-        drop(keys);
     }
 
     /// Whether nobody computes anything.
     #[cfg(any(test, feature = "__validate"))]
     pub(crate) fn is_empty(&self) -> bool {
-        let none = self.table.lock().as_ref().is_none_or(|table| table.is_empty());
+        let none = self.table.lock().is_empty();
         assert!(!none || self.count.load(Ordering::Acquire) == 0, "flights are counted that are gone");
         none
     }
@@ -318,13 +338,12 @@ impl<K, V> Flights<K, V> {
     pub(crate) fn supersede_all(&self) {
         fence(Ordering::SeqCst);
         let mut keys = Vec::new();
-        let mut guard = self.table.lock();
-        if let Some(table) = guard.as_mut() {
-            let all = table.first.iter_mut().chain(table.others.iter_mut());
-            let flying = all.filter(|pending| !matches!(pending.key, Key::Superseded));
-            keys.extend(flying.map(|pending| self.mark(pending)));
-        }
-        drop(guard);
+        let mut table = self.table.lock();
+        let Table { first, others, .. } = &mut *table;
+        let all = first.iter_mut().chain(others.iter_mut().flat_map(|others| others.iter_mut()));
+        let flying = all.filter(|pending| !matches!(pending.key, Key::Superseded));
+        keys.extend(flying.map(|pending| self.mark(pending)));
+        drop(table);
         drop(keys);
     }
 }
@@ -355,7 +374,7 @@ impl<K, V> Lead<K, V, &Flights<K, V>> {
     pub(crate) fn detach(mut self, flights: &Arc<Flights<K, V>>) -> (OwnLead<K, V>, Waiter<V>) {
         let (hash, number, marks) = (self.hash, self.number, self.marks);
         let mut table = self.flights.table.lock();
-        let flight = match self.flights.pending(&mut table, hash, number) {
+        let flight = match table.of(hash, number) {
             Some(pending) => self.flights.share(pending),
             None => unreachable!("a flight is in the table until it lands"),
         };
@@ -398,7 +417,7 @@ impl<K, V, F: Deref<Target = Flights<K, V>>> Lead<K, V, F> {
     /// superseded: then the value must not be stored.
     pub(crate) fn take_key(&mut self) -> Option<K> {
         let mut table = self.flights.table.lock();
-        let pending = self.flights.pending(&mut table, self.hash, self.number)?;
+        let pending = table.of(self.hash, self.number)?;
         if !matches!(pending.key, Key::Known(_)) {
             return None;
         }
@@ -421,7 +440,7 @@ impl<K, V, F: Deref<Target = Flights<K, V>>> Lead<K, V, F> {
     /// Looks for a mark of this flight: `None` when it has one, otherwise how many there are by now.
     pub(crate) fn look_for_mark(&self) -> Option<u32> {
         let mut table = self.flights.table.lock();
-        let pending = self.flights.pending(&mut table, self.hash, self.number)?;
+        let pending = table.of(self.hash, self.number)?;
         let free = !matches!(pending.key, Key::Superseded);
         free.then(|| self.flights.marks.load(Ordering::Relaxed))
     }
@@ -432,8 +451,11 @@ impl<K, V, F: Deref<Target = Flights<K, V>>> Lead<K, V, F> {
         let Some(flight) = &self.flight else { return };
         let waited = flight.callers.load(Ordering::Acquire) > 0;
         // Should this panic, those who wait join again.
-        let value = waited.then(value);
-        flight.settle(Outcome::Value(value));
+        if waited {
+            // Landed once, so nobody was here before.
+            let _ = flight.value.set(value());
+        }
+        flight.settle(Outcome::Landed);
         self.flight = None;
     }
 
@@ -443,10 +465,11 @@ impl<K, V, F: Deref<Target = Flights<K, V>>> Lead<K, V, F> {
             return;
         }
         let mut table = self.flights.table.lock();
-        let gone = table.as_mut().and_then(|table| table.remove(self.hash, self.number));
-        let unused = table.take_if(|table| table.is_empty());
+        let gone = table.remove(self.hash, self.number);
+        let unused = table.unused();
         let storing = gone.as_ref().is_some_and(|gone| !matches!(gone.key, Key::Superseded));
-        self.flights.count.fetch_sub(storing.into(), Ordering::AcqRel);
+        let count = &self.flights.count;
+        count.store(count.load(Ordering::Relaxed) - u32::from(storing), Ordering::Release);
         drop(table);
         drop(unused);
         if let Some(gone) = gone {
@@ -473,13 +496,14 @@ impl<V> Flight<V> {
             callers: AtomicUsize::new(0),
             detached: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
+            value: OnceLock::new(),
             state: Mutex::new(State { outcome: Outcome::Pending, wakers: Vec::new(), next: 0, runner: None }),
             changed: Condvar::new(),
         }
     }
 
     /// Publishes the outcome, cuts the edges of the graph that end here, and wakes all who wait.
-    fn settle(&self, outcome: Outcome<V>) {
+    fn settle(&self, outcome: Outcome) {
         let mut state = self.state.lock();
         state.outcome = outcome;
         if self.callers.load(Ordering::Acquire) > 0 {
@@ -490,7 +514,7 @@ impl<V> Flight<V> {
         }
     }
 
-    fn wake(&self, mut state: impl DerefMut<Target = State<V>>) {
+    fn wake(&self, mut state: impl DerefMut<Target = State>) {
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);
         self.changed.notify_all();
@@ -505,7 +529,7 @@ impl<V> Flight<V> {
             return;
         }
         let mut state = self.state.lock();
-        let flies = matches!(state.outcome, Outcome::Pending);
+        let flies = state.outcome == Outcome::Pending;
         // Another may have come since. One that comes later finds the flight over, and starts the next.
         if !flies || self.callers.load(Ordering::Acquire) > 0 {
             return;

@@ -84,7 +84,8 @@ impl<V> Waiter<V> {
                 self.flight.changed.wait(&mut state);
             }
         }
-        self.outcome(&state, clone)
+        drop(state);
+        self.outcome(clone)
     }
 
     fn wait_in_time(self, patience: Patience<'_>, clone: &impl Fn(&V) -> V) -> Waited<V> {
@@ -116,13 +117,14 @@ impl<V> Waiter<V> {
         std::future::poll_fn(move |context| task.poll(context, &clone)).await
     }
 
-    fn must_wait(&self, state: &State<V>) -> bool {
-        matches!(state.outcome, Outcome::Pending)
+    fn must_wait(&self, state: &State) -> bool {
+        state.outcome == Outcome::Pending
     }
 
-    fn outcome(&self, state: &State<V>, clone: impl FnOnce(&V) -> V) -> Waited<V> {
-        match &state.outcome {
-            Outcome::Value(Some(value)) if self.until == Until::Value => Waited::Value(clone(value)),
+    /// What came of a flight that is over. With no lock held: `clone` is the user's.
+    fn outcome(&self, clone: impl FnOnce(&V) -> V) -> Waited<V> {
+        match self.flight.value.get() {
+            Some(value) if self.until == Until::Value => Waited::Value(clone(value)),
             _ => Waited::Retry,
         }
     }
@@ -170,9 +172,11 @@ impl<V> Task<'_, V> {
             }
             let number = self.number.unwrap_or(state.next);
             state.next = state.next.max(number + 1);
-            state.register(number, context.waker());
+            let old = state.register(number, context.waker());
             self.number = Some(number);
             drop(state);
+            // Dropping a waker may run the executor's code: outside the lock.
+            drop(old);
             return if self.is_overdue(context.waker()) {
                 Poll::Ready(Waited::Overdue)
             } else {
@@ -182,7 +186,8 @@ impl<V> Task<'_, V> {
         // Whoever ended the flight has cut its edges.
         self.held = None;
         self.number = None;
-        Poll::Ready(self.waiter.outcome(&state, clone))
+        drop(state);
+        Poll::Ready(self.waiter.outcome(clone))
     }
 
     /// Whether it has waited long enough; if not, it is woken when it has.
@@ -198,11 +203,16 @@ impl<V> Task<'_, V> {
     }
 }
 
-impl<V> State<V> {
-    fn register(&mut self, number: u64, waker: &Waker) {
+impl State {
+    /// Notes by which waker a task is woken; returns the one before, to be dropped with no lock held.
+    fn register(&mut self, number: u64, waker: &Waker) -> Option<Waker> {
         match self.wakers.iter_mut().find(|(other, _)| *other == number) {
-            Some((_, old)) => old.clone_from(waker),
-            None => self.wakers.push((number, waker.clone())),
+            Some((_, known)) if known.will_wake(waker) => None,
+            Some((_, known)) => Some(std::mem::replace(known, waker.clone())),
+            None => {
+                self.wakers.push((number, waker.clone()));
+                None
+            }
         }
     }
 }

@@ -30,12 +30,12 @@ unsafe impl Send for Mark {}
 
 impl Mark {
     /// Release: what the thread read before comes before.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn set(&self, word: u64) {
         self.word.store(word, Ordering::Release);
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn get(&self) -> u64 {
         self.word.load(Ordering::Relaxed)
     }
@@ -81,7 +81,7 @@ mod here {
         &MARKS
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn mark() -> &'static Mark {
         HERE.get()
     }
@@ -130,7 +130,7 @@ mod here {
 }
 
 /// This thread's mark, or nobody's, which is never 0.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(super) fn mine() -> &'static Mark {
     here::mark()
 }

@@ -58,7 +58,7 @@ impl Era {
     }
 
     /// The name of what may be found under a hash, for who reads.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn name(&self, hash: u64) -> Name {
         // Acquire: who notes an address under this layout does not find it in what was out of reach before.
         Name::new(self.layout.load(Ordering::Acquire), hash)
@@ -73,7 +73,7 @@ impl Era {
 
     /// [`read`](Self::read) by a thread that has read before and reads nothing else now, as nearly all are; `None` for
     /// others.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn read_alone(&self) -> Option<Reading> {
         let word = self.word.load(Ordering::Acquire);
         let mark = marks::mine();
@@ -118,26 +118,32 @@ impl Era {
 
     /// Whether nobody reads any more who began in this era or before. After [`settle`](Self::settle).
     pub(crate) fn is_over(&self, ended: u32) -> bool {
-        let id = self.word.load(Ordering::Relaxed) >> 32;
+        let now = self.word.load(Ordering::Relaxed);
         marks::all(|word| match word {
             0 => true,
             ALL => false,
-            word => word >> 32 != id || (word as u32).wrapping_sub(ended) as i32 > 0,
+            word => word >> 32 != now >> 32 || is_after(word as u32, ended, now as u32),
         })
     }
+}
+
+/// Whether a reader began after an era ended that is over by now: numbers come again after 2^32, and a read may last for
+/// many of them.
+fn is_after(began: u32, ended: u32, now: u32) -> bool {
+    began.wrapping_sub(ended).wrapping_sub(1) < now.wrapping_sub(ended)
 }
 
 impl Reading {
     /// The address that this thread noted under a name. While the read goes on it points to what it was noted for, or to
     /// what came there since in memory of the same structure.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn recall(&self, name: Name) -> Option<NonNull<()>> {
         // SAFETY: the mark of a thread that reads is not nobody's.
         unsafe { self.mark.near.recall(name) }
     }
 
     /// Under this name something was found, at this address.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn found(&self, name: Name, at: NonNull<()>) {
         self.mark.near.found(name, at);
     }
@@ -152,13 +158,31 @@ pub(crate) struct Reading {
 }
 
 impl Drop for Reading {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn drop(&mut self) {
         // Release: whoever sees the mark cleared may drop what was read under it.
         if self.before == 0 {
             self.mark.set(0);
         } else {
             marks::resume(self.mark, self.before);
+        }
+    }
+}
+
+#[cfg(all(test, not(larder_shuttle)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_that_lasts_for_billions_of_eras_is_not_taken_for_a_new_one() {
+        for ended in [5, u32::MAX - 1, 1 << 31] {
+            let now = ended.wrapping_add(3);
+            for after in 1..=3 {
+                assert!(is_after(ended.wrapping_add(after), ended, now));
+            }
+            for before in [0, 1, 1 << 30, (1 << 31) - 1, 1 << 31, (1 << 31) + 1, u32::MAX - 3] {
+                assert!(!is_after(ended.wrapping_sub(before), ended, now), "{before} eras before");
+            }
         }
     }
 }

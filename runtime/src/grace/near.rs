@@ -44,12 +44,12 @@ pub(super) fn new_layout() -> u32 {
 }
 
 impl Name {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn new(layout: u32, hash: u64) -> Self {
         Self(u64::from(layout) << 32 | hash & u64::from(u32::MAX))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn set(self) -> usize {
         (self.0 >> 7) as usize % SETS
     }
@@ -95,7 +95,7 @@ impl Near {
     /// # Safety
     ///
     /// The part is not [`nowhere`](Self::nowhere).
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) unsafe fn recall(&self, name: Name) -> Option<NonNull<()>> {
         // SAFETY: it is a static, or was leaked; it is null nowhere else.
         let sets = unsafe { &*self.sets.load(Ordering::Relaxed) };
@@ -112,7 +112,7 @@ impl Near {
     }
 
     /// A hit that found no address found the thing there.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn found(&self, name: Name, at: NonNull<()>) {
         let hits = self.hits.load(Ordering::Relaxed).wrapping_add(1);
         self.hits.store(hits, Ordering::Relaxed);

@@ -1,8 +1,10 @@
 //! How keys are hashed: one hasher, with one seed for the process.
 
+use std::cell::UnsafeCell;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::OnceLock;
+use std::mem::MaybeUninit;
+use std::sync::Once;
 
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
@@ -24,7 +26,7 @@ impl fmt::Debug for KeyHasher {
 /// Forwards what the inner hasher has its own way for; `isize` and the like come down to these.
 macro_rules! forward {
     ($($write:ident $int:ty),*) => { $(
-        #[inline]
+        #[cfg_attr(not(debug_assertions), inline)]
         fn $write(&mut self, int: $int) {
             self.0.$write(int);
         }
@@ -32,12 +34,12 @@ macro_rules! forward {
 }
 
 impl Hasher for KeyHasher {
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline)]
     fn finish(&self) -> u64 {
         self.0.finish()
     }
 
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline)]
     fn write(&mut self, bytes: &[u8]) {
         self.0.write(bytes);
     }
@@ -46,7 +48,35 @@ impl Hasher for KeyHasher {
 }
 
 /// The seed of this process.
-static SEED: OnceLock<Seed> = OnceLock::new();
+static SEED: SeedCell = SeedCell { once: Once::new(), seed: UnsafeCell::new(MaybeUninit::uninit()) };
+
+/// A seed that is written once. Who knows that it was does not ask again, which a `OnceLock` cannot spare.
+struct SeedCell {
+    once: Once,
+    seed: UnsafeCell<MaybeUninit<Seed>>,
+}
+
+// SAFETY: what is written is written once, before anybody reads it.
+unsafe impl Sync for SeedCell {}
+
+impl SeedCell {
+    #[inline]
+    fn seeded(&'static self) -> Seeded {
+        if !self.once.is_completed() {
+            self.write();
+        }
+        Seeded(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn write(&'static self) {
+        // SAFETY: this runs once, and before anybody has a `Seeded`, which is what it takes to read.
+        self.once.call_once(|| unsafe {
+            (*self.seed.get()).write(Seed::new());
+        });
+    }
+}
 
 struct Seed {
     start: u64,
@@ -64,7 +94,7 @@ impl Seed {
         Self { start: random.hash_one(0), shared: SharedSeed::from_u64(random.hash_one(1)) }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn hasher(&'static self) -> KeyHasher {
         KeyHasher(FoldHasher::with_seed(self.start, &self.shared))
     }
@@ -72,7 +102,7 @@ impl Seed {
 
 /// A fresh hasher with the seed of this process.
 pub fn hasher() -> KeyHasher {
-    SEED.get_or_init(Seed::new).hasher()
+    Seeded::new().seed().hasher()
 }
 
 /// The hash of what `feed` puts into a fresh hasher.
@@ -87,15 +117,19 @@ pub(crate) struct Seeded(());
 
 impl Seeded {
     pub(crate) fn new() -> Self {
-        SEED.get_or_init(Seed::new);
-        Self(())
+        SEED.seeded()
+    }
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn seed(self) -> &'static Seed {
+        // SAFETY: the seed is written before anybody has a `Seeded`, and never again.
+        unsafe { (*SEED.seed.get()).assume_init_ref() }
     }
 
     /// The hash of what `feed` puts into a fresh hasher.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn hash_of(self, feed: impl FnOnce(&mut KeyHasher)) -> u64 {
-        // SAFETY: the seed is set before anybody has a `Seeded`, and never taken back.
-        let mut state = unsafe { SEED.get().unwrap_unchecked() }.hasher();
+        let mut state = self.seed().hasher();
         feed(&mut state);
         state.finish()
     }

@@ -3,8 +3,8 @@
 //! Everything is hashed with std's `Hash` of the borrowed form, so an argument on the hot path, a look-up through
 //! a handle and the stored key agree by the contract of [`Borrow`](std::borrow::Borrow). Keys are compared in full, never by hash.
 //!
-//! Generated code asks for a bound in one place per type ([`key`], [`ref_key`], [`value`]); from there on the
-//! operations travel as function pointers, which inlining removes. A missing `Hash` is so one error, at the type.
+//! Generated code asks for a bound in one place per type ([`weighed_key`], [`by_ref`], [`value`]); from there on the
+//! operations travel in types that only those places can make. A missing `Hash` is so one error, at the type.
 //!
 //! Not here: where entries lie (store) and what they weigh (weight).
 
@@ -23,11 +23,14 @@ pub(crate) use hasher::Seeded;
 pub use hasher::{KeyHasher, hash_of, hasher};
 pub use lookup::Lookup;
 pub use proof::{
-    ByRef, BySlice, ByVal, KeyProof, KeyShape, OptionProof, RefProof, SliceProof, key, key_like, option_key,
-    receiver, ref_key, slice_key,
+    Borrowed, ByRef, ByVal, KeyOps, KeyProof, KeyShape, Keyed, Missing, OptionProof, Own, RefOps, Unkeyed,
+    WeighedKey, WeighedSlice, by_ref, key, key_like, option_key, weighed_key, weighed_receiver,
+    weighed_slice,
 };
 pub use unordered::{Pair, PairProof, Unordered, pair, pair_key};
-pub use value::{Fallible, ValueProof, value};
+pub use value::{
+    Cloned, Fallible, Unvalued, ValueOps, ValueProof, ValueShape, Valued, WeighedBy, WeighedValue, value,
+};
 
 /// What a cache's key has to be. Implemented by everything that can be.
 #[diagnostic::on_unimplemented(
@@ -77,6 +80,26 @@ pub trait Query: Copy {
     fn eq(&self, key: &Self::Key) -> bool;
     /// Makes the key.
     fn own(&self) -> Self::Key;
+}
+
+/// A query of several parts, which is handed on by its place.
+impl<Q: Query> Query for &Q {
+    type Key = Q::Key;
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn hash(&self, state: &mut KeyHasher) {
+        Q::hash(self, state);
+    }
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn eq(&self, key: &Self::Key) -> bool {
+        Q::eq(self, key)
+    }
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn own(&self) -> Self::Key {
+        Q::own(self)
+    }
 }
 
 /// A query that found nothing: what is needed to load and store the value.

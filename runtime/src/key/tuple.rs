@@ -56,12 +56,12 @@ macro_rules! tuples {
         impl<$($part: Query),*> Query for ($($part,)*) {
             type Key = ($($part::Key,)*);
 
-            #[inline]
+            #[cfg_attr(not(debug_assertions), inline(always))]
             fn hash(&self, state: &mut KeyHasher) {
                 $(self.$idx.hash(state);)*
             }
 
-            #[inline]
+            #[cfg_attr(not(debug_assertions), inline(always))]
             fn eq(&self, key: &Self::Key) -> bool {
                 true $(&& self.$idx.eq(&key.$idx))*
             }

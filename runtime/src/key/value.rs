@@ -1,82 +1,194 @@
 //! The proof that a value can be cached, and what is stored of what may fail.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::mem;
 
 use super::CacheValue;
-use crate::weight::Weigher;
+use super::proof::{Missing, Of, sealed};
+use crate::weight::Weighs;
 
-/// Proof that `V` is a cached value, as the operations that a value has.
+/// What a cached value can do, said by its proof as [`KeyOps`](super::KeyOps) are.
 #[doc(hidden)]
-#[derive(Debug)]
-pub struct ValueProof<V> {
-    clone: fn(&V) -> V,
-    weight: Weight<V>,
+pub trait ValueOps<V>: sealed::Sealed + Copy + Send + Sync + 'static {
+    /// What a hit returns.
+    fn another(value: &V) -> V;
 }
 
-/// How the heap bytes of a value are found.
+/// The operations of a value.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Cloned;
+
+impl sealed::Sealed for Cloned {}
+
+impl<V: CacheValue> ValueOps<V> for Cloned {
+    #[inline]
+    fn another(value: &V) -> V {
+        value.clone()
+    }
+}
+
+impl<V> ValueOps<V> for Missing {
+    fn another(_: &V) -> V {
+        unreachable!("what is no cached value does not compile")
+    }
+}
+
+/// Finds the operations of a value, as [`Keyed`](super::Keyed) those of a key.
+#[doc(hidden)]
+pub struct Valued<V>(Unvalued<V>);
+
+/// Second choice of a look-up on [`Valued`].
+#[doc(hidden)]
+pub struct Unvalued<V>(PhantomData<fn(&V)>);
+
+impl<V> Valued<V> {
+    /// Of this type.
+    pub const OF: Self = Self(Unvalued(PhantomData));
+}
+
+impl<V> std::ops::Deref for Valued<V> {
+    type Target = Unvalued<V>;
+
+    fn deref(&self) -> &Unvalued<V> {
+        &self.0
+    }
+}
+
+impl<V: CacheValue> Valued<V> {
+    /// What it can do.
+    #[must_use]
+    pub const fn ops(&self) -> Cloned {
+        Cloned
+    }
+}
+
+impl<V> Unvalued<V> {
+    /// Nothing.
+    #[must_use]
+    pub const fn ops(&self) -> Missing {
+        Missing
+    }
+}
+
+impl<V> fmt::Debug for Valued<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Valued")
+    }
+}
+
+impl<V> fmt::Debug for Unvalued<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unvalued")
+    }
+}
+
+/// Proof that `V` is a cached value, with the operations that a value has.
+#[doc(hidden)]
+pub struct ValueProof<V, O> {
+    of: PhantomData<(Of<V>, O)>,
+}
+
+impl<V, O> fmt::Debug for ValueProof<V, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ValueProof").finish_non_exhaustive()
+    }
+}
+
+/// What a store needs of values: their proof, and a way to weigh them.
+///
+/// Sealed, as [`KeyShape`](super::KeyShape) is: whoever holds one may rely on `V` being all that [`CacheValue`] asks for.
+#[doc(hidden)]
+pub trait ValueShape<V>: sealed::Sealed + Send + Sync + 'static {
+    /// What a hit returns.
+    fn another(value: &V) -> V;
+    /// Bytes that the value owns beyond its own size.
+    fn heap_bytes(&self, value: &V) -> u64;
+    /// Whether `heap_bytes` sees everything.
+    fn exact(&self) -> bool;
+}
+
+/// A [`ValueProof`] with a way to weigh what a value owns: it says so itself, or is known to own nothing, or cannot be seen
+/// into.
+#[doc(hidden)]
+pub struct WeighedValue<V, O, W> {
+    of: PhantomData<(Of<V>, O, W)>,
+}
+
+impl<V, O, W> fmt::Debug for WeighedValue<V, O, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeighedValue").finish_non_exhaustive()
+    }
+}
+
+impl<V, O, W> sealed::Sealed for WeighedValue<V, O, W> {}
+
+impl<V: 'static, O: ValueOps<V>, W: Weighs<V>> ValueShape<V> for WeighedValue<V, O, W> {
+    #[inline]
+    fn another(value: &V) -> V {
+        O::another(value)
+    }
+
+    #[inline]
+    fn heap_bytes(&self, value: &V) -> u64 {
+        (W::WEIGHER.heap)(value)
+    }
+
+    #[inline]
+    fn exact(&self) -> bool {
+        W::WEIGHER.exact
+    }
+}
+
+/// A [`ValueProof`] with the user's weigher, which gives all bytes, the value's own size included.
+#[doc(hidden)]
 #[derive(Debug)]
-enum Weight<V> {
-    /// It says so itself, or is known to own nothing, or cannot be seen into (`exact` is false).
-    Heap(Weigher<V>),
-    /// The user's weigher gives all bytes, the value's own size included.
-    Total(fn(&V) -> u64),
+pub struct WeighedBy<V, O> {
+    total: fn(&V) -> u64,
+    of: PhantomData<O>,
+}
+
+impl<V, O> sealed::Sealed for WeighedBy<V, O> {}
+
+impl<V: 'static, O: ValueOps<V>> ValueShape<V> for WeighedBy<V, O> {
+    #[inline]
+    fn another(value: &V) -> V {
+        O::another(value)
+    }
+
+    #[inline]
+    fn heap_bytes(&self, value: &V) -> u64 {
+        (self.total)(value).saturating_sub(mem::size_of::<V>() as u64)
+    }
+
+    #[inline]
+    fn exact(&self) -> bool {
+        true
+    }
 }
 
 /// The only place that asks for [`CacheValue`].
 #[doc(hidden)]
 #[inline]
 #[must_use]
-pub const fn value<V: CacheValue>() -> ValueProof<V> {
-    ValueProof { clone: V::clone, weight: Weight::Heap(Weigher::shallow()) }
+pub const fn value<V: CacheValue, O: ValueOps<V>>(_: O) -> ValueProof<V, O> {
+    ValueProof { of: PhantomData }
 }
 
-impl<V> ValueProof<V> {
+impl<V, O> ValueProof<V, O> {
     /// With a way to weigh what a value owns.
     #[inline]
     #[must_use]
-    pub fn weighed(self, weigher: Weigher<V>) -> Self {
-        Self { weight: Weight::Heap(weigher), ..self }
+    pub fn weighed<W: Weighs<V>>(self, _: W) -> WeighedValue<V, O, W> {
+        WeighedValue { of: PhantomData }
     }
 
     /// With the user's weigher, which gives all bytes of a value, its own size included.
     #[inline]
     #[must_use]
-    pub fn weigh_with(self, total: fn(&V) -> u64) -> Self {
-        Self { weight: Weight::Total(total), ..self }
-    }
-
-    /// What a hit returns.
-    #[inline]
-    #[must_use]
-    pub fn clone_of(&self, value: &V) -> V {
-        (self.clone)(value)
-    }
-
-    /// [`clone_of`](Self::clone_of) without the proof, for where only that is needed.
-    #[inline]
-    #[must_use]
-    pub const fn clone_fn(&self) -> fn(&V) -> V {
-        self.clone
-    }
-
-    /// Bytes that the value owns beyond its own size.
-    #[inline]
-    #[must_use]
-    pub fn heap_bytes(&self, value: &V) -> u64 {
-        match &self.weight {
-            Weight::Heap(weigher) => (weigher.heap)(value),
-            Weight::Total(total) => total(value).saturating_sub(mem::size_of::<V>() as u64),
-        }
-    }
-
-    /// Whether `heap_bytes` sees everything.
-    #[inline]
-    #[must_use]
-    pub const fn exact(&self) -> bool {
-        match &self.weight {
-            Weight::Heap(weigher) => weigher.exact,
-            Weight::Total(_) => true,
-        }
+    pub fn weigh_with(self, total: fn(&V) -> u64) -> WeighedBy<V, O> {
+        WeighedBy { total, of: PhantomData }
     }
 }
 

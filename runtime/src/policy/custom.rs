@@ -9,7 +9,7 @@ use std::fmt;
 use super::evict::{EntryFacts, Evict, Factory, Uses, guarded};
 use super::history::History;
 use super::lists::{Link, Lists, Part, Place};
-use super::order::{Facts, Front, Moment, Node, Replaced, Slots, heaviest_first};
+use super::slots::{Facts, Front, Moment, Node, Replaced, Slots, heaviest_first};
 use crate::weight::weigh::allocation;
 
 /// All are of one class.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! page 0   [ set, .. 64 sets ]         a set: a ring of up to ten ghosts, in one line of cache
-//! page 1   [ set, .. 64 sets ]            prints [16 bits x 10]  laps [16 x 10]  let go [side 1, clock 15 x 10]
+//! page 1   [ set, .. 64 sets ]            prints [16 bits x 10]  laps [16 x 10]  let go [side 1, fame 3, clock 12 x 10]
 //! page 2   ...
 //! ```
 //!
@@ -29,13 +29,27 @@ pub(super) struct Ghost {
     pub(super) lap: u16,
     /// Whether it was let go by main.
     pub(super) from_main: bool,
-    /// How much its part had let go by then, in 15 bits.
+    /// How much its part had let go by then, in 12 bits.
     pub(super) gone: u16,
+    /// What the order remembers of its uses, in 3 bits.
+    pub(super) fame: u8,
 }
 
 impl Ghost {
     /// The bits of [`gone`](Self::gone).
-    pub(super) const GONE: u16 = 0x7FFF;
+    pub(super) const GONE: u16 = 0x0FFF;
+    /// The bits of [`fame`](Self::fame).
+    pub(super) const FAME: u8 = 7;
+
+    fn pack(self) -> u16 {
+        let fame = u16::from(self.fame & Self::FAME) << 12;
+        self.gone & Self::GONE | fame | u16::from(self.from_main) << 15
+    }
+
+    fn unpack(lap: u16, word: u16) -> Self {
+        let fame = (word >> 12) as u8 & Self::FAME;
+        Self { lap, from_main: word >> 15 == 1, gone: word & Self::GONE, fame }
+    }
 }
 
 /// A ring: arrays beside each other, so that a search looks at 20 bytes.
@@ -60,7 +74,7 @@ impl Set {
         let at = usize::from(self.next) % WAYS;
         self.prints[at] = print;
         self.laps[at] = ghost.lap;
-        self.gone[at] = (ghost.gone & Ghost::GONE) | u16::from(ghost.from_main) << 15;
+        self.gone[at] = ghost.pack();
         self.next = if at + 1 == WAYS { 0 } else { at as u16 + 1 };
     }
 
@@ -79,7 +93,7 @@ impl Set {
         self.laps[at] = self.laps[oldest];
         self.gone[at] = self.gone[oldest];
         self.prints[oldest] = NOBODY;
-        Some(Ghost { lap, from_main: gone >> 15 == 1, gone: gone & Ghost::GONE })
+        Some(Ghost::unpack(lap, gone))
     }
 }
 
@@ -250,7 +264,12 @@ mod tests {
     use super::*;
 
     fn ghost(n: u32) -> Ghost {
-        Ghost { lap: n as u16, from_main: n.is_multiple_of(3), gone: (n / 7) as u16 & Ghost::GONE }
+        Ghost {
+            lap: n as u16,
+            from_main: n.is_multiple_of(3),
+            gone: (n / 7) as u16 & Ghost::GONE,
+            fame: (n / 5) as u8 & Ghost::FAME,
+        }
     }
 
     fn hash(n: u32) -> u32 {

@@ -1,21 +1,27 @@
 //! The default: a window and a main part, both lazy and ordered by price, and ghosts that say how wide the window is.
 //!
 //! ```text
-//!   new ──► window: first lap ──used──► second lap ──used──► main ──used──► once more, one use poorer
+//!   new ──► window: first lap ──used──► second lap ──used──► main ──used──► once more, with more fame
 //!    ▲           └── not used ──┬───────────┘                  └── not used ──┐
 //!    │                          ▼                                             ▼
 //!    └──── comes back ◄────── ghost ◄─────────────────────────────────────────┘
 //!              └── sooner than main's next victim has been idle ──► main
 //! ```
 //!
-//! *Price* of an entry: cost x factor / (weight x idle), where idle counts the shard's misses since the entry's lap
-//! began. The victim is the cheapest of a part; with equal costs and weights that is a plain first-in-first-out clock.
+//! *Price* of an entry: fame x cost x factor / (weight x idle), where idle counts the shard's misses since the entry's lap
+//! began, and three for each entry there is on top. The victim is the cheapest of a part.
+//!
+//! *Fame* counts uses, and fades: after ten misses for each entry a use counts half. It is settled when the entry comes up,
+//! in octaves, and ghosts keep it. So what is used again and again stays through a pause, and the head of a list is told from
+//! others by more than its last use: with costs and sizes that differ a tenth less is computed again than by the last use
+//! alone. Where no entry is worth sixteen times as much as another, for each byte, fame counts nothing, and a part is a plain
+//! first-in-first-out clock: what comes back is the question there, and recency answers it better.
 //!
 //! * A hit counts up to [`USES`] and is then free: the order looks when the entry comes up.
 //! * *Window.* New entries go there. Whoever was used in two laps belongs to main; two, because uses that come
 //!   together say nothing of later ones. Else it becomes a ghost. (The lazy lists are S3-FIFO's: Yang et al., 2023.)
 //! * *Admission.* A ghost that comes back goes straight to main if its price at its reuse distance beats that of main's
-//!   next victim, by a tenth. With equal costs: if it was away for less long than main's victim has been idle. That is
+//!   next victim, by a tenth. With equal costs and fame: if it was away for less long than main's victim has been idle. That is
 //!   the rule of LIRS (Jiang, Zhang, 2002) without its stack; a loop larger than the cache keeps a part of itself in
 //!   main by it, instead of nothing.
 //! * *Share.* Only ghosts at the margin count, those let go while their part let go a tenth of the cache since: they
@@ -31,8 +37,9 @@
 
 use super::ghosts::{Ghost, Ghosts};
 use super::history::History;
-use super::lists::{Link, Lists, Part, Place, class_of, ratio_of};
-use super::order::{Front, Moment, Replaced, Slots, heaviest_first};
+use super::lists::{DEAREST, Link, Lists, Part, Place, class_of, ratio_of};
+use super::scale::Scale;
+use super::slots::{Facts, Front, Moment, Replaced, Slots, heaviest_first};
 use crate::weight::weigh::allocation;
 
 /// Uses that are told apart.
@@ -59,6 +66,27 @@ const LATE: f64 = 0.1;
 const APART: u32 = 128;
 /// A newcomer is dear if it is more than so many classes, half octaves, above main's victim: a factor of 16.
 const DEAR: i32 = 8;
+/// A use counts half as much, in fame, after so many misses for each entry of the shard.
+const TURNS: f32 = 10.0;
+/// What is idle for so many misses for each entry is worth half of what it was.
+const EASE: f32 = 3.0;
+/// Entries differ in worth if the dearest is so many classes above the cheapest: a factor of 16. Below, costs may only be
+/// noisy.
+const VARIED: u8 = 8;
+/// A use, in fame.
+const USE: u16 = 16;
+
+/// The octave of a fame, from 0 for less than a use, in as many steps as a ghost has room for.
+fn octave(fame: u16) -> u8 {
+    // Times the root of 2: octaves begin in the middle between two powers.
+    let scaled = (u32::from(fame) * 181) >> 7;
+    scaled.max(8).ilog2().saturating_sub(3).min(7) as u8
+}
+
+/// The fame in the middle of an octave.
+fn fame_of(octave: u8) -> u16 {
+    (USE / 2) << octave
+}
 
 /// The order of one shard.
 #[derive(Debug)]
@@ -73,52 +101,9 @@ pub(crate) struct Hybrid {
     /// The window's share of the weight.
     share: f64,
     scale: Scale,
-}
-
-/// The units of the ghosts' clocks: about 1/256 of the entries, and of their weight.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Scale {
-    /// The entries and the weight that they were set for; 0 before.
-    entries: u32,
-    weight: u64,
-    /// Logarithms of the units.
-    lap: u32,
-    gone: u32,
-}
-
-impl Scale {
-    pub(super) const fn new() -> Self {
-        Self { entries: 0, weight: 0, lap: 0, gone: 0 }
-    }
-
-    /// Sets the units anew if the shard is twice as large, or half as large, as it was. Ghosts of before are then
-    /// misread once, which looks like a guess.
-    pub(super) fn follow(&mut self, entries: u32, weight: u64) {
-        let strays = |now: u64, then: u64| now > then.saturating_mul(2) || now < then / 2;
-        if strays(u64::from(entries), u64::from(self.entries)) || strays(weight, self.weight) {
-            let lap = (entries / 256).max(1).ilog2();
-            let gone = (weight / 256).max(1).ilog2();
-            *self = Self { entries, weight, lap, gone };
-        }
-    }
-
-    pub(super) fn lap(&self, lap: u32) -> u16 {
-        (lap >> self.lap) as u16
-    }
-
-    /// Misses since `lap`.
-    fn since(&self, lap: u16, now: u32) -> u32 {
-        u32::from(self.lap(now).wrapping_sub(lap)) << self.lap
-    }
-
-    pub(super) fn gone(&self, gone: u64) -> u16 {
-        (gone >> self.gone) as u16 & Ghost::GONE
-    }
-
-    /// Bytes that were let go since `gone`.
-    pub(super) fn gone_since(&self, gone: u16, now: u64) -> u64 {
-        u64::from(self.gone(now).wrapping_sub(gone) & Ghost::GONE) << self.gone
-    }
+    /// The classes of the cheapest and of the dearest entry that ever came, without fame.
+    cheapest: u8,
+    dearest: u8,
 }
 
 impl Hybrid {
@@ -131,6 +116,8 @@ impl Hybrid {
             gone: [0; 2],
             share: SHARE,
             scale: Scale::new(),
+            cheapest: u8::MAX,
+            dearest: 0,
         }
     }
 
@@ -146,30 +133,59 @@ impl Hybrid {
         if is_wide || self.lists.len(Part::Main) == 0 { Part::Window } else { Part::Main }
     }
 
+    /// The class of an entry of some fame: uses count like cost.
+    fn class_with(&self, facts: &Facts, fame: u16) -> u8 {
+        let class = class_of(facts);
+        if !self.is_varied() {
+            return class;
+        }
+        (class + 2 * octave(fame)).saturating_sub(2).min(DEAREST)
+    }
+
+    /// Whether entries differ in what their bytes are worth. Where they do not, and it is only about when they are used
+    /// again, fame would keep what was popular once.
+    fn is_varied(&self) -> bool {
+        self.dearest.saturating_sub(self.cheapest) >= VARIED
+    }
+
+    /// What is left of a fame after a lap.
+    fn faded(&self, fame: u16, lap: u32) -> u16 {
+        let turns = (self.lists.entries() as f32 * TURNS).max(16.0);
+        (f32::from(fame) * turns / (turns + lap as f32)) as u16
+    }
+
     pub(super) fn push(&mut self, slot: u32, slots: &mut dyn Slots, moment: Moment) {
         self.now = self.now.wrapping_add(1);
         let entries = self.lists.entries();
         self.history.note(self.now, moment.inflation, entries / APART);
         let facts = slots.facts(slot);
         let class = class_of(&facts);
+        (self.cheapest, self.dearest) = (self.cheapest.min(class), self.dearest.max(class));
+        self.lists.set_ease(if self.is_varied() { entries as f32 * EASE } else { 0.0 });
+        let mut fame = USE;
         let to_main = if self.has_evicted() {
             self.scale.follow(entries, self.lists.weight());
             match self.ghosts.take(facts.hash) {
-                Some(ghost) => self.admits(ghost, class),
-                None => self.is_dear(class),
+                Some(ghost) => {
+                    let known = self.faded(fame_of(ghost.fame), self.scale.since(ghost.lap, self.now));
+                    fame = known + USE;
+                    self.admits(ghost, self.class_with(&facts, fame_of(ghost.fame)))
+                }
+                None => self.is_dear(class, slots),
             }
         } else {
             moment.filling
         };
         let place = if to_main { Place::Main } else { Place::First };
-        self.lists.push(slot, Link::new(place, self.now, class), facts.weight, slots);
+        let link = Link::new(place, self.now, 0).of_class(self.class_with(&facts, fame), fame);
+        self.lists.push(slot, link, facts.weight, slots);
     }
 
     /// Whether what comes back goes to main; and what its return says about the window.
     fn admits(&mut self, ghost: Ghost, class: u8) -> bool {
         // A distance of no units may be any part of one.
         let distance = self.scale.since(ghost.lap, self.now).max(1) as f32;
-        let price = ratio_of(class) * BEAT / distance;
+        let price = ratio_of(class) * BEAT / (distance + self.lists.ease());
         let wins = self.lists.cheapest(Part::Main, self.now).is_none_or(|victim| price > victim.price());
 
         let gone = self.scale.gone_since(ghost.gone, self.gone[usize::from(ghost.from_main)]) as f64;
@@ -186,14 +202,17 @@ impl Hybrid {
         wins
     }
 
-    fn is_dear(&self, class: u8) -> bool {
+    fn is_dear(&self, class: u8, slots: &dyn Slots) -> bool {
         let victim = self.lists.cheapest(Part::Main, self.now);
-        victim.is_some_and(|victim| i32::from(class) - i32::from(victim.class) > DEAR)
+        // Without its fame: a newcomer has none yet.
+        let class_of_victim = |slot| i32::from(class_of(&slots.facts(slot)));
+        victim.is_some_and(|victim| i32::from(class) - class_of_victim(victim.slot) > DEAR)
     }
 
     /// The entry keeps its lap, and its uses and one more.
     pub(super) fn replaced(&mut self, old: Replaced, new: u32, slots: &mut dyn Slots, _moment: Moment) {
-        let class = class_of(&slots.facts(new));
+        let fame = Link::of(old.slot, slots).fame;
+        let class = self.class_with(&slots.facts(new), fame);
         self.lists.replaced((old.slot, old.weight), new, class, slots);
         slots.touch(new).set_uses((old.uses + 1).min(USES));
     }
@@ -214,12 +233,16 @@ impl Hybrid {
             if uses == 0 {
                 return Some(slot);
             }
-            let weight = slots.facts(slot).weight;
+            let facts = slots.facts(slot);
+            let weight = facts.weight;
             let link = self.lists.unlink(slot, weight, slots);
+            let fame =
+                self.faded(link.fame, self.now.wrapping_sub(link.lap)).saturating_add(uses as u16 * USE);
+            let link = link.of_class(self.class_with(&facts, fame), fame);
             let (place, left) = match link.place {
                 Place::First => (Place::Second, 0),
                 Place::Second => (Place::Main, 0),
-                Place::Main => (Place::Main, uses - 1),
+                Place::Main => (Place::Main, if self.is_varied() { 0 } else { uses - 1 }),
             };
             slots.touch(slot).set_uses(left);
             self.lists.push(slot, link.moved(place, self.now), weight, slots);
@@ -238,7 +261,8 @@ impl Hybrid {
         let from_main = link.place == Place::Main;
         let gone = &mut self.gone[usize::from(from_main)];
         *gone += facts.weight;
-        let ghost = Ghost { lap: self.scale.lap(link.lap), from_main, gone: self.scale.gone(*gone) };
+        let fame = octave(link.fame);
+        let ghost = Ghost { lap: self.scale.lap(link.lap), from_main, gone: self.scale.gone(*gone), fame };
         self.ghosts.put(facts.hash, ghost);
     }
 
@@ -257,7 +281,9 @@ impl Hybrid {
         let density = slots.facts(slot).density(1);
         // When it was used is not known: uses that are spread evenly over its lap leave such a part behind the last.
         let age = self.now.wrapping_sub(Link::of(slot, slots).lap) / (1 + slots.touch(slot).uses());
-        Some((self.history.level(self.now.wrapping_sub(age), self.now) + density, density))
+        let uses = f64::from(Link::of(slot, slots).fame) / f64::from(USE);
+        let worth = if self.is_varied() { density * uses.max(1.0) } else { density };
+        Some((self.history.level(self.now.wrapping_sub(age), self.now) + worth, density))
     }
 
     pub(super) fn front(&self, slots: &dyn Slots) -> Option<Front> {

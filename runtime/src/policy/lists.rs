@@ -13,7 +13,7 @@
 //! Only a new class makes the rows grow, and only while [`has_room`](Lists::has_room): a slot that finds neither its
 //! class nor room goes to the nearest class there is. The structure knows nothing of windows, ghosts or shares.
 
-use super::order::{Facts, Node, Slots};
+use super::slots::{Facts, Node, Slots};
 use crate::weight::move_to_smaller;
 
 /// No slot.
@@ -22,6 +22,8 @@ pub(super) const NIL: u32 = u32::MAX;
 const CLASSES: usize = 128;
 /// A class without a row.
 const NO_ROW: u8 = u8::MAX;
+/// The dearest class.
+pub(super) const DEAREST: u8 = CLASSES as u8 - 1;
 /// The class of a nanosecond for a byte.
 const ONE: i32 = 64;
 
@@ -58,11 +60,18 @@ pub(super) struct Link {
     /// Its list.
     class: u8,
     pub(super) place: Place,
+    /// What the order remembers of its uses.
+    pub(super) fame: u16,
 }
 
 impl Link {
     pub(super) fn new(place: Place, lap: u32, class: u8) -> Self {
-        Self { prev: NIL, next: NIL, lap, class, place }
+        Self { prev: NIL, next: NIL, lap, class, place, fame: 0 }
+    }
+
+    /// The same entry, of another class.
+    pub(super) fn of_class(self, class: u8, fame: u16) -> Self {
+        Self { class, fame, ..self }
     }
 
     /// The same entry, in this place from `lap` on.
@@ -73,16 +82,16 @@ impl Link {
     #[inline]
     pub(super) fn of(slot: u32, slots: &dyn Slots) -> Self {
         let Node([prev, next, lap, last]) = *slots.node(slot);
-        let place = match last >> 8 {
+        let place = match last >> 8 & 0xff {
             0 => Place::First,
             1 => Place::Second,
             _ => Place::Main,
         };
-        Self { prev, next, lap, class: last as u8, place }
+        Self { prev, next, lap, class: last as u8, place, fame: (last >> 16) as u16 }
     }
 
     fn put(self, slot: u32, slots: &mut dyn Slots) {
-        let last = u32::from(self.class) | (self.place as u32) << 8;
+        let last = u32::from(self.class) | (self.place as u32) << 8 | u32::from(self.fame) << 16;
         *slots.node_mut(slot) = Node([self.prev, self.next, self.lap, last]);
     }
 
@@ -117,10 +126,9 @@ struct Row {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cheapest {
     pub(super) slot: u32,
-    pub(super) class: u8,
     /// Nanoseconds for each byte.
     ratio: f32,
-    /// Misses since its lap began, and one.
+    /// Misses since its lap began, and one, and the lists' ease.
     idle: f32,
 }
 
@@ -136,6 +144,8 @@ pub(super) struct Lists {
     rows: Vec<Row>,
     /// The row of each class.
     row_of: [u8; CLASSES],
+    /// Misses that every lap counts as longer: while they are many, idleness tells entries apart less than classes do.
+    ease: f32,
     weight: [u64; 2],
     len: [u32; 2],
 }
@@ -185,7 +195,15 @@ pub(super) fn ratio_of(class: u8) -> f32 {
 
 impl Lists {
     pub(super) const fn new() -> Self {
-        Self { rows: Vec::new(), row_of: [NO_ROW; CLASSES], weight: [0; 2], len: [0; 2] }
+        Self { rows: Vec::new(), row_of: [NO_ROW; CLASSES], ease: 0.0, weight: [0; 2], len: [0; 2] }
+    }
+
+    pub(super) fn set_ease(&mut self, misses: f32) {
+        self.ease = misses;
+    }
+
+    pub(super) fn ease(&self) -> f32 {
+        self.ease
     }
 
     pub(super) fn len(&self, part: Part) -> u32 {
@@ -214,6 +232,7 @@ impl Lists {
     /// The class itself where it has a row or can have one, else the nearest that has.
     #[inline]
     fn settled(&mut self, class: u8) -> u8 {
+        let class = class.min(DEAREST);
         if self.row_of[usize::from(class)] == NO_ROW { self.settled_anew(class) } else { class }
     }
 
@@ -307,15 +326,15 @@ impl Lists {
     #[inline]
     pub(super) fn cheapest(&self, part: Part, now: u32) -> Option<Cheapest> {
         let mut best: Option<Cheapest> = None;
-        for Row { ratio, class, parts } in &self.rows {
+        for Row { ratio, parts, .. } in &self.rows {
             let Ends { head, lap, .. } = parts[part as usize];
             if head == NIL {
                 continue;
             }
-            let idle = now.wrapping_sub(lap) as f32 + 1.0;
+            let idle = now.wrapping_sub(lap) as f32 + 1.0 + self.ease;
             // Prices are told apart without dividing.
             if best.is_none_or(|best| ratio * best.idle < best.ratio * idle) {
-                best = Some(Cheapest { slot: head, class: *class, ratio: *ratio, idle });
+                best = Some(Cheapest { slot: head, ratio: *ratio, idle });
             }
         }
         best
@@ -324,7 +343,7 @@ impl Lists {
     /// How long a slot is likely to stay: by `tier`, and in one by its price.
     pub(super) fn stay(&self, tier: u32, slot: u32, now: u32, slots: &dyn Slots) -> u64 {
         let link = Link::of(slot, slots);
-        let price = ratio_of(link.class) / (now.wrapping_sub(link.lap) as f32 + 1.0);
+        let price = ratio_of(link.class) / (now.wrapping_sub(link.lap) as f32 + 1.0 + self.ease);
         // Bits of floats from 0 up order as the floats do.
         u64::from(tier) << 32 | u64::from(price.to_bits())
     }

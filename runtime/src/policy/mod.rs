@@ -25,6 +25,8 @@ mod queue;
 mod random;
 mod ranked;
 mod s3fifo;
+mod scale;
+mod slots;
 mod touch;
 mod utility;
 
@@ -33,7 +35,8 @@ use std::str::FromStr;
 
 pub(crate) use evict::Factory;
 pub use evict::{EntryFacts, Evict, Uses};
-pub(crate) use order::{Facts, Front, Moment, Node, Order, Replaced, Slots, load_of};
+pub(crate) use order::Order;
+pub(crate) use slots::{Facts, Front, Moment, Node, Replaced, Slots, density, load_of};
 pub(crate) use touch::{Noted, Touch};
 
 /// How a cache picks its victims.
@@ -137,12 +140,6 @@ impl Policy {
             Self::Lru | Self::Fifo | Self::Random => false,
         }
     }
-}
-
-/// Nanoseconds of compute that a byte saves, at the frequency seen: of an entry of this weight which was used so often
-/// and costs so much to make.
-pub(crate) fn density(uses: u32, nanos: f64, weight: u64) -> f64 {
-    f64::from(uses) * nanos / weight.max(1) as f64
 }
 
 impl fmt::Display for Policy {

@@ -1,8 +1,6 @@
 //! The contract between a shard and its order of eviction.
 //!
-//! A shard owns slots, numbered in 32 bits, and keeps a [`Node`] for the order in each: 16 bytes that only the order
-//! reads, so that an order of lists has no array of its own that would have to grow in one piece. The order sees slots
-//! through [`Slots`], and nothing of keys and values.
+//! The order sees the shard through [`Slots`].
 //!
 //! # Operations
 //!
@@ -16,99 +14,16 @@
 //! * [`stay`](Order::stay), for who wants to know of any slot in the order how far from the front it stands.
 //! * A slot that must not go is not in the order: it is removed for that time, and pushed again.
 //!
-//! All under the shard's exclusive lock; only [`Touch`] is written beside it.
+//! All under the shard's exclusive lock; only [`Touch`](super::Touch) is written beside it.
 
+use super::Policy;
 use super::custom::Custom;
 use super::evict::Factory;
 use super::hybrid::Hybrid;
 use super::random::Random;
 use super::ranked::{By, Ranked};
 use super::s3fifo::S3Fifo;
-use super::{Policy, Touch, density};
-
-/// What an order keeps of a slot. Its meaning is the order's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Node(pub(super) [u32; 4]);
-
-/// The slots as an order sees them. Implemented by the shard, whose types the orders so know nothing of: they are compiled
-/// once, and not for each pair of types.
-pub(crate) trait Slots {
-    fn node(&self, slot: u32) -> &Node;
-    fn node_mut(&mut self, slot: u32) -> &mut Node;
-    fn facts(&self, slot: u32) -> Facts;
-    /// Whether there is an entry in this slot: the only question that may be asked about any number.
-    fn is_filled(&self, slot: u32) -> bool;
-    /// The word that hits write.
-    fn touch(&self, slot: u32) -> &Touch;
-}
-
-/// What an order knows of an entry.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Facts {
-    /// What a miss would cost, on the scale of [`crate::cost`].
-    pub(crate) cost: u8,
-    /// The user's factor, in the same steps: 0 is 1.0.
-    pub(crate) factor: i8,
-    /// Bytes the entry occupies; at least 1.
-    pub(crate) weight: u64,
-    /// Bits of the key's hash: by them a ghost is told again.
-    pub(crate) hash: u32,
-}
-
-impl Facts {
-    /// What a miss would cost, in nanoseconds, times the user's factor.
-    pub(crate) fn worth(&self) -> f64 {
-        crate::cost::decode(self.cost) as f64 * crate::cost::factor(self.factor)
-    }
-
-    /// Nanoseconds of compute that a byte of the entry saves if it is used so often.
-    pub(crate) fn density(&self, uses: u32) -> f64 {
-        density(uses, self.worth(), self.weight)
-    }
-}
-
-/// What an order depends on at one moment.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
-    /// The store's tick.
-    pub(crate) tick: u64,
-    /// Whether the order of eviction is exact, whatever that costs.
-    pub(crate) exact: bool,
-    /// The level from which credits count.
-    pub(crate) inflation: f64,
-    /// Whether more than a tenth of the room that the entries may take is free.
-    pub(crate) filling: bool,
-}
-
-/// What an entry was, before it got another value or weight.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Replaced {
-    pub(crate) slot: u32,
-    pub(crate) weight: u64,
-    /// Uses of it that the order has not taken yet.
-    pub(crate) uses: u32,
-}
-
-/// Who stands in front.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Front {
-    /// Of the shards of one cache the one whose front has the lowest rank gives way. Below `u64::MAX`.
-    pub(crate) rank: u64,
-    /// What the slot is worth, on the tenants' scale.
-    pub(crate) credit: f64,
-    /// Nanoseconds of compute that each byte of it saves.
-    pub(crate) density: f64,
-}
-
-/// Where lists say nothing of ranks, the heaviest shard gives way: so shards stay balanced.
-pub(super) fn heaviest_first(weight: u64) -> u64 {
-    (u64::MAX - 1).saturating_sub(weight)
-}
-
-/// The weight that was made a rank by [`heaviest_first`].
-pub(crate) fn load_of(rank: u64) -> u64 {
-    (u64::MAX - 1).saturating_sub(rank)
-}
+use super::slots::{Front, Moment, Replaced, Slots};
 
 /// One shard's order of eviction.
 #[derive(Debug)]

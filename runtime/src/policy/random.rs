@@ -2,7 +2,7 @@
 //!
 //! The generator is seeded by the place of the shard, so that a run with one thread repeats itself.
 
-use super::order::{Front, Moment, Node, Replaced, Slots, heaviest_first};
+use super::slots::{Front, Moment, Node, Replaced, Slots, heaviest_first};
 use crate::weight::move_to_smaller;
 use crate::weight::weigh::allocation;
 

@@ -1,7 +1,7 @@
 //! Orders by a number: a lazy queue, where a used slot gets its new rank when it reaches the front.
 
-use super::order::{Front, Moment, Node, Replaced, Slots};
 use super::queue::{Positions, Queue};
+use super::slots::{Front, Moment, Node, Replaced, Slots};
 use super::{fifo, lfu, lru, utility};
 use crate::weight::weigh::allocation;
 

@@ -6,9 +6,9 @@
 
 use super::ghosts::{Ghost, Ghosts};
 use super::history::History;
-use super::hybrid::Scale;
 use super::lists::{Link, Lists, Part, Place};
-use super::order::{Front, Moment, Replaced, Slots, heaviest_first};
+use super::scale::Scale;
+use super::slots::{Front, Moment, Replaced, Slots, heaviest_first};
 use crate::weight::weigh::allocation;
 
 /// Uses that are told apart.
@@ -102,7 +102,7 @@ impl S3Fifo {
         let link = self.lists.unlink(slot, facts.weight, slots);
         if link.place != Place::Main {
             self.gone += facts.weight;
-            let ghost = Ghost { lap: 0, from_main: false, gone: self.scale.gone(self.gone) };
+            let ghost = Ghost { lap: 0, from_main: false, gone: self.scale.gone(self.gone), fame: 0 };
             self.ghosts.put(facts.hash, ghost);
         }
     }

@@ -55,7 +55,7 @@ impl Touch {
     }
 
     /// Notes a use. The tick is asked for only where it is noted: inserts write it, and others need not wait for that.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn record(&self, noted: Noted, tick: impl FnOnce() -> u64) {
         let word = self.0.load(Ordering::Relaxed);
         if word & USES_MASK < u32::from(noted.0) {

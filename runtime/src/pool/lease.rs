@@ -23,14 +23,14 @@ pub struct Pooled<T> {
 }
 
 impl<T> Pooled<T> {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     pub(super) fn new(own: Own<T>) -> Self {
         Self::lent_at(own, Location::caller())
     }
 
     /// A lease that was asked for at this place.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn lent_at(own: Own<T>, place: &'static Location<'static>) -> Self {
         #[cfg(feature = "leak-report")]
         own.core.leases.lent(own.block_at(), place, own.core.domain.now());
@@ -40,7 +40,7 @@ impl<T> Pooled<T> {
     }
 
     /// It is over, whatever becomes of the object.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn note_end(own: &Own<T>) {
         #[cfg(feature = "leak-report")]
         own.core.leases.returned(own.block_at());
@@ -54,7 +54,7 @@ impl<T> Pooled<T> {
         self.own.charged
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn into_own(self) -> Own<T> {
         let mut lease = ManuallyDrop::new(self);
         // SAFETY: `lease` is never dropped and not used after this function, so the object is taken once.
@@ -87,14 +87,14 @@ impl<T> Drop for Pooled<T> {
 
 impl<T> Deref for Pooled<T> {
     type Target = T;
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn deref(&self) -> &T {
         &self.own.object
     }
 }
 
 impl<T> DerefMut for Pooled<T> {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn deref_mut(&mut self) -> &mut T {
         &mut self.own.object
     }

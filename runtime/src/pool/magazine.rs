@@ -120,7 +120,7 @@ impl<T> Magazine<T> {
     /// # Safety
     ///
     /// The same.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     unsafe fn enter_near(&self, gate: *const Gate) -> bool {
         self.busy.store(true, Ordering::Relaxed);
         barrier::often(IS_LIGHT);
@@ -128,14 +128,14 @@ impl<T> Magazine<T> {
         unsafe { (*gate).is_clear() }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn leave(&self) {
         // Release: who finds us not busy finds what we did.
         self.busy.store(false, Ordering::Release);
     }
 
     /// Where a place is.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn place(&self, at: u32) -> *mut *mut Node<T> {
         debug_assert!((at as usize) < PLACES_OF_ONE);
         // SAFETY: callers keep below `most`.
@@ -147,7 +147,7 @@ impl<T> Magazine<T> {
     /// # Safety
     ///
     /// The places are the caller's.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     unsafe fn take_warmest(&self) -> Option<Own<T>> {
         let at = self.len.load(Ordering::Relaxed).checked_sub(1)?;
         // SAFETY: a place below `len` has an object, which is nobody else's.
@@ -157,7 +157,7 @@ impl<T> Magazine<T> {
     }
 
     /// The object that came back last, if nothing at all is to be looked at. Only for the owner.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn pop_near(&self, gate: &Gate) -> Option<Own<T>> {
         // SAFETY: the gate is borrowed. Where it is clear, whoever shuts it from here on waits for us.
         let popped = unsafe { if self.enter_near(gate) { self.take_warmest() } else { None } };
@@ -185,7 +185,7 @@ impl<T> Magazine<T> {
     /// # Safety
     ///
     /// The gate is there for as long as the caller, or `own`, keeps the pool.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) unsafe fn push_near(&self, gate: *const Gate, own: Own<T>) -> Result<(), Own<T>> {
         // SAFETY: `own` is still the caller's.
         if unsafe { self.enter_near(gate) } {
@@ -303,7 +303,7 @@ impl Gate {
     }
 
     /// Whether there is nothing at all to be looked at.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn is_clear(&self) -> bool {
         // Acquire: what was done behind a shut gate comes before.
         self.word.load(Ordering::Acquire) == 0
@@ -412,7 +412,7 @@ mod near {
     /// # Safety
     ///
     /// The offset is one of [`offset`].
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) unsafe fn find(offset: usize, pool: *const ()) -> Option<*const ()> {
         NEAR.with(|near| {
             // SAFETY: the offset is that of a place.
@@ -491,7 +491,7 @@ impl Place {
     /// # Safety
     ///
     /// The place is this pool's, and the pool is in its `Arc`.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) unsafe fn find<T>(&self, core: &PoolCore<T>) -> Option<&Magazine<T>> {
         // SAFETY: the offset was made for that.
         match unsafe { near::find(self.near, ptr::from_ref(core).cast()) } {

@@ -117,7 +117,7 @@ impl<T> Own<T> {
         Self { node: NonNull::from(Box::leak(node)), _owns: PhantomData }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn into_raw(self) -> *mut Node<T> {
         let node = self.node.as_ptr();
         std::mem::forget(self);
@@ -127,7 +127,7 @@ impl<T> Own<T> {
     /// # Safety
     ///
     /// The node came from [`into_raw`](Self::into_raw), and nobody else has it.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) unsafe fn from_raw(node: NonNull<Node<T>>) -> Self {
         Self { node, _owns: PhantomData }
     }
@@ -167,7 +167,7 @@ impl<T> Drop for Own<T> {
 
 impl<T> Deref for Own<T> {
     type Target = Node<T>;
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn deref(&self) -> &Node<T> {
         // SAFETY: the node lives as long as `self`, which owns it.
         unsafe { self.node.as_ref() }
@@ -175,7 +175,7 @@ impl<T> Deref for Own<T> {
 }
 
 impl<T> DerefMut for Own<T> {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn deref_mut(&mut self) -> &mut Node<T> {
         // SAFETY: as above, and nobody else knows it.
         unsafe { self.node.as_mut() }

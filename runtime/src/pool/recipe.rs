@@ -266,7 +266,7 @@ impl<T> Recipe<T> {
     }
 
     /// Heap bytes of an object.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn heap_of(&self, object: &T) -> u64 {
         match &self.heap {
             HeapOf::Type(heap) => heap(object),
@@ -290,7 +290,7 @@ impl<T> Recipe<T> {
         Some(self.heap_of(object))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn validates(&self, object: &T) -> bool {
         self.validate.as_ref().is_none_or(|validate| validate(object))
     }

@@ -259,19 +259,20 @@ fn threads_on_few_objects_lose_none_and_share_none() {
     .wait()
     .build_in(&domain)
     .unwrap();
-    std::thread::scope(|scope| {
-        for _ in 0..32 {
-            scope.spawn(|| {
-                for turn in 0..2000 {
-                    let lease = pool.acquire();
-                    assert!(!lent[lease.0 as usize].swap(true, Ordering::AcqRel), "handed out twice");
-                    if turn % 64 == 0 {
-                        std::thread::yield_now();
-                    }
-                    assert!(lent[lease.0 as usize].swap(false, Ordering::AcqRel), "handed out twice");
-                }
-            });
+    let take_turns = || {
+        for turn in 0..2000 {
+            let lease = pool.acquire();
+            assert!(!lent[lease.0 as usize].swap(true, Ordering::AcqRel), "handed out twice");
+            if turn % 64 == 0 {
+                std::thread::yield_now();
+            }
+            assert!(lent[lease.0 as usize].swap(false, Ordering::AcqRel), "handed out twice");
         }
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..32).map(|_| scope.spawn(take_turns)).collect();
+        // Joined one by one: the scope itself does not wait until they have given back what they keep.
+        threads.into_iter().for_each(|thread| thread.join().expect("it does not panic"));
     });
     assert!(alive.load(Ordering::Relaxed) <= 16);
     assert_eq!(pool.idle() as u64, alive.load(Ordering::Relaxed));

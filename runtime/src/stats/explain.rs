@@ -51,6 +51,11 @@ pub struct CoordinatorStats {
     /// Bytes that were freed for short memory and that the allocator keeps, as far as resident memory shows: this process can use
     /// them again, and others can't. 0 where the source does not tell what is resident.
     pub retained: u64,
+    /// What the last plan that moved bytes said that it gains, as a part of the compute time that was saved; `None` before one.
+    pub predicted_gain: Option<f64>,
+    /// How much more compute time a look-up saved in the last epoch than in the one before that plan, as a part of it; `None`
+    /// before a plan. What the load did meanwhile is in it, too.
+    pub realised_gain: Option<f64>,
     /// How often the process came close to being killed: emergencies that began, and times that the system says memory
     /// was at its limit.
     pub near_misses: u64,
@@ -141,10 +146,12 @@ pub enum Cause {
     Auto,
     /// Tenants made room for each other.
     Room,
+    /// Bytes are to go where they save more.
+    Plan,
 }
 
 impl Cause {
-    /// `"pressure"`, `"emergency"`, `"growth"`, `"limit"`, `"trim"`, `"auto"` or `"room"`.
+    /// `"pressure"`, `"emergency"`, `"growth"`, `"limit"`, `"trim"`, `"auto"`, `"room"` or `"plan"`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -155,6 +162,7 @@ impl Cause {
             Self::Trim => "trim",
             Self::Auto => "auto",
             Self::Room => "room",
+            Self::Plan => "plan",
         }
     }
 }
@@ -197,6 +205,13 @@ impl fmt::Display for Explanation {
             100.0 * done.fullest,
             done.near_misses
         )?;
+        if let (Some(predicted), Some(realised)) = (done.predicted_gain, done.realised_gain) {
+            let (predicted, realised) = (100.0 * predicted, 100.0 * realised);
+            write!(
+                f,
+                "\nthe last plan was to save {predicted:.1} % more; look-ups save {realised:+.1} % since"
+            )?;
+        }
         for namespace in &self.namespaces {
             let (used, promised) = (bytes(namespace.used), bytes(namespace.promised));
             write!(f, "\nnamespace {} holds {used} of {promised} promised", namespace.name)?;

@@ -131,6 +131,8 @@ pub struct TenantStats {
     pub max_bytes: Option<u64>,
     /// The tenant's own bound in entries or objects.
     pub max_entries: Option<u64>,
+    /// Bytes that the plan gives it, while a plan moves bytes: who holds more gives first. `None` without one.
+    pub target: Option<u64>,
     /// Multiplies what the tenant's bytes are worth.
     pub priority: f64,
     /// What the next victim is worth: nanoseconds of compute that each of its bytes saves at the frequency seen,
@@ -196,6 +198,7 @@ impl TenantStats {
             min_bytes: 0,
             max_bytes: None,
             max_entries: None,
+            target: None,
             priority: 1.0,
             price: 0.0,
             estimated: false,

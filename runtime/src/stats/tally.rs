@@ -7,8 +7,9 @@
 //! These are counters, not synchronisation: everything is relaxed.
 
 use std::cell::{Cell, RefCell};
+use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -77,7 +78,14 @@ struct Block {
     owner: u32,
     counts: [AtomicU64; OWNS],
     retired: AtomicBool,
+    /// How many of the next are filled.
+    sampled: AtomicU8,
+    /// Hits that a curve is to hear of.
+    samples: [AtomicU64; SAMPLES],
 }
+
+/// Hits that a curve hears of at once.
+pub(crate) const SAMPLES: usize = 9;
 
 impl Block {
     fn read(&self) -> Sums {
@@ -85,7 +93,7 @@ impl Block {
     }
 
     /// Adds without a read-modify-write: only one thread writes the counter.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn add(&self, what: Own, by: u64) {
         let counter = &self.counts[what as usize];
         counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
@@ -197,6 +205,12 @@ impl Tally {
         self.sums()[Own::Loads as usize]
     }
 
+    /// Hits and misses, and the nanoseconds that hits saved.
+    pub(crate) fn lookups(&self) -> (u64, u64) {
+        let sums = self.sums();
+        (sums[Own::Hits as usize] + sums[Own::Misses as usize], sums[Own::Saved as usize])
+    }
+
     /// Writes all counters into a tenant's stats.
     pub(crate) fn fill(&self, stats: &mut TenantStats) {
         let [hits, misses, saved, loads, load_nanos, evictions] = self.sums();
@@ -291,32 +305,52 @@ pub(crate) struct Counters {
 impl Counters {
     /// Counts a hit that saved `nanos` of compute, if the block is at hand; otherwise it is the tally's to
     /// [count](Tally::hit).
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn hit(self, nanos: u64) -> bool {
-        self.with_block(|block| {
+        let (id, block) = self.hand();
+        let is_at_hand = id.get() == self.id;
+        if is_at_hand {
+            // SAFETY: under its tally's id stands a block in this thread's table, which keeps it.
+            let block = unsafe { &*block.get() };
             block.add(Own::Hits, 1);
             block.add(Own::Saved, nanos);
-        })
-    }
-
-    #[inline(always)]
-    fn add<const N: usize>(self, tally: &Tally, counts: [(Own, u64); N]) {
-        if !self.with_block(|block| counts.into_iter().for_each(|(what, by)| block.add(what, by))) {
-            tally.count_elsewhere(counts);
         }
+        is_at_hand
     }
 
-    #[inline(always)]
-    fn with_block(self, count: impl FnOnce(&Block)) -> bool {
-        AT_HAND.with(|hand| {
-            let (id, block) = &hand[self.at as usize % HANDY];
-            let is_at_hand = id.get() == self.id;
-            if is_at_hand {
-                // SAFETY: under its tally's id stands a block in this thread's table, which keeps it.
-                count(unsafe { &*block.get() });
-            }
-            is_at_hand
-        })
+    /// Keeps a hit for a curve. Now and then all that were kept are handed out. Hits that the thread counts elsewhere are
+    /// lost, and those that wait when it ends.
+    pub(crate) fn sample(self, hit: u64) -> Option<[u64; SAMPLES]> {
+        let (id, block) = self.hand();
+        if id.get() != self.id {
+            return None;
+        }
+        // SAFETY: as in `hit`.
+        let block = unsafe { &*block.get() };
+        let at = usize::from(block.sampled.load(Ordering::Relaxed)) % SAMPLES;
+        block.samples[at].store(hit, Ordering::Relaxed);
+        let is_full = at + 1 == SAMPLES;
+        block.sampled.store(if is_full { 0 } else { at as u8 + 1 }, Ordering::Relaxed);
+        is_full.then(|| block.samples.each_ref().map(|sample| sample.load(Ordering::Relaxed)))
+    }
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn add<const N: usize>(self, tally: &Tally, counts: [(Own, u64); N]) {
+        let (id, block) = self.hand();
+        if id.get() != self.id {
+            return tally.count_elsewhere(counts);
+        }
+        // SAFETY: as in `hit`.
+        let block = unsafe { &*block.get() };
+        counts.into_iter().for_each(|(what, by)| block.add(what, by));
+    }
+
+    /// Where this thread's block is, if it is at hand. A closure that did more than this would stay a function.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn hand<'a>(self) -> &'a (Cell<u32>, Cell<*const Block>) {
+        let hand = AT_HAND.with(ptr::from_ref);
+        // SAFETY: it is this thread's own, and as it needs no destructor it is there until the thread is not.
+        unsafe { &(&*hand)[self.at as usize % HANDY] }
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! One shard's lock at a time. What left is handed out, to be dropped with no lock held.
 
+use smallvec::SmallVec;
+
 use super::Store;
 use super::place::{Locked, Place};
 use super::shard::{Collect, Leaving};
@@ -101,11 +103,13 @@ impl<K, V> Store<K, V> {
         let Some(mut shard) = locked.writer() else { return (evicted, Leaving::default()) };
         let charged = shard.charged();
         let (mut heap, mut weight) = (0, 0);
-        while let Some(victim) = shard.evict(moment, wanted.most - weight, cause) {
+        let mut picked = SmallVec::<[u32; BATCH as usize]>::new();
+        while let Some(victim) = shard.pick(moment, wanted.most - weight) {
             heap += victim.heap;
             weight += victim.heap + Self::SLOT_BYTES;
             evicted.entries += 1;
             evicted.credit = victim.credit.unwrap_or(0.0);
+            picked.push(victim.index);
             // Entries without heap free nothing one by one: they go until a page of them is empty.
             let dear = shard
                 .front()
@@ -114,6 +118,7 @@ impl<K, V> Store<K, V> {
                 break;
             }
         }
+        shard.evict(&picked, cause);
         let how = if wanted.bytes > 0 { Collect::Now } else { Collect::Lazily };
         let mut leaving = Leaving::default();
         shard.collect(how, &mut leaving);
@@ -195,10 +200,14 @@ impl<K, V> Store<K, V> {
             return;
         }
         let looking = self.look();
+        let mut all_seen = true;
         for place in self.places() {
             let mut done = false;
             while !done {
-                let Some(mut locked) = self.lock_unless_forked(place, reservation) else { break };
+                let Some(mut locked) = self.lock_unless_forked(place, reservation) else {
+                    all_seen = false;
+                    break;
+                };
                 let changed = self.change(&mut locked, Collect::Now, |shard| shard.expire(now, SWEPT));
                 drop(locked);
                 let Some(((expired, all), leaving)) = changed else { break };
@@ -206,7 +215,9 @@ impl<K, V> Store<K, V> {
                 left(expired, leaving);
             }
         }
-        looking.done();
+        if all_seen {
+            looking.done();
+        }
     }
 
     /// Takes out some entries of one shard that are expired by `now`, if there are any; returns how many. With

@@ -41,13 +41,9 @@ use crate::expiry::Expires;
 use crate::grace::{Era, Reading};
 use crate::policy::{Factory, Moment, Noted, Order, Policy};
 use crate::removal::RemovalCause;
-use crate::sync::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::time::{NEVER, Nanos};
 use crate::weight::weigh::allocation;
-
-/// Stripes of keys whose loads wait out each other's writes. So many that they share one word with what is beside them:
-/// every empty cache has it.
-const STRIPES: usize = 2;
 
 /// How many slots that may be due an insert looks at in its shard: several times the looks that one entry takes in its life, so
 /// that a cache in use keeps up with its own expiry also when a bucket of the wheel comes up that holds them all.
@@ -77,20 +73,6 @@ pub(crate) struct Store<K, V> {
     exponent: u8,
     /// Entries that left can wait until there are many.
     patient: bool,
-    /// How many writes of each stripe are between linking their entry and superseding the loads in flight.
-    writing: [AtomicU16; STRIPES],
-}
-
-/// A write of a key is under way. No load of the key stores its value from here on until this is dropped: it
-/// may have looked before the write, and the written entry may be gone again.
-#[must_use]
-pub(crate) struct Writing<'a>(&'a AtomicU16);
-
-impl Drop for Writing<'_> {
-    fn drop(&mut self) {
-        // Release: a load that reads this sees that it is superseded.
-        self.0.fetch_sub(1, Ordering::Release);
-    }
 }
 
 /// What a look-up found.
@@ -126,9 +108,15 @@ impl Sighting {
     pub(crate) fn heap(&self) -> u64 {
         self.entry.heap
     }
+
+    /// The lower half of its hash, but for a bit that the table does not know.
+    pub(crate) fn hash(&self) -> u32 {
+        self.entry.hash
+    }
 }
 
-/// Who pays for the growth of tables and pages, how entries expire, and in which order they are evicted.
+/// Who pays for the growth of tables and pages, how entries expire, in which order they are evicted, and what that depends
+/// on now.
 #[derive(Clone, Copy)]
 pub(crate) struct Charge<'a> {
     pub(crate) reservation: &'a Reservation,
@@ -140,6 +128,7 @@ pub(crate) struct Charge<'a> {
     /// Whether the entry has its place among the entries. If not it takes another's, in its own shard and under the same
     /// lock, if that shard is among the heaviest.
     pub(crate) placed: bool,
+    pub(crate) moment: Moment,
 }
 
 /// Where an entry that is to be linked comes from.
@@ -149,20 +138,25 @@ pub(crate) enum Origin<'a> {
     Load(Freshness<'a>),
     /// A write.
     Write,
-    /// A write that follows from what was seen before it: an entry, or none.
-    After(Option<Sighting>),
+    /// A write that follows from what was seen before it: an entry, or none; maybe of a value that was computed, to which
+    /// the same applies as to a load's.
+    After(Option<Sighting>, Option<Freshness<'a>>),
 }
 
 impl<'a> Origin<'a> {
     fn load(&self) -> Option<Freshness<'a>> {
-        if let Self::Load(freshness) = *self { Some(freshness) } else { None }
+        match *self {
+            Self::Load(freshness) => Some(freshness),
+            Self::After(_, freshness) => freshness,
+            Self::Write => None,
+        }
     }
 
     fn over(&self) -> Over {
         match self {
             Self::Load(freshness) => Over::Expired(freshness.now),
             Self::Write => Over::Any,
-            Self::After(seen) => Over::Seen(seen.map(|seen| seen.entry.version)),
+            Self::After(seen, _) => Over::Seen(seen.map(|seen| seen.entry.version)),
         }
     }
 }
@@ -174,8 +168,6 @@ pub(crate) enum Linked {
     Done { displaced: Displaced, expired: u64, told: bool },
     /// The key has been written since its load began.
     Stale,
-    /// Somebody is writing a key that may be this one: soon it is known whether the entry is older.
-    Unclear,
     /// A load has been marked as superseded: it may be this one.
     Marked,
     /// The entry is not in, and says why. Others may have left for it nevertheless.
@@ -209,7 +201,6 @@ impl<K, V> Store<K, V> {
             exact,
             noted: policy.noted(),
             patient,
-            writing: std::array::from_fn(|_| AtomicU16::new(0)),
         }
     }
 
@@ -233,33 +224,22 @@ impl<K, V> Store<K, V> {
         if self.exact { self.tick.fetch_add(1, Ordering::Relaxed) } else { self.tick() }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn places(&self) -> &[Place<K, V>] {
         // SAFETY: they came out of a box of so many, and go back into one only when the store is dropped.
         unsafe { std::slice::from_raw_parts(self.first.as_ptr(), 1 << self.exponent) }
     }
 
     /// The table in a shard uses the lower half of the hash; these bits are others.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn place(&self, hash: u64) -> usize {
         (hash >> 40) as usize & (self.places().len() - 1)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn at(&self, hash: u64) -> &Place<K, V> {
         // SAFETY: there is a power of two of places, at least one.
         unsafe { self.places().get_unchecked(self.place(hash)) }
-    }
-
-    fn stripe_of(hash: u64) -> usize {
-        (hash >> 33) as usize % STRIPES
-    }
-
-    /// To be held from before a write is linked until the loads in flight know of it.
-    pub(crate) fn writing(&self, hash: u64) -> Writing<'_> {
-        let writing = &self.writing[Self::stripe_of(hash)];
-        writing.fetch_add(1, Ordering::AcqRel);
-        Writing(writing)
     }
 
     /// Whether a hit needs neither a clock nor a place in an exact order: then [`get`](Self::get) will do.
@@ -268,14 +248,14 @@ impl<K, V> Store<K, V> {
     }
 
     /// Begins a read of a plain store by a thread that reads nothing else.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn read_alone(&self) -> Option<Reading> {
         self.era.read_alone()
     }
 
     /// Where the thread found an entry lately: if it is still there notes the use, and makes `R` of the value while it is
     /// protected; with it comes the byte of its cost. `reading` is of this store.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn recall<R>(
         &self,
         reading: &Reading,
@@ -297,14 +277,15 @@ impl<K, V> Store<K, V> {
         Some((take(unsafe { slot.value() }), fixed.cost()))
     }
 
-    /// [`recall`](Self::recall) of what the table has; the thread may find it sooner next time.
-    #[inline(always)]
+    /// [`recall`](Self::recall) of what the table has; the thread may find it sooner next time, if it is to be `noted`.
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn get<R>(
         &self,
         reading: &Reading,
         hash: u64,
         eq: impl FnMut(&K) -> bool,
         take: impl FnOnce(&V) -> R,
+        noted: bool,
     ) -> Option<(R, u8)> {
         // Before the look: what is noted under a layout was there since.
         let name = self.era.name(hash);
@@ -313,10 +294,17 @@ impl<K, V> Store<K, V> {
         unsafe {
             shard.find(hash, eq, |_, slot, value, cost| {
                 slot.touch.record(self.noted, || self.tick());
-                reading.found(name, NonNull::from_ref(slot).cast());
+                if noted {
+                    reading.found(name, NonNull::from_ref(slot).cast());
+                }
                 (take(value), cost)
             })
         }
+    }
+
+    /// Threads find no entry where they found it lately, until they have found it again.
+    pub(crate) fn look_anew(&self) {
+        self.era.relocate();
     }
 
     /// [`get`](Self::get) for every store. The clock is read only where entries expire.
@@ -364,31 +352,28 @@ impl<K, V> Store<K, V> {
 
     /// Puts the entry that is `arriving` in, and takes it, unless it is stale. Takes out a few of its shard that are
     /// expired when it was written. What left is the caller's to drop.
+    ///
+    /// Once an entry that no load brought is in, `supersede` marks the loads of its key, under the lock still: nobody
+    /// finds the entry gone again while a load from before it may be joined, or stored.
     pub(crate) fn link(
         &self,
         arriving: &mut Option<Entry<K, V>>,
         origin: &Origin<'_>,
         eq: impl Fn(&K, &K) -> bool,
-        mut moment: Moment,
         charge: &Charge<'_>,
         leaving: &mut Leaving<K, V>,
+        supersede: impl FnOnce(),
     ) -> Linked {
-        let Charge { reservation, ceiling, expires, placed, .. } = *charge;
+        let Charge { reservation, ceiling, expires, placed, mut moment, .. } = *charge;
         let Some(entry) = &*arriving else { return Linked::Stale };
         let (hash, written) = (entry.hash, entry.written);
         let mut locked = self.lock(self.at(hash), reservation);
-        // Checked under the lock: whoever invalidates supersedes the loads first and removes under this lock after,
-        // so either we see that or the removal sees our entry.
-        if let Some(freshness) = origin.load() {
-            // Before the marks: who is no longer writing has set them.
-            let busy = self.writing[Self::stripe_of(hash)].load(Ordering::Acquire) > 0;
-            if freshness.marks.load(Ordering::Acquire) != freshness.seen {
-                return Linked::Marked;
-            }
-            if busy {
-                return Linked::Unclear;
-            }
+        // Checked under the lock: whoever writes marks the loads under it, and whoever invalidates marks them first and
+        // removes under it after. So either we see that, or they see our entry.
+        if origin.load().is_some_and(|load| load.marks.load(Ordering::Acquire) != load.seen) {
+            return Linked::Marked;
         }
+        let writes = !matches!(origin, Origin::Load(_));
         moment.exact = self.exact;
         moment.tick = self.next_use();
         let (mut linked, mut expired) = (0, 0);
@@ -403,6 +388,9 @@ impl<K, V> Store<K, V> {
             Some(mut shard) => {
                 let place = shard.place_of(entry, eq);
                 let (displaced, outcome) = shard.link(arriving, place, &terms, leaving);
+                if outcome.is_ok() && writes {
+                    supersede();
+                }
                 if outcome.is_ok() && expires != Expires::Never {
                     (expired, _) = shard.expire(written & !(GRAIN - 1), LOOKED);
                 }
@@ -410,13 +398,21 @@ impl<K, V> Store<K, V> {
                 linked = shard.linked();
                 (displaced, outcome)
             }
-            None => self.link_first(&mut locked, arriving, hash, &terms, charge, leaving),
+            None => {
+                let (displaced, outcome) =
+                    self.link_first(&mut locked, arriving, hash, &terms, charge, leaving);
+                if outcome.is_ok() && writes {
+                    supersede();
+                }
+                (displaced, outcome)
+            }
         };
         let told = locked.finish(leaving);
         drop(locked);
         // Each shard moves the tick by as much as the shards together link meanwhile.
         let pace = self.places().len() as u64;
-        if !self.exact && linked.is_multiple_of(pace) {
+        let is_new = outcome.is_ok() && !displaced.replaced;
+        if !self.exact && is_new && linked.is_multiple_of(pace) {
             self.tick.fetch_add(pace, Ordering::Relaxed);
         }
         match outcome {

@@ -1,17 +1,18 @@
 //! Slots in pages: found without a lock, at an index that stays while an entry lives.
 //!
 //! ```text
-//! directory  ──►  pages[0]  [S . S S]            grows 4 -> 16 -> 64 slots, so that a small shard stays small
-//!                 pages[1]  [S S . S ... S]      64 slots, fewer where a slot is large
-//!                 pages[2]  [S S S . ... .]      the last page is emptied first
+//! directory  ──►  pages[0]  [S . S S]            4 slots, and 16 in the next, so that a small shard stays small
+//!                 pages[1]  [S S . S .. S]
+//!                 pages[2]  [S S S . ... .]      64 slots, fewer where a slot is large; the last page is emptied first
 //! ```
 //!
 //! What a page is made of says [`page`]; heap bytes of entries, which only some caches have, are in columns beside.
 //!
 //! A slot is *vacant*, or *filled*, or in limbo: out of the table, and perhaps still read. Readers reach filled
 //! slots and slots in limbo; a slot is filled before an index leads to it, and not touched again (but for the words
-//! that hits write) until the grace period after it was unlinked. So a page that grows, and a page that is given
-//! up, is copied bit by bit, and the old one goes to limbo: nothing in it is dropped.
+//! that hits write) until the grace period after it was unlinked. What readers can reach is never copied, because a value
+//! may have locks and cells in it: pages do not grow, and an entry moves out of a page that is given up while it is out of
+//! the table, after a grace period. Nothing in the old one is dropped then.
 
 mod page;
 #[cfg(any(test, feature = "__validate"))]
@@ -87,14 +88,14 @@ impl<K, V> Pages<K, V> {
     ///
     /// The index was read from the table under the [`Era`](crate::grace::Era) by which both are reclaimed, and the
     /// read goes on while the reference is used; or the caller is the writer.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) unsafe fn slot(&self, index: u32) -> &Slot<K, V> {
         let (page, at) = self.page_of(index);
         // SAFETY: the table leads to indices of pages that exist.
         unsafe { &*page.slots().add(at) }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn page_of(&self, index: u32) -> (Page<K, V>, usize) {
         let (page, at) = (index >> Page::<K, V>::SHIFT, index as usize % Page::<K, V>::PAGE);
         // Acquire, twice: what a page holds was there before the page was.
@@ -160,45 +161,42 @@ impl Filling {
         if self.retired.is_empty() { self.pages - 1 } else { self.retired.start - 1 }
     }
 
-    /// How many slots there are; their indices are below.
+    /// How many slots there are.
     pub(super) fn slots(&self) -> usize {
         self.slots
     }
 
-    /// How many slots there are after room for one more was made.
-    pub(super) fn slots_for_one_more<K, V>(&self) -> usize {
-        if self.vacancies > 0 {
-            self.slots
-        } else {
-            self.slots - self.grown_page::<K, V>() + self.next_page::<K, V>()
-        }
+    /// Indices of slots are below. Not each number below is one: the first pages are short.
+    pub(super) fn bound<K, V>(&self) -> usize {
+        self.pages << Page::<K, V>::SHIFT
     }
 
-    /// Slots of the page that is replaced by a larger one when room runs out: the first, while it is small.
-    fn grown_page<K, V>(&self) -> usize {
-        if self.pages == 1 && self.slots < Page::<K, V>::PAGE { self.slots } else { 0 }
+    /// The same after room for one more was made.
+    pub(super) fn bound_for_one_more<K, V>(&self) -> usize {
+        (self.pages + usize::from(self.vacancies == 0)) << Page::<K, V>::SHIFT
     }
 
-    /// Slots of the page that comes next.
-    fn next_page<K, V>(&self) -> usize {
-        let full = Page::<K, V>::PAGE;
-        match self.slots {
-            0 => full.min(4),
-            slots if self.pages == 1 && slots < full => full.min(slots * 4),
-            _ => full,
-        }
+    /// Whether this is the index of a slot.
+    pub(super) fn has<K, V>(&self, index: u32) -> bool {
+        let page = (index >> Page::<K, V>::SHIFT) as usize;
+        page < self.pages && index as usize % Page::<K, V>::PAGE < Page::<K, V>::len_of(page)
+    }
+
+    /// The indices of a page's slots.
+    fn indices<K, V>(page: usize) -> Range<u32> {
+        let first = (page << Page::<K, V>::SHIFT) as u32;
+        first..first + Page::<K, V>::len_of(page) as u32
     }
 
     /// The most bytes that room for one more entry, of so many heap bytes, will take.
     pub(super) fn growth<K, V>(&self, heap: u64) -> u64 {
-        let noted = self.heaps.first().is_some_and(Option::is_some);
+        let heaps = |page: usize| if heap > 0 { heaps_bytes(Page::<K, V>::len_of(page)) } else { 0 };
         if self.vacancies > 0 {
-            return if heap > 0 { heaps_bytes(self.slots.min(Page::<K, V>::PAGE)) } else { 0 };
+            return heaps((self.vacant >> Page::<K, V>::SHIFT) as usize);
         }
-        let heaps =
-            if heap > 0 || (noted && self.pages == 1) { heaps_bytes(self.next_page::<K, V>()) } else { 0 };
         let directory = if self.pages == self.room { directory_bytes(grown(self.room)) } else { 0 };
-        directory + Page::<K, V>::bytes(self.next_page::<K, V>(), self.expires) + heaps
+        let page = Page::<K, V>::bytes(Page::<K, V>::len_of(self.pages), self.expires);
+        directory + page + heaps(self.pages)
     }
 }
 
@@ -290,8 +288,7 @@ impl<K, V> Pages<K, V> {
             if heap == 0 {
                 return true;
             }
-            let slots = filling.slots.min(Page::<K, V>::PAGE);
-            if !reserve(heaps_bytes(slots)) || !self.note_heaps(filling, page) {
+            if !reserve(heaps_bytes(Page::<K, V>::len_of(page))) || !self.note_heaps(filling, page) {
                 return false;
             }
         }
@@ -308,41 +305,19 @@ impl<K, V> Pages<K, V> {
     }
 
     fn add_slots(&self, filling: &mut Filling, limbo: &mut Limbo) -> bool {
-        let (small, next) = (filling.grown_page::<K, V>(), filling.next_page::<K, V>());
-        if small == 0 && filling.pages == filling.room && !self.widen(filling, limbo) {
+        if filling.pages == filling.room && !self.widen(filling, limbo) {
             return false;
         }
-        let noted = filling.heaps.first().and_then(Option::as_deref).filter(|_| small > 0);
-        let longer = match noted.map(|heaps| longer(heaps, next)) {
-            Some(None) => return false,
-            Some(longer) => longer,
-            None => None,
-        };
-        let Some(page) = Page::<K, V>::new(next, filling.expires) else { return false };
-        let at = if small > 0 { 0 } else { filling.pages };
-        if small > 0 {
-            let (old, _) = self.page_of(0);
-            for slot in 0..small {
-                // SAFETY: both pages have so many slots; the new one is nobody's yet, and the old one is nobody's
-                // after, except for readers, who only read. Nothing of the old one will be dropped.
-                unsafe { copy_slot(old, slot, page, slot, filling.expires) };
-            }
-            filling.allocated -= Page::<K, V>::bytes(small, filling.expires);
-            limbo.take_block(old.block(filling.expires));
-            filling.has_moved = true;
-        }
-        if let Some(longer) = longer {
-            filling.heaps[0] = Some(longer);
-            filling.allocated = filling.allocated + heaps_bytes(next) - heaps_bytes(small);
-        }
+        let (at, len) = (filling.pages, Page::<K, V>::len_of(filling.pages));
+        let Some(page) = Page::<K, V>::new(len, filling.expires) else { return false };
         // SAFETY: the directory has room for this page.
         unsafe { &*self.directory.load(Ordering::Relaxed).add(at) }.store(page.0, Ordering::Release);
-        filling.allocated += Page::<K, V>::bytes(next, filling.expires);
+        filling.allocated += Page::<K, V>::bytes(len, filling.expires);
         filling.pages = at + 1;
-        filling.slots += next - small;
+        filling.slots += len;
         // The lowest index is handed out first.
-        for slot in (small..next).rev() {
-            self.vacate(filling, ((at << Page::<K, V>::SHIFT) + slot) as u32);
+        for index in Filling::indices::<K, V>(at).rev() {
+            self.vacate(filling, index);
         }
         true
     }
@@ -383,8 +358,8 @@ impl<K, V> Pages<K, V> {
         if filling.heaps[page].is_some() {
             return true;
         }
-        let slots = filling.slots.min(Page::<K, V>::PAGE);
-        let Some(heaps) = longer(&[], slots) else { return false };
+        let slots = Page::<K, V>::len_of(page);
+        let Some(heaps) = no_heaps(slots) else { return false };
         filling.heaps[page] = Some(heaps);
         filling.has_heaps = true;
         filling.allocated += heaps_bytes(slots);
@@ -492,51 +467,73 @@ impl<K, V> Pages<K, V> {
     pub(super) fn is_sparse(&self, filling: &Filling, slack: usize) -> bool {
         // Pages that came after those that are given up are not in the way for long.
         let open = filling.retired.is_empty() || filling.retired.end == filling.pages;
-        filling.pages > 1 && open && filling.last() > 0 && filling.vacancies >= Page::<K, V>::PAGE + slack
+        filling.pages > 1
+            && open
+            && filling.last() > 0
+            && filling.vacancies >= Page::<K, V>::len_of(filling.last()) + slack
     }
 
-    /// Moves the entries of the last page to vacant slots of others; [`thaw`](Self::thaw) gives it up. There are enough
-    /// of those, and none of its slots is in limbo. `moved` hears of each entry that got a new index: from and to, while
-    /// both can be read. `false` when memory or, says `reserve`, the budget is exhausted; nothing has changed then.
-    pub(super) fn retire_page(
+    /// Begins to give up the last page: the entries in it, for which there are vacant slots in others, where heap bytes can
+    /// be noted. They are to be taken out of the table until a grace period has passed; then the page [ends](Self::retire),
+    /// or else [stays](Self::stay). `None` when memory or, says `reserve`, the budget is exhausted; nothing has changed
+    /// then.
+    pub(super) fn entries_to_move(
         &self,
         filling: &mut Filling,
         reserve: &dyn Fn(u64) -> bool,
-        mut moved: impl FnMut(&mut Filling, u32, u32),
-    ) -> bool {
+    ) -> Option<SmallVec<[u32; MOST]>> {
         let last = filling.last();
-        let boundary = (last << Page::<K, V>::SHIFT) as u32;
-        let indices = boundary..boundary + Page::<K, V>::PAGE as u32;
-        self.forget_vacancies(filling, boundary);
-        let entries = indices.clone().filter(|&index| self.own(filling, index).state == State::Filled);
+        let indices = Filling::indices::<K, V>(last);
+        self.forget_vacancies(filling, indices.start);
+        let entries = indices.filter(|&index| self.own(filling, index).state == State::Filled);
         let entries: SmallVec<[u32; MOST]> = entries.collect();
         let heaps = filling.heaps[last].is_some();
         if heaps && !self.note_heaps_ahead(filling, entries.len(), reserve) {
-            for index in indices.rev().filter(|index| !entries.contains(index)) {
-                self.vacate(filling, index);
-            }
-            return false;
+            self.stay(filling, &entries);
+            return None;
         }
-        for from in entries {
+        Some(entries)
+    }
+
+    /// The last page is not given up: these entries stay in it, and its other slots are vacant.
+    pub(super) fn stay(&self, filling: &mut Filling, entries: &[u32]) {
+        for index in Filling::indices::<K, V>(filling.last()).rev().filter(|index| !entries.contains(index)) {
+            self.vacate(filling, index);
+        }
+    }
+
+    /// Moves these entries, all that the last page has, to vacant slots of others; [`thaw`](Self::thaw) gives it up.
+    /// `moved` hears of each that got a new index: from and to, while both can be read.
+    ///
+    /// # Safety
+    ///
+    /// They are out of the table, and a grace period has passed since.
+    pub(super) unsafe fn retire(
+        &self,
+        filling: &mut Filling,
+        entries: &[u32],
+        mut moved: impl FnMut(&mut Filling, u32, u32),
+    ) {
+        let last = filling.last();
+        for &from in entries {
             let to = filling.vacant;
             let (heap, next) = (self.heap(filling, from), self.own(filling, to).mark);
             (filling.vacant, filling.vacancies) = (next, filling.vacancies - 1);
             let ((old, old_at), (new, new_at)) = (self.page_of(from), self.page_of(to));
-            // SAFETY: both are slots of pages; nobody reaches the new one, a vacancy, yet, and of the old one
-            // nothing will be dropped.
+            // SAFETY: both are slots of pages that nobody reaches, by the caller's promise and because one is vacant; of
+            // the old one nothing will be dropped.
             unsafe { copy_slot(old, old_at, new, new_at, filling.expires) };
             if let Some(heaps) = &mut filling.heaps[(to >> Page::<K, V>::SHIFT) as usize] {
                 heaps[to as usize % Page::<K, V>::PAGE] = heap;
             }
             moved(filling, from, to);
         }
-        for index in indices {
+        for index in Filling::indices::<K, V>(last) {
             self.set_own(filling, index, Own { state: State::Retired, ..Own::default() });
         }
         let end = if filling.retired.is_empty() { last + 1 } else { filling.retired.end };
         filling.retired = last..end;
         filling.has_moved = true;
-        true
     }
 
     /// A grace period has passed since the last page retired: gives them up, or where others came after them, uses
@@ -545,18 +542,18 @@ impl<K, V> Pages<K, V> {
         let retired = std::mem::replace(&mut filling.retired, 0..0);
         let given_up = retired.end == filling.pages;
         for at in retired.rev() {
-            let boundary = (at << Page::<K, V>::SHIFT) as u32;
+            let indices = Filling::indices::<K, V>(at);
             if given_up {
-                let (page, _) = self.page_of(boundary);
+                let (page, _) = self.page_of(indices.start);
                 filling.allocated -= Page::<K, V>::bytes(page.len(), filling.expires);
                 limbo.take_block(page.block(filling.expires));
                 if filling.heaps[at].take().is_some() {
-                    filling.allocated -= heaps_bytes(Page::<K, V>::PAGE);
+                    filling.allocated -= heaps_bytes(page.len());
                 }
                 filling.pages = at;
-                filling.slots -= Page::<K, V>::PAGE;
+                filling.slots -= page.len();
             } else {
-                for index in (boundary..boundary + Page::<K, V>::PAGE as u32).rev() {
+                for index in indices.rev() {
                     self.vacate(filling, index);
                 }
             }
@@ -568,10 +565,12 @@ impl<K, V> Pages<K, V> {
     pub(super) fn shrink(&self, filling: &mut Filling, limbo: &mut Limbo, reserve: &dyn Fn(u64) -> bool) {
         debug_assert!(filling.retired.is_empty(), "a reader may look for a page beyond the directory");
         let room = filling.pages * 2;
-        if filling.pages * 4 < filling.room && room > 0 && reserve(directory_bytes(room)) {
-            filling.heaps.truncate(room);
+        if filling.pages * 4 < filling.room
+            && room > 0
+            && reserve(directory_bytes(room))
+            && self.redirect(filling, room, limbo)
+        {
             filling.heaps.shrink_to_fit();
-            self.redirect(filling, room, limbo);
         }
     }
 
@@ -581,7 +580,8 @@ impl<K, V> Pages<K, V> {
         if directory.is_null() {
             return;
         }
-        debug_assert_eq!(filling.vacancies + filling.retired.len() * Page::<K, V>::PAGE, filling.slots);
+        let retired = filling.retired.clone().map(Page::<K, V>::len_of).sum::<usize>();
+        debug_assert_eq!(filling.vacancies + retired, filling.slots);
         for at in 0..filling.pages {
             // SAFETY: the directory has an entry for each page.
             let page = Page(unsafe { &*directory.add(at) }.load(Ordering::Relaxed));
@@ -613,7 +613,7 @@ impl<K, V> Pages<K, V> {
             let page = (filling.vacant >> Page::<K, V>::SHIFT) as usize;
             noted = noted
                 && (filling.heaps[page].is_some()
-                    || (reserve(heaps_bytes(Page::<K, V>::PAGE)) && self.note_heaps(filling, page)));
+                    || (reserve(heaps_bytes(Page::<K, V>::len_of(page))) && self.note_heaps(filling, page)));
             filling.vacant = self.own(filling, filling.vacant).mark;
         }
         filling.vacant = first;
@@ -628,7 +628,7 @@ impl<K, V> Pages<K, V> {
     pub(super) unsafe fn free(&self, filling: &mut Filling) {
         let mut limbo = Limbo::new();
         let mut entries = Vec::new();
-        for index in 0..filling.slots as u32 {
+        for index in (0..filling.pages).flat_map(Filling::indices::<K, V>) {
             if matches!(self.own(filling, index).state, State::Filled | State::Limbo(_)) {
                 // SAFETY: it is filled, and nobody reads, by the caller's promise.
                 entries.push(unsafe { self.take(filling, index) });
@@ -644,11 +644,10 @@ fn heaps_bytes(slots: usize) -> u64 {
     allocation(slots * size_of::<u64>())
 }
 
-/// The heap bytes of a page that becomes longer; `None` when memory is exhausted.
-fn longer(heaps: &[u64], slots: usize) -> Option<Box<[u64]>> {
-    let mut longer = Vec::new();
-    longer.try_reserve_exact(slots).ok()?;
-    longer.extend_from_slice(heaps);
-    longer.resize(slots, 0);
-    Some(longer.into_boxed_slice())
+/// The heap bytes of a page in which no entry has any; `None` when memory is exhausted.
+fn no_heaps(slots: usize) -> Option<Box<[u64]>> {
+    let mut heaps = Vec::new();
+    heaps.try_reserve_exact(slots).ok()?;
+    heaps.resize(slots, 0);
+    Some(heaps.into_boxed_slice())
 }

@@ -48,7 +48,7 @@ impl<K, V> Place<K, V> {
     }
 
     /// The shard, for who reads under the store's era or has the lock: it stays for as long.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn shard(&self) -> Option<&Shard<K, V>> {
         // Acquire: the shard was there before its address. SAFETY: it is freed only when nobody can reach it who has
         // the lock, or reads since before it was taken out.

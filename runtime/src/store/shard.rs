@@ -140,7 +140,7 @@ impl<K, V> Shard<K, V> {
     /// # Safety
     ///
     /// The caller reads under the store's era, since before it had the shard.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) unsafe fn find<R>(
         &self,
         hash: u64,
@@ -359,7 +359,7 @@ impl Inner {
     ) -> (Growth, u64) {
         let Self { shape, filling, limbo, order, wheel, .. } = self;
         let (growth, more) = if new { table.growth(shape, hash) } else { (Growth::None, 0) };
-        let (slots, entries) = (filling.slots_for_one_more::<K, V>(), shape.len() + 1);
+        let (slots, entries) = (filling.bound_for_one_more::<K, V>(), shape.len() + 1);
         // Made on the stack, because the box is an allocation that must be reserved first.
         let first = (wheel.is_none() && expires != Expires::Never).then(|| Wheel::new(now));
         let wheel = match wheel.as_deref().or(first.as_ref()) {
@@ -455,8 +455,7 @@ impl<K, V> Slots for View<'_, K, V> {
     }
 
     fn is_filled(&self, slot: u32) -> bool {
-        let exists = (slot as usize) < self.filling.slots();
-        exists && self.shard.pages.own(self.filling, slot).state == State::Filled
+        self.filling.has::<K, V>(slot) && self.shard.pages.own(self.filling, slot).state == State::Filled
     }
 
     fn touch(&self, slot: u32) -> &Touch {

@@ -88,14 +88,14 @@ impl Table {
     /// # Safety
     ///
     /// The caller reads under the [`Era`](crate::grace::Era) by which this table's blocks are freed, or is the writer.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) unsafe fn find<T>(&self, hash: u32, mut is: impl FnMut(u32) -> Option<T>) -> Option<T> {
         let segment = self.segment(hash)?;
         // SAFETY: what a reader finds through the directory is not freed while it reads.
         unsafe { segment.find(hash, |_, _, index| is(index)) }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn segment(&self, hash: u32) -> Option<Segment> {
         let (entries, depth) = self.entries()?;
         let at = (u64::from(hash) << depth >> 32) as usize;
@@ -104,7 +104,7 @@ impl Table {
         Some(Segment(entry.load(Ordering::Acquire)))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn entries(&self) -> Option<(*const AtomicPtr<Bucket>, u32)> {
         let directory = self.directory.load(Ordering::Acquire);
         if directory.is_null() {
@@ -249,7 +249,7 @@ impl Table {
     }
 
     /// Puts another index in an entry's place: a reader finds the one or the other.
-    pub(super) fn replace(&self, _shape: &mut Shape, hash: u32, from: u32, to: u32) {
+    pub(super) fn replace(&self, _shape: &Shape, hash: u32, from: u32, to: u32) {
         let (_, bucket, lane) = self.place(hash, from);
         bucket.lanes[lane].store(to, Ordering::Release);
     }
@@ -266,6 +266,17 @@ impl Table {
         let (entries, depth) = (facts.entries as usize, facts.depth);
         let buckets = segment.len();
         shape.entries == 0 || is_sparse(entries, buckets) || is_lone(entries, buckets, depth)
+    }
+
+    /// Has at hand what [`remove`](Self::remove) and [`replace`](Self::replace) will want of these hashes: together they
+    /// wait for memory little longer than for one.
+    pub(super) fn look_ahead(&self, _shape: &Shape, hashes: impl Iterator<Item = u32>) {
+        for hash in hashes {
+            if let Some(segment) = self.segment(hash) {
+                // SAFETY: only the writer frees segments.
+                unsafe { segment.look_ahead(hash) };
+            }
+        }
     }
 
     /// Where an index is.
@@ -397,7 +408,7 @@ impl Table {
         let old = self.segment(hash).expect("the caller found it");
         let Some(new) = Segment::new(width) else { return false };
         // SAFETY: only the writer frees segments, and nobody has seen the new one.
-        unsafe { old.each(|tag, index| new.insert(hash_of(index) | tag, index)) };
+        unsafe { old.each_hashed(hash_of, |hash, index| new.insert(hash, index)) };
         let first = self.first(shape, hash);
         let Facts { entries, depth } = shape.facts[first];
         self.publish(shape, first, u32::from(depth), new, entries as usize);
@@ -411,7 +422,7 @@ impl Table {
         let upper = |hash: u32| hash << depth >> 31 == 1;
         let mut counts = [0, 0];
         // SAFETY: only the writer frees segments.
-        unsafe { old.each(|_, index| counts[usize::from(upper(hash_of(index)))] += 1) };
+        unsafe { old.each_hashed(hash_of, |hash, _| counts[usize::from(upper(hash))] += 1) };
         if counts.contains(&0) {
             // More bits would not tell them apart.
             return self.rebuild(shape, hash, old.width().next(), limbo, hash_of);
@@ -427,8 +438,7 @@ impl Table {
         };
         // SAFETY: only the writer frees segments, and nobody has seen the new ones.
         unsafe {
-            old.each(|tag, index| {
-                let hash = hash_of(index) | tag;
+            old.each_hashed(hash_of, |hash, index| {
                 if upper(hash) { high.insert(hash, index) } else { low.insert(hash, index) }
             });
         }
@@ -520,8 +530,8 @@ impl Table {
         let Some(new) = Segment::new(Width(0)) else { return };
         // SAFETY: only the writer frees segments, and nobody has seen the new one.
         unsafe {
-            left.each(|tag, index| new.insert(hash_of(index) | tag, index));
-            right.each(|tag, index| new.insert(hash_of(index) | tag, index));
+            left.each_hashed(hash_of, |hash, index| new.insert(hash, index));
+            right.each_hashed(hash_of, |hash, index| new.insert(hash, index));
         }
         self.publish(shape, low, u32::from(depth) - 1, new, together);
         self.retire(shape, left, limbo);

@@ -13,7 +13,7 @@ pub(crate) fn is_available() -> bool {
 }
 
 /// For the side that is often: between its write and its look. `light` is what [`is_available`] said.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn often(light: bool) {
     if light {
         compiler_fence(Ordering::SeqCst);

@@ -8,7 +8,7 @@
 //! current thread has been computing, which sleep and waits do not add to.
 
 mod alarms;
-mod coarse;
+mod direct;
 #[cfg(any(
     target_os = "linux",
     target_os = "android",
@@ -30,7 +30,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::sync::{AtomicU64, Ordering};
-use coarse::Coarse;
+use direct::Direct;
 
 /// Nanoseconds since a clock's origin.
 pub(crate) type Nanos = u64;
@@ -48,8 +48,8 @@ pub struct Clock(Source);
 
 #[derive(Clone)]
 enum Source {
-    /// The system's monotonic clock, counted from `origin`; `coarse` where there is a cheaper way to read it.
-    Real { origin: Instant, coarse: Option<Coarse>, alarms: Arc<Alarms> },
+    /// The system's monotonic clock, counted from `origin`, or from the moment after that `direct` began.
+    Real { origin: Instant, direct: Option<Direct>, alarms: Arc<Alarms> },
     /// Stands still until somebody advances it.
     Manual(ManualClock),
 }
@@ -62,15 +62,16 @@ impl Clock {
     /// tick, at most 10 ms, after its deadline, and counts as used up to one tick earlier than it was.
     #[must_use]
     pub fn real() -> Self {
-        let origin = Instant::now();
-        // Read after `origin`, so that the coarse time is never ahead of the exact one.
-        Self(Source::Real { origin, coarse: Coarse::start(), alarms: Arc::default() })
+        Self(Source::Real { origin: Instant::now(), direct: Direct::start(), alarms: Arc::default() })
     }
 
     /// The exact time.
     pub(crate) fn now(&self) -> Nanos {
         match &self.0 {
-            Source::Real { origin, .. } => nanos(origin.elapsed()),
+            Source::Real { origin, direct, .. } => match direct.and_then(Direct::exact) {
+                Some(elapsed) => elapsed,
+                None => nanos(origin.elapsed()),
+            },
             Source::Manual(clock) => clock.now(),
         }
     }
@@ -79,7 +80,7 @@ impl Clock {
     #[inline]
     pub(crate) fn recent(&self) -> Nanos {
         match &self.0 {
-            Source::Real { origin, coarse, .. } => match coarse.and_then(Coarse::elapsed) {
+            Source::Real { origin, direct, .. } => match direct.and_then(Direct::coarse) {
                 Some(elapsed) => elapsed,
                 None => nanos(origin.elapsed()),
             },

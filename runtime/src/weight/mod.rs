@@ -124,6 +124,31 @@ impl<T: ?Sized> fmt::Debug for Weigher<T> {
     }
 }
 
+/// A way to weigh a type that is known from its own type alone, so that nothing is handed on.
+#[doc(hidden)]
+pub trait Weighs<T: ?Sized>: Copy + Send + Sync + 'static {
+    /// As functions.
+    const WEIGHER: Weigher<T>;
+}
+
+/// [`Weigher::deep`] as a type.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Deep;
+
+/// [`Weigher::shallow`] as a type.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Shallow;
+
+impl<T: Weigh + ?Sized> Weighs<T> for Deep {
+    const WEIGHER: Weigher<T> = Weigher::deep();
+}
+
+impl<T: ?Sized> Weighs<T> for Shallow {
+    const WEIGHER: Weigher<T> = Weigher::shallow();
+}
+
 /// Carries a type to the method call that [`weigher!`](crate::__weigher) makes on it.
 ///
 /// Method look-up finds [`Weighed::weigher`] where `T: Weigh`, and goes on to what it dereferences to where
@@ -136,6 +161,9 @@ pub struct Weighed<T: ?Sized>(Unweighed<T>);
 pub struct Unweighed<T: ?Sized>(PhantomData<fn(T)>);
 
 impl<T: ?Sized> Weighed<T> {
+    /// [`new`](Self::new), without a call.
+    pub const NEW: Self = Self::new();
+
     #[expect(clippy::new_without_default, reason = "only generated code makes one, by this name")]
     #[must_use]
     pub const fn new() -> Self {
@@ -145,12 +173,22 @@ impl<T: ?Sized> Weighed<T> {
 
 impl<T: Weigh + ?Sized> Weighed<T> {
     #[must_use]
+    pub const fn way(&self) -> Deep {
+        Deep
+    }
+
+    #[must_use]
     pub const fn weigher(&self) -> Weigher<T> {
         Weigher::deep()
     }
 }
 
 impl<T: ?Sized> Unweighed<T> {
+    #[must_use]
+    pub const fn way(&self) -> Shallow {
+        Shallow
+    }
+
     #[must_use]
     pub const fn weigher(&self) -> Weigher<T> {
         Weigher::shallow()
@@ -185,5 +223,14 @@ impl<T: ?Sized> fmt::Debug for Unweighed<T> {
 macro_rules! __weigher {
     ($ty:ty) => {
         $crate::__private::Weighed::<$ty>::new().weigher()
+    };
+}
+
+/// [`weigher!`](crate::__weigher), as a type that [`Weighs`]. For generated code.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __way {
+    ($ty:ty) => {
+        $crate::__private::Weighed::<$ty>::NEW.way()
     };
 }

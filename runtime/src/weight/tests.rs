@@ -157,6 +157,36 @@ fn alignments_beyond_the_allocators() {
     assert!((held.real..=held.real + 33_000).contains(&weight), "weight {weight}, {held:?}");
 }
 
+#[test]
+fn aligned_blocks_take_no_more_than_the_model_says() {
+    use std::alloc::{Layout, alloc, dealloc};
+
+    if !IS_GLIBC {
+        return;
+    }
+    for align in [32, 64, 128, 1024, 4096, 1 << 16] {
+        for bytes in [1, 100, 4096, 65_536, 126_000, 130_000, 131_000, 131_072, 262_144, 1 << 20, 3 << 20] {
+            let layout = Layout::from_size_align(bytes, align).expect("a small layout");
+            let model = allocator::block_of(layout);
+            let blocks: Vec<_> = (0..8)
+                .map(|_| {
+                    // SAFETY: the layout has a size.
+                    let (at, held) = measured(|| unsafe { alloc(layout) });
+                    assert!(!at.is_null());
+                    (at, held.real)
+                })
+                .collect();
+            // What comes from the heap is short by what was left for others; larger blocks are mapped, or were once.
+            let least = if bytes + align < 120_000 { model - 32 } else { bytes as u64 + 8 };
+            for (at, real) in blocks {
+                assert!((least..=model).contains(&real), "{bytes} at {align}: {real}, model {model}");
+                // SAFETY: allocated with this layout, once.
+                unsafe { dealloc(at, layout) };
+            }
+        }
+    }
+}
+
 /// Checks a weight against what the system's allocator says.
 #[track_caller]
 fn check_real(percent: u64, weight: u64, held: Held) {

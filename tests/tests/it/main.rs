@@ -6,8 +6,10 @@
 mod support;
 
 mod auto;
+mod bounds;
 mod budget;
 mod buffers;
+mod bypass;
 mod cache;
 mod callbacks;
 mod capacity;
@@ -16,10 +18,12 @@ mod expiry;
 mod explain;
 mod flight;
 mod histories;
+mod hybrid;
 mod invalidate;
 mod linearizable;
 mod namespaces;
 mod operations;
+mod options;
 mod panics;
 mod pins;
 mod policy;

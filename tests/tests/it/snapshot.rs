@@ -52,8 +52,8 @@ budget 5.8 MB of 16.0 MB used (36 %), peak 5.8 MB; pressure high (fixed: 85 % of
 name         kind   entries   bytes   share  hits  misses  hit rate  time saved  evictions  reclaims       price
 -----------  -----  -------  ------  ------  ----  ------  --------  ----------  ---------  --------  ----------
 app::images  cache       40  3.8 MB  24.3 %     0      60     0.0 %         0 s         20         0  85.7 ms/MB
-app::words   cache      100  1.9 MB  12.1 %    34   1 234     2.7 %      8.7 ms      1 134         0  13.3 ms/MB
-app::empty   cache        0  1000 B   0.0 %     0       0         -         0 s          0         0           -";
+app::words   cache      100  1.9 MB  12.2 %    34   1 234     2.7 %      8.7 ms      1 134         0  13.3 ms/MB
+app::empty   cache        0  1.1 KB   0.0 %     0       0         -         0 s          0         0           -";
     assert_eq!(text, expected, "\n{text}\n");
 }
 

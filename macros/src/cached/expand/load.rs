@@ -35,6 +35,9 @@ fn load_in_halves(model: &Model, plan: &Plan, variant: Variant, may_be_forced: b
         }
         Body::Inside | Body::Beside(_) => call(model, plan),
     };
+    if !asynchronous && !may_be_forced && variant == Variant::Call {
+        return whole_load(model, &run);
+    }
     let returned = if asynchronous { quote_spanned!(span=> returned) } else { run.clone() };
     let (found_it, ran) = match (&model.options.cache_if, &model.returns) {
         (None, Returns::Plain { .. }) => {
@@ -91,6 +94,25 @@ fn load_in_halves(model: &Model, plan: &Plan, variant: Variant, may_be_forced: b
                 let returned = #p::polled(&mut loading, ::core::pin::pin!(body)).await;
                 #ran
             }
+        }
+    }
+}
+
+/// A load that calls its body: all there is to say of most functions.
+fn whole_load(model: &Model, run: &TokenStream) -> TokenStream {
+    let span = model.span();
+    let p = private(span);
+    let cache = found(model);
+    match (&model.options.cache_if, &model.returns) {
+        (None, Returns::Plain { .. }) => quote_spanned!(span=> #p::load(#cache, miss, move || #run)),
+        (None, Returns::Fallible { .. }) => quote_spanned!(span=> #p::try_load(#cache, miss, move || #run)),
+        (Some(keep), Returns::Plain { .. }) => {
+            let judged = quote_spanned!(span=> #p::judge_value(#run, #keep));
+            quote_spanned!(span=> #p::Verdict::into_value(#p::try_load(#cache, miss, move || #judged)))
+        }
+        (Some(keep), Returns::Fallible { .. }) => {
+            let judged = quote_spanned!(span=> #p::judge(#run, #keep));
+            quote_spanned!(span=> #p::Verdict::into_result(#p::try_load(#cache, miss, move || #judged)))
         }
     }
 }

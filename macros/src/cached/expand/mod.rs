@@ -20,7 +20,7 @@ use crate::crate_path::{larder, private};
 use crate::signature::{Function, turbofish};
 pub(crate) use load::in_place;
 use load::load;
-use site::{accessor, accessor_name, handle, hidden_name, proof_of_value, site};
+use site::{accessor, accessor_name, handle, hidden_name, ops_of_value, proof_of_value, site};
 
 /// Everything for one function.
 pub(crate) fn expand(model: &Model) -> TokenStream {
@@ -135,20 +135,22 @@ fn wrapper(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
     let (cache, probe) = (find_cache(model, plan), probe(model, variant));
     let bindings = model.key.bindings();
     let find = if bindings.is_empty() {
-        quote_spanned!(span=> let cache = #cache; let miss = #probe;)
+        quote_spanned!(span=> let cache = #cache; #probe)
     } else {
         // What an expression made may borrow from arguments that the body takes.
         quote_spanned! {span=>
             let (cache, miss) = {
                 #bindings
                 let cache = #cache;
-                let miss = #probe;
+                #probe
                 (cache, miss)
             };
         }
     };
     let load = load(model, plan, variant);
-    let mut block = Group::new(Delimiter::Brace, quote_spanned!(span=> #inside #accessor #find #load));
+    let proofs = generic_proofs(model);
+    let mut block =
+        Group::new(Delimiter::Brace, quote_spanned!(span=> #inside #accessor #proofs #find #load));
     let outer_sig = outer_signature(model, plan);
     let name = model.name();
     match variant {
@@ -177,6 +179,15 @@ fn wrapper(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
             beside(model, &shared_attributes(&model.function), &sig, &docs, &block)
         }
     }
+}
+
+/// In a generic function the bounds are asked for where it calls its accessor, too: what is missing is the same error there,
+/// which is shown once, and keeps away what would follow from it.
+fn generic_proofs(model: &Model) -> Option<TokenStream> {
+    let span = model.span();
+    let is_generic = model.function.sig.generics.type_params().next().is_some();
+    let (keys, value) = (model.key.proofs(), proof_of_value(model));
+    (is_generic && model.key.ty().is_some()).then(|| quote_spanned!(span=> let _ = || (#keys, #value);))
 }
 
 /// The same signature with a `fn` that is not the user's: lints that would have the whole function written otherwise,
@@ -291,11 +302,11 @@ fn find_cache(model: &Model, plan: &Plan) -> TokenStream {
     }
 }
 
-/// The look-up: what is found is returned.
+/// The look-up: what is found is returned, and what is not is a `miss`.
 fn probe(model: &Model, variant: Variant) -> TokenStream {
     let span = model.span();
     let p = private(span);
-    let (query, value) = (model.key.query(), proof_of_value(model));
+    let (query, value) = (model.key.query(), ops_of_value(model));
     let hit = match model.returns {
         Returns::Plain { .. } => quote_spanned!(span=> value),
         Returns::Fallible { .. } => quote_spanned!(span=> #p::Fallible::from_value(value)),
@@ -308,16 +319,23 @@ fn probe(model: &Model, variant: Variant) -> TokenStream {
         Variant::Call | Variant::Refresh => hit,
     };
     let cache = found(model);
-    let probe = match (variant, &model.options.force_if) {
-        (Variant::Refresh, _) => quote_spanned!(span=> #p::probe_unless(true, #cache, &#query, #value)),
-        (_, Some(force)) => quote_spanned!(span=> #p::probe_unless(#force, #cache, &#query, #value)),
-        (_, None) => quote_spanned!(span=> #p::probe(#cache, &#query, #value)),
-    };
-    quote_spanned! {span=>
-        match #probe {
-            ::core::result::Result::Ok(value) => return #hit,
-            ::core::result::Result::Err(miss) => miss,
+    let look = quote_spanned! {span=>
+        match #p::look(#cache, query, #value) {
+            ::core::option::Option::Some(value) => return #hit,
+            ::core::option::Option::None => #p::missed(#cache, query),
         }
+    };
+    let miss = match (variant, &model.options.force_if) {
+        (Variant::Refresh, _) => quote_spanned!(span=> #p::forced(#cache, query)),
+        (_, Some(force)) => quote_spanned!(span=> if #force { #p::forced(#cache, query) } else { #look }),
+        (_, None) => look,
+    };
+    // A block, so that a task keeps nothing of it while it waits.
+    quote_spanned! {span=>
+        let miss = {
+            let query = #query;
+            #miss
+        };
     }
 }
 

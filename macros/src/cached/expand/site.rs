@@ -117,16 +117,21 @@ pub(super) fn site(model: &Model) -> TokenStream {
         Some(weigh) => quote_spanned!(span=> #value.weigh_with(#weigh)),
         None => {
             let ty = model.returns.value();
-            quote_spanned!(span=> #value.weighed(#p::weigher!(#ty)))
+            quote_spanned!(span=> #value.weighed(#p::way!(#ty)))
         }
     };
-    let extras = extras(&model.options).unwrap_or_else(|| quote_spanned!(span=> #p::Extras::NONE));
+    let extras = match extras(&model.options) {
+        Some(extras) => {
+            let value = model.returns.value();
+            quote_spanned!(span=> #p::extras::<_, #value>(&#keys, #extras))
+        }
+        None => quote_spanned!(span=> ()),
+    };
     if is_single(model) {
         let (ty, value_ty) = (model.key.ty(), model.returns.value());
         return quote_spanned! {span=>
-            static __DESCRIPTOR: #p::Descriptor = #descriptor;
+            #p::declare! { static __DESCRIPTOR: #p::Descriptor = #descriptor; }
             static __SITE: #p::Single<#ty, #value_ty> = #p::Single::new(&__DESCRIPTOR);
-            #p::submit!(__DESCRIPTOR);
             match __SITE.get() {
                 ::core::option::Option::Some(cache) => cache,
                 ::core::option::Option::None => __SITE.first(#keys, #value, #extras),
@@ -150,9 +155,8 @@ pub(super) fn site(model: &Model) -> TokenStream {
         }
     };
     quote_spanned! {span=>
-        static __DESCRIPTOR: #p::Descriptor = #descriptor;
+        #p::declare! { static __DESCRIPTOR: #p::Descriptor = #descriptor; }
         static __SITE: #p::Site = #p::Site::new(&__DESCRIPTOR);
-        #p::submit!(__DESCRIPTOR);
         #made
     }
 }
@@ -295,11 +299,19 @@ fn cache_type(model: &Model) -> TokenStream {
     quote_spanned!(Span::mixed_site()=> #larder::Cache<#key, #value>)
 }
 
-/// `value::<V>()`, at the type: where a missing bound is reported.
+/// `value::<V, _>(..)`, at the type: where a missing bound is reported.
 pub(super) fn proof_of_value(model: &Model) -> TokenStream {
     let value = model.returns.value();
     let at = value.clone().into_iter().next().map_or_else(Span::mixed_site, |token| token.span());
     let span = Span::mixed_site().located_at(at);
     let p = private(span);
-    quote_spanned!(span=> #p::value::<#value>())
+    let ops = ops_of_value(model);
+    quote_spanned!(span=> #p::value::<#value, _>(#ops))
+}
+
+/// What a value can do: says nothing of a missing bound, which its proof does.
+pub(super) fn ops_of_value(model: &Model) -> TokenStream {
+    let (span, value) = (Span::mixed_site(), model.returns.value());
+    let p = private(span);
+    quote_spanned!(span=> #p::Valued::<#value>::OF.ops())
 }

@@ -98,7 +98,7 @@ impl Block {
     }
 
     /// Counts a lease for which so many bytes were asked.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn count(&mut self, asked: usize) {
         self.leases += 1;
         self.asked += asked as u64;
@@ -114,7 +114,7 @@ impl Block {
     /// # Panics
     ///
     /// When they have not.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn bytes(&self, len: usize) -> &[u8] {
         assert!(len <= self.written);
         // SAFETY: so many bytes are in the block, and were written.
@@ -122,7 +122,7 @@ impl Block {
     }
 
     /// The same, to write.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn bytes_mut(&mut self, len: usize) -> &mut [u8] {
         assert!(len <= self.written);
         // SAFETY: as above, and the block is borrowed alone.

@@ -36,7 +36,7 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn new(mut block: Pooled<Block>, asked: usize) -> Self {
         block.count(asked);
         Self { block, len: 0, taken: 0 }
@@ -162,14 +162,14 @@ impl Buffer {
 
 impl Deref for Buffer {
     type Target = [u8];
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn deref(&self) -> &[u8] {
         self.block.bytes(self.len)
     }
 }
 
 impl DerefMut for Buffer {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn deref_mut(&mut self) -> &mut [u8] {
         let len = self.len;
         self.block.bytes_mut(len)

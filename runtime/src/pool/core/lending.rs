@@ -39,7 +39,7 @@ pub(in crate::pool) enum Refusal {
 
 impl<T> PoolCore<T> {
     /// The object that came back last to this thread, if that is all there is to it.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(in crate::pool) fn lend_near(&self) -> Option<Own<T>> {
         self.magazine()?.pop_near(&self.gate)
     }

@@ -241,7 +241,7 @@ impl<T> PoolCore<T> {
     }
 
     /// This thread's magazine, if it has one.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn magazine(&self) -> Option<&Magazine<T>> {
         // SAFETY: the place is this pool's, whose objects are `T`s.
         unsafe { self.place.find(self) }

@@ -12,7 +12,7 @@ use crate::sync::Ordering;
 
 impl<T> PoolCore<T> {
     /// The end of a lease: the object is reset and waits for the next, or goes.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(in crate::pool) fn give_back(mut own: Own<T>) {
         own.seen = 0;
         // SAFETY: the object keeps its pool, and nobody else has the object until it is pushed. Nothing is asked of the pool
@@ -38,7 +38,7 @@ impl<T> PoolCore<T> {
     /// Puts an object that is as good as new into the thread's magazine, or wherever else it belongs.
     ///
     /// `core` is the object's.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn put_near(core: &Self, own: Own<T>) {
         match core.magazine() {
             // SAFETY: the object keeps the pool until it is pushed.

@@ -53,12 +53,12 @@ impl Fixed {
         Self(self.0 & !0xFF | u32::from(cost))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(in crate::store) fn is_linked(self) -> bool {
         self.0 as u8 != NOTHING
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(in crate::store) fn may_be(self, hash: u32) -> bool {
         (self.0 ^ hash) >> 8 == 0
     }
@@ -68,7 +68,7 @@ impl Fixed {
         self.0 & !0xFF
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(in crate::store) fn cost(self) -> u8 {
         self.0 as u8
     }
@@ -129,6 +129,17 @@ impl<K, V> Page<K, V> {
     };
     pub(super) const SHIFT: u32 = Self::PAGE.trailing_zeros();
 
+    /// How many slots the page at this place of the directory has.
+    #[inline]
+    pub(super) const fn len_of(page: usize) -> usize {
+        let short = match page {
+            0 => 4,
+            1 => 16,
+            _ => MOST,
+        };
+        if short < Self::PAGE { short } else { Self::PAGE }
+    }
+
     fn layout(slots: usize, expires: Expires) -> Layout {
         let columns = match expires {
             Expires::Never => 0,
@@ -176,13 +187,13 @@ impl<K, V> Page<K, V> {
         1 << (self.0.addr() % ALIGN)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn slots(self) -> *mut Slot<K, V> {
         self.0.map_addr(|addr| addr & !(ALIGN - 1))
     }
 
     /// The writer's notes on a slot: a column apart, so that what hits read lies close together.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn own(self, at: usize) -> *mut Own {
         self.slots().cast::<Own>().wrapping_sub(at + 1)
     }
@@ -216,7 +227,7 @@ impl<K, V> Slot<K, V> {
     /// # Safety
     ///
     /// The slot is filled, or in limbo, and stays so while the reference is used.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(in crate::store) unsafe fn key(&self) -> &K {
         // SAFETY: by the caller's promise it is initialised, and nobody writes it.
         unsafe { (*self.key.get()).assume_init_ref() }
@@ -225,19 +236,19 @@ impl<K, V> Slot<K, V> {
     /// # Safety
     ///
     /// As for [`key`](Self::key).
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(in crate::store) unsafe fn value(&self) -> &V {
         // SAFETY: by the caller's promise it is initialised, and nobody writes it.
         unsafe { (*self.value.get()).assume_init_ref() }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(in crate::store) fn fixed(&self) -> Fixed {
         Fixed(self.fixed.load(Ordering::Relaxed))
     }
 
     /// [`fixed`](Self::fixed), for who comes by the slot's address alone: where it is linked, the rest was there before.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(in crate::store) fn fixed_now(&self) -> Fixed {
         Fixed(self.fixed.load(Ordering::Acquire))
     }
@@ -255,11 +266,11 @@ impl<K, V> Slot<K, V> {
     }
 }
 
-/// Copies a slot with its times.
+/// Copies a slot with its times, all but what it is worth to who comes by its address: it is in no table.
 ///
 /// # Safety
 ///
-/// Both are slots of their pages. Nobody reaches the new one; the entry is dropped through one of the two only.
+/// Both are slots of their pages, and nobody reaches either; the entry is dropped through one of the two only.
 pub(super) unsafe fn copy_slot<K, V>(
     old: Page<K, V>,
     from: usize,
@@ -267,8 +278,7 @@ pub(super) unsafe fn copy_slot<K, V>(
     to: usize,
     expires: Expires,
 ) {
-    // SAFETY: both slots exist. Of the old one readers may hold references, and none of them writes anything but
-    // `touch`, an atomic.
+    // SAFETY: both slots exist, and are the caller's alone.
     unsafe {
         let (source, target) = (&*old.slots().add(from), &*new.slots().add(to));
         ptr::copy_nonoverlapping(source.key.get(), target.key.get(), 1);
@@ -285,9 +295,6 @@ pub(super) unsafe fn copy_slot<K, V>(
             (*new.times().add(column * new.len() + to))
                 .store(time.load(Ordering::Relaxed), Ordering::Relaxed);
         }
-        // Release, after all else: somebody may know the new one's address from an earlier entry. Whoever comes by the
-        // old one's goes to the table from now on.
-        target.fixed.store(source.fixed().0, Ordering::Release);
-        source.denounce();
+        target.fixed.store(source.fixed().0, Ordering::Relaxed);
     }
 }

@@ -24,8 +24,8 @@ impl<K, V> Pages<K, V> {
             self.validate_chain(filling, limbo.first, limbo.slots, |state| matches!(state, State::Limbo(_)));
         assert_eq!(census.buried, limbo.slots, "slots in limbo");
         assert_eq!(heap, limbo.heap, "heap bytes in limbo");
-        let full = Page::<K, V>::PAGE;
-        assert_eq!(census.retired, filling.retired.len() * full, "slots of pages that are given up");
+        let retired = filling.retired.clone().map(Page::<K, V>::len_of).sum::<usize>();
+        assert_eq!(census.retired, retired, "slots of pages that are given up");
         assert!(
             filling.retired.is_empty() || filling.retired.end <= filling.pages,
             "a page that is not there"
@@ -36,7 +36,7 @@ impl<K, V> Pages<K, V> {
 
     fn take_census(&self, filling: &Filling) -> Census {
         let mut census = Census::default();
-        for index in 0..filling.slots as u32 {
+        for index in (0..filling.pages).flat_map(Filling::indices::<K, V>) {
             let own = self.own(filling, index);
             let count = match own.state {
                 State::Filled => &mut census.filled,
@@ -72,7 +72,7 @@ impl<K, V> Pages<K, V> {
         let (mut slots, mut bytes) = (0, 0);
         for page in 0..filling.pages {
             let (at, _) = self.page_of((page << Page::<K, V>::SHIFT) as u32);
-            assert!(at.len() == Page::<K, V>::PAGE || filling.pages == 1, "a small page beside others");
+            assert_eq!(at.len(), Page::<K, V>::len_of(page), "slots of page {page}");
             slots += at.len();
             bytes += Page::<K, V>::bytes(at.len(), filling.expires);
             if let Some(heaps) = &filling.heaps[page] {

@@ -6,12 +6,13 @@ use std::cell::Cell;
 
 use smallvec::SmallVec;
 
-use super::{Inner, View, Writer, hash_at, high_at, reserve};
+use super::{Inner, Shard, View, Writer, hash_at, high_at, reserve};
 use crate::expiry::Turned;
 use crate::grace;
 use crate::policy::Moment;
 use crate::removal::RemovalCause;
 use crate::store::pages::Filling;
+use crate::store::table::Shape;
 use crate::sync::pause;
 use crate::time::Nanos;
 
@@ -22,9 +23,11 @@ pub(in crate::store) const PATIENCE: u32 = 128;
 /// So many slots in limbo are worth waiting for.
 const CROWDED: usize = 64;
 
-/// An entry that nobody finds any more. Its heap bytes stay reserved until it comes out of limbo.
+/// An entry that is to go, and is not in the order any more.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::store) struct Unlinked {
+pub(in crate::store) struct Picked {
+    pub(in crate::store) index: u32,
+    /// Its heap bytes, which stay reserved until it comes out of limbo.
     pub(in crate::store) heap: u64,
     /// Where victims go in the order of it.
     pub(in crate::store) credit: Option<f64>,
@@ -68,6 +71,11 @@ pub(in crate::store) enum Collect {
     Lazily,
     /// Now, because their bytes are needed.
     Now,
+}
+
+/// Has at hand what the table will want of these slots, which are filled.
+fn look_ahead<K, V>(shard: &Shard<K, V>, shape: &Shape, filling: &Filling, slots: &[u32]) {
+    shard.table.look_ahead(shape, slots.iter().map(|&slot| hash_at(shard, filling, slot)));
 }
 
 impl<K, V> Writer<'_, K, V> {
@@ -131,13 +139,9 @@ impl<K, V> Writer<'_, K, V> {
         })
     }
 
-    /// Takes out the entry that is worth least, if it takes no more than `most` bytes.
-    pub(in crate::store) fn evict(
-        &mut self,
-        moment: Moment,
-        most: u64,
-        cause: RemovalCause,
-    ) -> Option<Unlinked> {
+    /// Takes the entry that is worth least out of the order, if it takes no more than `most` bytes.
+    /// [`evict`](Self::evict) takes it out of all else.
+    pub(in crate::store) fn pick(&mut self, moment: Moment, most: u64) -> Option<Picked> {
         let Self { shard, inner, .. } = self;
         let Inner { filling, order, .. } = &mut **inner;
         let mut slots = View { shard, filling };
@@ -147,8 +151,17 @@ impl<K, V> Writer<'_, K, V> {
         }
         let credit = order.credit_of(index, &slots);
         order.evict(index, &mut slots);
-        let heap = self.take_out(index, cause);
-        Some(Unlinked { heap, credit })
+        Some(Picked { index, heap: shard.pages.heap(filling, index), credit })
+    }
+
+    /// Takes out the entries of slots that were picked.
+    pub(in crate::store) fn evict(&mut self, picked: &[u32], cause: RemovalCause) {
+        if picked.len() > 1 {
+            look_ahead(self.shard, &self.inner.shape, &self.inner.filling, picked);
+        }
+        for &index in picked {
+            self.take_out(index, cause);
+        }
     }
 
     /// Takes out what is expired by `now`, looking at no more than `most` slots. Returns how many entries left,
@@ -196,9 +209,11 @@ impl<K, V> Writer<'_, K, V> {
     pub(in crate::store) fn collect(&mut self, how: Collect, leaving: &mut Leaving<K, V>) {
         let empty = self.inner.shape.len() == 0;
         if how == Collect::Lazily && self.inner.patient && !empty && self.inner.limbo.heap == 0 {
-            // Slots are all that waits: a sixteenth of them may.
+            // Nothing that waits has anything to drop: a sixteenth of the slots may, and what a table that grows leaves
+            // behind, up to some large blocks.
             let many = (self.inner.filling.slots() / 16).clamp(64, 1024);
-            if self.inner.limbo.slots < many {
+            let much = (self.inner.charged / 32).clamp(2 << 10, 64 << 10);
+            if self.inner.limbo.slots < many && self.inner.limbo.allocated() < much {
                 return;
             }
         }
@@ -287,43 +302,78 @@ impl<K, V> Writer<'_, K, V> {
 
     /// Gives up pages and arrays that are mostly empty. No slot is in limbo.
     fn tidy(&mut self, how: Collect) {
-        let Self { shard, inner, reservation, .. } = self;
-        let Inner { shape, filling, limbo, order, wheel, charged, patient, .. } = &mut **inner;
-        let extra = Cell::new(0);
-        let reserve = |bytes| reserve(reservation, &extra, bytes);
+        let Inner { shape, filling, limbo, order, wheel, patient, .. } = &mut *self.inner;
         if shape.len() == 0 {
-            shard.table.clear(shape, limbo);
-            shard.pages.clear(filling, limbo);
+            self.shard.table.clear(shape, limbo);
+            self.shard.pages.clear(filling, limbo);
             order.clear();
             *wheel = None;
-            inner.recount::<K, V>();
+            self.inner.recount::<K, V>();
             return;
         }
         // More than limbo takes and gives back in turn, unless somebody needs the bytes.
         let slack = match how {
             Collect::Lazily if *patient => 3 * (filling.slots() / 16).clamp(64, 1024) / 2,
-            Collect::Lazily | Collect::Now => 32,
+            Collect::Lazily => 32,
+            Collect::Now => 8,
         };
-        while shard.pages.is_sparse(filling, slack) {
-            let moved = |filling: &mut Filling, from: u32, to: u32| {
-                shard.table.replace(shape, hash_at(shard, filling, from), from, to);
-                if !shard.pages.own(filling, to).pinned {
-                    order.renamed(from, to, &mut View { shard, filling });
-                }
-                if let Some(wheel) = wheel {
-                    wheel.renamed(from, to);
-                }
-            };
-            if !shard.pages.retire_page(filling, &reserve, moved) {
-                break;
-            }
-        }
+        while self.shard.pages.is_sparse(&self.inner.filling, slack) && self.retire_page() {}
+        let Inner { shape, filling, order, wheel, .. } = &mut *self.inner;
         order.shrink();
         if let Some(wheel) = wheel {
-            wheel.shrink(filling.slots(), shape.len());
+            wheel.shrink(filling.bound::<K, V>(), shape.len());
         }
+        self.inner.recount::<K, V>();
+    }
+
+    /// Moves the entries of the last page to others, so that it can be given up; `false` where that cannot be done now.
+    ///
+    /// They are out of the table meanwhile, for as long as readers need who look at them, a fraction of a microsecond:
+    /// who looks them up just then misses them. What readers can look at is never copied.
+    fn retire_page(&mut self) -> bool {
+        let Self { shard, inner, reservation, .. } = self;
+        let Inner { shape, filling, charged, .. } = &mut **inner;
+        let extra = Cell::new(0);
+        let reserve = |bytes| reserve(reservation, &extra, bytes);
+        let entries = shard.pages.entries_to_move(filling, &reserve);
         *charged += extra.get();
-        inner.recount::<K, V>();
+        let Some(entries) = entries else { return false };
+        look_ahead(shard, shape, filling, &entries);
+        let hide = |&index: &u32| {
+            let (slot, hash) = (shard.pages.slot_mine(filling, index), hash_at(shard, filling, index));
+            let cost = slot.fixed().cost();
+            slot.denounce();
+            shard.table.remove(shape, hash, index);
+            (index, hash, cost)
+        };
+        let hidden: SmallVec<[(u32, u32, u8); 64]> = entries.iter().map(hide).collect();
+        let is_over = self.await_readers(PATIENCE);
+        let Self { shard, inner, .. } = self;
+        let Inner { shape, filling, order, wheel, .. } = &mut **inner;
+        let mut show = |filling: &Filling, index: u32, hash: u32, cost: u8| {
+            shard.table.insert(shape, hash, index, None);
+            shard.pages.slot_mine(filling, index).announce(cost);
+        };
+        if !is_over {
+            hidden.iter().for_each(|&(index, hash, cost)| show(filling, index, hash, cost));
+            shard.pages.stay(filling, &entries);
+            return false;
+        }
+        let mut costs = hidden.iter();
+        let moved = |filling: &mut Filling, from: u32, to: u32| {
+            if let Some(&(_, hash, cost)) = costs.next() {
+                show(filling, to, hash, cost);
+            }
+            if !shard.pages.own(filling, to).pinned {
+                order.renamed(from, to, &mut View { shard, filling });
+            }
+            if let Some(wheel) = wheel {
+                wheel.renamed(from, to);
+            }
+        };
+        // SAFETY: they are out of the table, and nobody reads any more who began before.
+        unsafe { shard.pages.retire(filling, &entries, moved) };
+        true
     }
 
     /// Gives up a directory of pages that is mostly empty.

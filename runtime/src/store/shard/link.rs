@@ -270,7 +270,7 @@ impl<K, V> Writer<'_, K, V> {
             if wheel.is_none() && shard.expires != Expires::Never {
                 *wheel = Some(Box::new(Wheel::new(entry.written)));
             }
-            let (slots, entries) = (filling.slots_for_one_more::<K, V>(), shape.len() + 1);
+            let (slots, entries) = (filling.bound_for_one_more::<K, V>(), shape.len() + 1);
             let hash_of = |index| high_at(shard, filling, index);
             let grown = shard.table.grow(shape, hash, growth, limbo, &hash_of)
                 && order.try_reserve_one()

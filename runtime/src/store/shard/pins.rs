@@ -47,9 +47,9 @@ impl<K, V> Store<K, V> {
         &self,
         hash: u64,
         eq: impl FnMut(&K) -> bool,
-        mut moment: Moment,
         charge: &Charge<'_>,
     ) -> Result<bool, NotLinked> {
+        let mut moment = charge.moment;
         moment.exact = self.exact;
         moment.tick = self.tick();
         let mut locked = self.lock(self.at(hash), charge.reservation);

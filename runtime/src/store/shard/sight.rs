@@ -10,7 +10,7 @@ use crate::removal::RemovalCause;
 #[derive(Clone, Copy, Debug)]
 pub(in crate::store) struct Sighted {
     /// Its hash, but for the bit that the table does not know.
-    hash: u32,
+    pub(in crate::store) hash: u32,
     pub(in crate::store) version: u32,
     /// Heap bytes that it was charged then.
     pub(in crate::store) heap: u64,

@@ -50,11 +50,7 @@ impl<K, V> Writer<'_, K, V> {
         let (mut linked, mut versions, mut evictable) = (HashSet::new(), HashSet::new(), Vec::new());
         let (mut heap, mut pinned) = (0, 0);
         shard.table.each(shape, |index| {
-            assert!(
-                (index as usize) < filling.slots(),
-                "the table leads to slot {index} of {}",
-                filling.slots()
-            );
+            assert!(filling.has::<K, V>(index), "the table leads to slot {index}, which is none");
             assert!(linked.insert(index), "slot {index} is linked twice");
             let own = pages.own(filling, index);
             assert_eq!(own.state, State::Filled, "slot {index} is in the table");

@@ -67,12 +67,12 @@ impl Width {
         (self.0 + 1..=Self::WIDEST.0).find(whole).map_or(Self::WIDEST, Self)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn quarters(self) -> usize {
         usize::from(4 | (self.0 % 4)) << (self.0 / 4)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn buckets(self) -> usize {
         self.quarters() / 4
     }
@@ -96,17 +96,17 @@ impl Segment {
         Some(Self(block.cast::<Bucket>().map_addr(|addr| addr | usize::from(width.0))))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn width(self) -> Width {
         Width((self.0.addr() % ALIGN) as u8)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn len(self) -> usize {
         self.width().buckets()
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn buckets(self) -> *const Bucket {
         self.0.map_addr(|addr| addr & !(ALIGN - 1))
     }
@@ -122,14 +122,14 @@ impl Segment {
     /// # Safety
     ///
     /// The segment's memory is not freed while the reference is used.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) unsafe fn bucket<'a>(self, at: usize) -> &'a Bucket {
         debug_assert!(at < self.len());
         // SAFETY: `at` is below the length, and the memory lives, by the caller's promise. Buckets are atomics only.
         unsafe { &*self.buckets().add(at) }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn home(self, hash: u32) -> usize {
         let place = (hash >> PLACE_SHIFT) as usize % (1 << PLACE_BITS);
         (place * self.width().quarters()) >> (PLACE_BITS + 2)
@@ -140,7 +140,7 @@ impl Segment {
     /// # Safety
     ///
     /// As for [`bucket`](Self::bucket).
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) unsafe fn find<T>(
         self,
         hash: u32,
@@ -169,6 +169,17 @@ impl Segment {
             distance += 1;
             at = self.away(hash, distance);
         }
+    }
+
+    /// Looks at the bucket that a hash chooses, so that it is near when it is needed. Nobody waits for what it says.
+    ///
+    /// # Safety
+    ///
+    /// As for [`bucket`](Self::bucket).
+    #[inline]
+    pub(super) unsafe fn look_ahead(self, hash: u32) {
+        // SAFETY: by the caller's promise.
+        std::hint::black_box(unsafe { self.bucket(self.home(hash)) }.first.load(Ordering::Relaxed));
     }
 
     /// Where what finds no place goes, step by step: from its home to another bucket, which its hash says too, so that
@@ -305,6 +316,33 @@ impl Segment {
             unsafe { self.bucket(at) }.each(&mut visit);
         }
     }
+
+    /// Calls `visit` with each hash and index; `hash_of` knows the hash of an index, but for the bits of the tag.
+    ///
+    /// Hashes are asked for many at a time: each is a look at memory that is far away, and together they take little
+    /// longer than one.
+    ///
+    /// # Safety
+    ///
+    /// As for [`bucket`](Self::bucket).
+    pub(super) unsafe fn each_hashed(self, hash_of: &dyn Fn(u32) -> u32, mut visit: impl FnMut(u32, u32)) {
+        /// So many buckets at a time.
+        const CHUNK: usize = 8;
+        let mut found = [(0, 0); CHUNK * LANES];
+        for start in (0..self.len()).step_by(CHUNK) {
+            let mut count = 0;
+            for at in start..self.len().min(start + CHUNK) {
+                // SAFETY: by the caller's promise.
+                unsafe { self.bucket(at) }.each(&mut |tag, index| {
+                    found[count] = (tag, index);
+                    count += 1;
+                });
+            }
+            let found = &mut found[..count];
+            found.iter_mut().for_each(|(hash, index)| *hash |= hash_of(*index));
+            found.iter().for_each(|(hash, index)| visit(*hash, *index));
+        }
+    }
 }
 
 impl Bucket {
@@ -363,12 +401,12 @@ impl Bucket {
 }
 
 /// How many entries passed by, of those at this distance from home: in a bucket's second word.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(super) fn passed(second: u64, distance: usize) -> u16 {
     (second >> passed_shift(distance)) as u16
 }
 
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn passed_shift(distance: usize) -> u32 {
     if distance == 0 { 32 } else { 48 }
 }
@@ -386,7 +424,7 @@ fn vacant_lane(first: u64, second: u64) -> Option<u8> {
 
 /// A bit for each lane whose tag is equal.
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn equal_tags(first: u64, second: u64, tag: u64) -> u32 {
     use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8};
     // SAFETY: the feature is there, or this would not be compiled.
@@ -400,7 +438,7 @@ fn equal_tags(first: u64, second: u64, tag: u64) -> u32 {
 /// A bit for each lane whose tag is equal; possibly for the lane above one, too, if the two tags differ in the
 /// lowest bit only.
 #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn equal_tags(first: u64, second: u64, tag: u64) -> u32 {
     let equal = |word: u64| {
         let differing = word ^ (tag * LOW);

@@ -1,0 +1,152 @@
+//! Epochs: now and then every tenant says what it has learned, the plan is made anew, and tenants get their targets.
+//!
+//! A target moves nothing by itself. It says in which turn relief asks: who is above its target gives, in the small
+//! batches of any eviction, when somebody needs room; and who is below grows into what was freed. Targets stay from plan to
+//! plan, and a plan starts from them: holdings tremble by what the next victims happen to cost, and are no better start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Coordinator;
+use super::journal::{Deed, Gave};
+use super::pour::{Party, Plan, Verdict, pour};
+use crate::domain::DomainCore;
+use crate::stats::{Cause, in_bytes};
+use crate::tenant::{Card, Tenant};
+use crate::time::{Nanos, nanos};
+
+/// An epoch is over after so long,
+pub(super) const LENGTH: Duration = Duration::from_secs(10);
+/// or after so many look-ups, whichever comes first.
+const LOOKUPS: u64 = 20_000;
+/// So many receivers and givers of a plan are named.
+const NAMED: usize = 3;
+
+/// Where the current epoch stands.
+#[derive(Debug, Default)]
+pub(super) struct Epochs {
+    /// When it began.
+    began: Nanos,
+    /// What all tenants had counted until then.
+    counted: Counted,
+    /// What the last plan that moved bytes said that it gains, as a part of what was saved.
+    predicted: Option<f64>,
+    /// Nanoseconds that a look-up saved before it.
+    before: f64,
+    /// The same in the last epoch.
+    lately: f64,
+}
+
+/// Sums over all tenants.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    lookups: u64,
+    /// Nanoseconds.
+    saved: u64,
+}
+
+impl Epochs {
+    /// What the last plan that moved bytes said that it gains, as a part of what was saved; and what a look-up saves more
+    /// than before it.
+    pub(super) fn gains(&self) -> Option<(f64, f64)> {
+        let realised = if self.before > 0.0 { self.lately / self.before - 1.0 } else { 0.0 };
+        self.predicted.map(|predicted| (predicted, realised))
+    }
+
+    /// Notes what was counted until now.
+    fn end(&mut self, now: Nanos, counted: Counted) {
+        let lookups = counted.lookups.saturating_sub(self.counted.lookups).max(1);
+        self.lately = counted.saved.saturating_sub(self.counted.saved) as f64 / lookups as f64;
+        (self.began, self.counted) = (now, counted);
+    }
+}
+
+impl Coordinator {
+    /// Ends the epoch if it is over.
+    pub(super) fn end_epoch(&self, core: &DomainCore) {
+        // Held by nobody for long, but in the child of a fork.
+        let Some(mut epochs) = self.epochs.try_lock() else { return };
+        let now = core.now();
+        let counted = core.with_cards(|cards| {
+            cards.map(|card| card.tally.lookups()).fold(Counted::default(), |sum, (lookups, saved)| Counted {
+                lookups: sum.lookups.saturating_add(lookups),
+                saved: sum.saved.saturating_add(saved),
+            })
+        });
+        let over = now.saturating_sub(epochs.began) >= nanos(LENGTH)
+            || counted.lookups.saturating_sub(epochs.counted.lookups) >= LOOKUPS;
+        if !over {
+            return;
+        }
+        epochs.end(now, counted);
+        let tenants = core.live();
+        let curves: Vec<_> = tenants.iter().map(|tenant| tenant.learn()).collect();
+        let parties: Vec<Party<'_>> = tenants
+            .iter()
+            .zip(&curves)
+            .map(|(tenant, curve)| {
+                let card = tenant.card();
+                Party {
+                    bytes: start_of(card),
+                    floor: card.floor(),
+                    ceiling: card.ceiling(),
+                    priority: card.scale(),
+                    curve: curve.as_ref(),
+                }
+            })
+            .collect();
+        let plan = pour(&parties, core.ledger.allowed());
+        for (tenant, target) in tenants.iter().zip(&plan.targets) {
+            tenant.card().set_target(target.unwrap_or(u64::MAX));
+        }
+        if plan.verdict != Verdict::Move {
+            return;
+        }
+        let gain = plan.gain * plan.part / plan.saved.max(1.0);
+        (epochs.predicted, epochs.before) = (Some(gain), epochs.lately);
+        drop(epochs);
+        let starts: Vec<u64> = parties.iter().map(|party| party.bytes).collect();
+        let allowed = core.ledger.allowed();
+        let deed = Deed::new(
+            Cause::Plan,
+            reason(&tenants, &starts, &plan, gain),
+            (allowed, allowed),
+            Gave::default(),
+        );
+        self.journal.note(now, deed);
+    }
+}
+
+/// What a plan starts from: the target before, as far as it was filled. Who does not fill what it was given does not need
+/// it.
+fn start_of(card: &Card) -> u64 {
+    let held = card.reservation.spent();
+    match card.target() {
+        u64::MAX => held,
+        target => target.min(held.saturating_add(held / 4)),
+    }
+}
+
+/// Who is to give to whom, and why.
+fn reason(tenants: &[Arc<dyn Tenant>], starts: &[u64], plan: &Plan, gain: f64) -> String {
+    let moves = tenants.iter().zip(starts).zip(&plan.targets).filter_map(|((tenant, start), target)| {
+        target.map(|target| (&*tenant.card().name, target as i64 - *start as i64))
+    });
+    let mut moves: Vec<(&str, i64)> = moves.collect();
+    moves.sort_by_key(|(_, by)| *by);
+    let names = |mut named: Vec<&str>, of: usize| {
+        named.truncate(NAMED);
+        let others = if of > named.len() { " and others" } else { "" };
+        format!("{}{others}", named.join(", "))
+    };
+    let givers: Vec<&str> = moves.iter().filter(|(_, by)| *by < 0).map(|(name, _)| *name).collect();
+    let takers: Vec<&str> = moves.iter().rev().filter(|(_, by)| *by > 0).map(|(name, _)| *name).collect();
+    let (giving, taking) = (givers.len(), takers.len());
+    format!(
+        "{} from {} to {} would save {:.1} % more",
+        in_bytes(plan.moved),
+        names(givers, giving),
+        names(takers, taking),
+        100.0 * gain
+    )
+}

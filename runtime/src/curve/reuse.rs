@@ -1,0 +1,437 @@
+//! A histogram of reuse distances in bytes, from a sample of the keys, weighted by what a miss costs.
+//!
+//! The *distance* of a reuse is the bytes of all entries that were used since the key's last use, and its own: a cache
+//! of so many bytes that lets go what was used least recently would have had it. Only keys whose hash is below a
+//! threshold are followed, and what is seen of them is scaled up (SHARDS: Waldspurger et al., 2015). So
+//!
+//! ```text
+//! value(m) = sum of cost over the reuses at a distance of m or less
+//! ```
+//!
+//! is the compute time that `m` bytes would have saved. A reuse of what has expired or was invalidated earns nothing.
+//!
+//! At most [`MOST`] keys are followed. Where there are more, first those go that were not used for longer than the
+//! whole budget could hold them, because no split of it would have them; then the threshold falls, and with it all
+//! keys above. It rises again where fewer than [`LEAST`] are left. The keys lie in the order of their last use, with a
+//! Fenwick tree of their bytes over that order. Everything is plain data: no clock, no lock, and no entry of a cache.
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
+use crate::cost;
+use crate::weight::weigh::allocation;
+
+/// So many keys are followed at the most.
+pub(super) const MOST: usize = 256;
+/// So many are worth a curve, and too few for one below.
+pub(super) const LEAST: usize = 128;
+/// Places in the order of last uses: when the last one is taken, the keys move together.
+const PLACES: usize = 2 * MOST;
+/// Buckets for each doubling of the distance.
+const STEPS: usize = 8;
+/// The first bucket ends here, as a logarithm: distances below 16 KB are not told apart.
+const FIRST: u32 = 14;
+/// Up to 16 TB.
+const BUCKETS: usize = 30 * STEPS;
+/// What an epoch leaves of what was seen before it.
+pub(crate) const KEPT: f32 = 0.75;
+/// A threshold that takes every key.
+const ALL: u32 = u32::MAX;
+/// A threshold starts at one key in so many, and rises to `ALL` where these are few.
+const ONE_IN: u32 = 16;
+/// The farthest distance worth following, in budgets.
+const REACH: f64 = 1.25;
+/// A deadline that never comes.
+pub(crate) const NO_DEADLINE: u32 = u32::MAX;
+
+/// What is known of a key when its value is stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fact {
+    /// Bytes of the entry.
+    pub(crate) bytes: u64,
+    /// What a miss costs, as a byte of [`crate::cost`].
+    pub(crate) cost: u8,
+    /// When the entry expires, in milliseconds of the domain's clock.
+    pub(crate) deadline: u32,
+}
+
+/// A key that is followed.
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    id: u64,
+    bytes: u32,
+    deadline: u32,
+    /// The time of the last use; of no meaning where nothing expires.
+    used: u32,
+    /// Its place in the order of last uses.
+    place: u16,
+    cost: u8,
+}
+
+/// The sample of one tenant, and what was learned from it.
+#[derive(Debug)]
+pub(crate) struct Reuse {
+    /// In no order.
+    keys: Vec<Key>,
+    /// Where each is in `keys`.
+    index: HashTable<u16>,
+    /// A Fenwick tree over places: bytes.
+    sums: Vec<u64>,
+    /// The next free place.
+    next: usize,
+    /// Bytes of all keys that are followed.
+    total: u64,
+    /// Keys with a rank below are followed.
+    threshold: u32,
+    /// An entry that was not used for so many milliseconds is expired.
+    idle: u32,
+    /// Nanoseconds saved at each distance, scaled up, and decayed.
+    saved: Box<[f32; BUCKETS]>,
+    /// Uses of keys that are followed, in this epoch.
+    uses: u32,
+    /// Epochs with fewer keys than are worth a curve, one after the other.
+    sparse: u8,
+    /// Epochs that brought something.
+    epochs: u8,
+}
+
+/// Where the hash of a key stands among all: those with the lowest ranks are followed. The bits that pick shards and
+/// slots are others.
+#[inline]
+fn rank(hash: u64) -> u32 {
+    !(hash >> 32) as u32
+}
+
+/// The part of the hash that tells keys apart here: the last byte is used for something else on the way.
+const fn id(hash: u64) -> u64 {
+    hash & !0xff
+}
+
+/// The same for the table, which wants its lowest bits to differ.
+const fn spread(id: u64) -> u64 {
+    id.rotate_right(8)
+}
+
+fn bucket(distance: f64) -> usize {
+    let octaves = distance.max(1.0).log2() - f64::from(FIRST);
+    (octaves * STEPS as f64).ceil().clamp(0.0, (BUCKETS - 1) as f64) as usize
+}
+
+/// The distance at which a bucket ends.
+fn edge(bucket: usize) -> u64 {
+    let octaves = f64::from(FIRST) + bucket as f64 / STEPS as f64;
+    octaves.exp2().ceil() as u64
+}
+
+impl Reuse {
+    /// Nothing is known yet. Entries are expired that were not used for `idle` milliseconds.
+    pub(crate) fn new(idle: u32) -> Self {
+        Self {
+            keys: Vec::with_capacity(MOST),
+            index: HashTable::with_capacity(MOST),
+            sums: vec![0; PLACES + 1],
+            next: 0,
+            total: 0,
+            threshold: ALL / ONE_IN,
+            idle,
+            saved: Box::new([0.0; BUCKETS]),
+            uses: 0,
+            sparse: 0,
+            epochs: 0,
+        }
+    }
+
+    /// More bytes than it ever takes.
+    pub(crate) fn most_bytes() -> u64 {
+        let index = 512 * (size_of::<u16>() + 1) + 64;
+        let parts = [
+            size_of::<Self>(),
+            MOST * size_of::<Key>(),
+            index,
+            (PLACES + 1) * size_of::<u64>(),
+            BUCKETS * size_of::<f32>(),
+        ];
+        parts.into_iter().map(allocation).sum()
+    }
+
+    /// From which upper half of a hash on a key is followed.
+    pub(crate) fn from(&self) -> u32 {
+        !self.threshold.wrapping_sub(1)
+    }
+
+    /// The part of the keys that is followed.
+    fn rate(&self) -> f64 {
+        f64::from(self.threshold) / f64::from(ALL)
+    }
+
+    fn follows(&self, hash: u64) -> bool {
+        rank(hash) < self.threshold
+    }
+
+    /// A key was found whose entry costs so much. One that is not known yet, because it was stored before it was
+    /// followed, is taken to weigh as much as the others do.
+    pub(crate) fn hit(&mut self, hash: u64, cost: u8, now: u32, typical: u64, budget: u64) {
+        if self.follows(hash) && self.find(hash).is_none() {
+            self.insert(hash, Fact { bytes: typical, cost, deadline: NO_DEADLINE }, now, budget);
+            return;
+        }
+        self.used(hash, Some(cost), now);
+    }
+
+    /// A key was looked for and not found.
+    pub(crate) fn missed(&mut self, hash: u64, now: u32) {
+        self.used(hash, None, now);
+    }
+
+    fn used(&mut self, hash: u64, cost: Option<u8>, now: u32) {
+        if !self.follows(hash) {
+            return;
+        }
+        self.uses = self.uses.saturating_add(1);
+        let Some(at) = self.find(hash) else { return };
+        let Key { bytes, deadline, used, place, cost: known, .. } = self.keys[at];
+        let cost = cost.unwrap_or(known);
+        self.keys[at].cost = cost;
+        self.keys[at].used = now;
+        let fresh = now < deadline && now.saturating_sub(used) < self.idle;
+        if fresh && cost != cost::NOTHING {
+            let distance = self.newer(place) as f64 / self.rate() + f64::from(bytes);
+            let saved = cost::decode(cost) as f64 / self.rate();
+            self.saved[bucket(distance)] += saved as f32;
+        }
+        // What was used a moment ago stays where it is: under skewed use that is nearly all, and no distance changes by
+        // more than a little.
+        if self.next - usize::from(place) > self.keys.len() / 64 + 1 {
+            self.move_up(at);
+        }
+    }
+
+    /// A value is stored for the key. That is no use of it.
+    pub(crate) fn stored(&mut self, hash: u64, fact: Fact, now: u32, budget: u64) {
+        if !self.follows(hash) {
+            return;
+        }
+        let bytes = u32::try_from(fact.bytes).unwrap_or(u32::MAX);
+        if let Some(at) = self.find(hash) {
+            let Key { place, bytes: before, .. } = self.keys[at];
+            self.change(place, before, bytes);
+            let key = &mut self.keys[at];
+            (key.bytes, key.cost, key.deadline, key.used) = (bytes, fact.cost, fact.deadline, now);
+            return;
+        }
+        self.insert(hash, fact, now, budget);
+    }
+
+    /// Follows a key that was not followed, if it still may be when there is room for it.
+    fn insert(&mut self, hash: u64, fact: Fact, now: u32, budget: u64) {
+        let bytes = u32::try_from(fact.bytes).unwrap_or(u32::MAX);
+        while self.keys.len() >= MOST {
+            self.make_room(budget);
+            if !self.follows(hash) {
+                return;
+            }
+        }
+        let at = self.keys.len();
+        let place = self.take_place();
+        self.keys.push(Key {
+            id: id(hash),
+            bytes,
+            deadline: fact.deadline,
+            used: now,
+            place,
+            cost: fact.cost,
+        });
+        let keys = &self.keys;
+        self.index.insert_unique(spread(id(hash)), at as u16, |at| spread(keys[usize::from(*at)].id));
+        self.change(place, 0, bytes);
+    }
+
+    /// The key's value is gone, or wrong: its next use is the first.
+    pub(crate) fn forget(&mut self, hash: u64) {
+        if let Some(at) = self.find(hash) {
+            self.drop_key(at);
+        }
+    }
+
+    /// [`forget`](Self::forget) of all keys of whose hashes the lower half is this one, but for its last byte and its
+    /// highest bit. Another's may be among them, once in some thousand times.
+    pub(crate) fn forget_like(&mut self, lower: u32) {
+        const KNOWN: u32 = 0x7fff_ff00;
+        while let Some(at) = self.keys.iter().position(|key| (key.id as u32 ^ lower) & KNOWN == 0) {
+            self.drop_key(at);
+        }
+    }
+
+    /// Ends an epoch: what was seen before counts a little less from now on, and the threshold rises if there are too
+    /// few keys to tell anything.
+    pub(crate) fn end_epoch(&mut self) {
+        if self.uses > 0 {
+            self.epochs = self.epochs.saturating_add(1);
+        }
+        self.sparse = if self.keys.len() < LEAST && self.uses > 0 { self.sparse + 1 } else { 0 };
+        if self.sparse >= 2 && self.threshold < ALL {
+            self.threshold = self.threshold.saturating_mul(2);
+            self.sparse = 0;
+        }
+        self.uses = 0;
+        for saved in &mut self.saved[..] {
+            *saved *= KEPT;
+        }
+    }
+
+    /// What was learned, if that is enough to go by.
+    pub(crate) fn curve(&self) -> Option<Curve> {
+        if self.epochs < 2 {
+            return None;
+        }
+        let mut points = Vec::new();
+        let mut sum = 0.0;
+        for (at, saved) in self.saved.iter().enumerate() {
+            if *saved > 0.0 {
+                sum += f64::from(*saved);
+                points.push((edge(at), sum));
+            }
+        }
+        let costs: u64 = self.keys.iter().map(|key| cost::decode(key.cost)).sum();
+        let refill = if self.total == 0 { 0.0 } else { costs as f64 / self.total as f64 };
+        Some(Curve { points, refill })
+    }
+
+    fn find(&self, hash: u64) -> Option<usize> {
+        let id = id(hash);
+        self.index.find(spread(id), |at| self.keys[usize::from(*at)].id == id).map(|at| usize::from(*at))
+    }
+
+    /// Bytes of the keys that were used after the one at this place.
+    fn newer(&self, place: u16) -> u64 {
+        let (mut at, mut older) = (usize::from(place) + 1, 0);
+        while at > 0 {
+            older += self.sums[at];
+            at &= at - 1;
+        }
+        self.total - older
+    }
+
+    /// The key at this place has other bytes from now on.
+    fn change(&mut self, place: u16, before: u32, after: u32) {
+        let by = u64::from(after).wrapping_sub(before.into());
+        self.total = self.total.wrapping_add(by);
+        let mut at = usize::from(place) + 1;
+        while at <= PLACES {
+            self.sums[at] = self.sums[at].wrapping_add(by);
+            at += at & at.wrapping_neg();
+        }
+    }
+
+    fn move_up(&mut self, at: usize) {
+        let Key { place, bytes, .. } = self.keys[at];
+        self.change(place, bytes, 0);
+        self.keys[at].bytes = 0;
+        let place = self.take_place();
+        (self.keys[at].place, self.keys[at].bytes) = (place, bytes);
+        self.change(place, 0, bytes);
+    }
+
+    /// The next place in the order of last uses.
+    fn take_place(&mut self) -> u16 {
+        if self.next == PLACES {
+            self.close_up();
+        }
+        self.next += 1;
+        (self.next - 1) as u16
+    }
+
+    /// Takes the gaps out of the order. A hit may come here, so nothing is allocated.
+    fn close_up(&mut self) {
+        let mut order: [u16; MOST] = std::array::from_fn(|at| at as u16);
+        let order = &mut order[..self.keys.len()];
+        order.sort_unstable_by_key(|at| self.keys[usize::from(*at)].place);
+        self.sums.fill(0);
+        self.total = 0;
+        self.next = order.len();
+        for (place, at) in order.iter().enumerate() {
+            let key = &mut self.keys[usize::from(*at)];
+            key.place = place as u16;
+            let bytes = key.bytes;
+            self.change(place as u16, 0, bytes);
+        }
+    }
+
+    /// Makes room for one more key.
+    fn make_room(&mut self, budget: u64) {
+        let oldest = self.keys.iter().enumerate().min_by_key(|(_, key)| key.place);
+        let Some((oldest, key)) = oldest else { return };
+        let distance = self.newer(key.place) as f64 / self.rate();
+        if distance > budget as f64 * REACH {
+            self.drop_key(oldest);
+            return;
+        }
+        // The highest rank goes, and with it all that come and rank as high.
+        let highest = self.keys.iter().map(|key| rank(key.id)).max().unwrap_or(0);
+        self.threshold = highest.max(1);
+        while let Some(at) = self.keys.iter().position(|key| rank(key.id) >= self.threshold) {
+            self.drop_key(at);
+        }
+    }
+
+    fn drop_key(&mut self, at: usize) {
+        let Key { id, place, bytes, .. } = self.keys[at];
+        self.change(place, bytes, 0);
+        self.unindex(id, at);
+        let last = self.keys.len() - 1;
+        if at != last {
+            let moved = self.keys[last].id;
+            if let Some(found) = self.index.find_mut(spread(moved), |found| usize::from(*found) == last) {
+                *found = at as u16;
+            }
+        }
+        self.keys.swap_remove(at);
+    }
+
+    fn unindex(&mut self, id: u64, at: usize) {
+        let keys = &self.keys;
+        let entry = self.index.entry(
+            spread(id),
+            |found| usize::from(*found) == at,
+            |at| spread(keys[usize::from(*at)].id),
+        );
+        if let Entry::Occupied(entry) = entry {
+            entry.remove();
+        }
+    }
+}
+
+/// What a tenant would save with so many bytes, in nanoseconds of compute over the epochs that it remembers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Curve {
+    /// Bytes, and what they save in all; both rise.
+    points: Vec<(u64, f64)>,
+    /// What it costs to fill a byte.
+    refill: f64,
+}
+
+impl Curve {
+    #[cfg(test)]
+    pub(crate) fn from_points(points: Vec<(u64, f64)>, refill: f64) -> Self {
+        Self { points, refill }
+    }
+
+    /// What it costs to fill a byte with entries, in nanoseconds.
+    pub(crate) fn refill(&self) -> f64 {
+        self.refill
+    }
+
+    /// Bytes, and what they save in all; both rise.
+    pub(crate) fn points(&self) -> &[(u64, f64)] {
+        &self.points
+    }
+
+    /// What `bytes` save.
+    pub(crate) fn value(&self, bytes: u64) -> f64 {
+        let after = self.points.partition_point(|(edge, _)| *edge <= bytes);
+        after.checked_sub(1).map_or(0.0, |at| self.points[at].1)
+    }
+}
+
+#[cfg(all(test, not(larder_shuttle)))]
+mod tests;

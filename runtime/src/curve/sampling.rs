@@ -1,0 +1,65 @@
+//! Between the threads that use a tenant and what is learned from them: one lock, which no hit waits for.
+//!
+//! A hit looks at one word of its cache, [`OFF`] or the [start](Reuse::from) of the hashes that are followed. If its
+//! hash is one of them, it leaves a note in its thread's own memory; the notes come here many at a time, and are lost if
+//! somebody else is here. Lost notes make a curve a little flatter, and nothing wrong. Misses come one by one, and are lost
+//! likewise; only who stores or removes waits.
+
+use super::{Curve, Reuse};
+use crate::sync::{Mutex, MutexGuard, fork};
+
+/// No hash is followed; but for the last few of all, which nobody hears of.
+pub(crate) const OFF: u32 = u32::MAX;
+
+/// What one tenant learns; nothing until it is started.
+#[derive(Debug, Default)]
+pub(crate) struct Sampling(Mutex<Option<Box<Reuse>>>);
+
+impl Sampling {
+    /// In the child of a fork it may stay locked for ever: there nobody waits.
+    fn lock(&self) -> Option<MutexGuard<'_, Option<Box<Reuse>>>> {
+        if fork::forked() { self.0.try_lock() } else { Some(self.0.lock()) }
+    }
+
+    /// Starts to learn, if it did not yet.
+    pub(crate) fn start(&self, idle: u32) {
+        if let Some(mut state) = self.lock() {
+            state.get_or_insert_with(|| Box::new(Reuse::new(idle)));
+        }
+    }
+
+    /// Forgets everything, and gives its memory back; `false` if there was nothing.
+    pub(crate) fn stop(&self) -> bool {
+        let learned = self.lock().and_then(|mut state| state.take());
+        learned.is_some()
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.lock().is_some_and(|state| state.is_some())
+    }
+
+    /// Lets `learn` note something. Returns from which upper half of a hash on keys are followed after that.
+    pub(crate) fn note(&self, learn: impl FnOnce(&mut Reuse)) -> Option<u32> {
+        self.lock().map(|state| Self::with(state, learn))
+    }
+
+    /// [`note`](Self::note), if nobody else is at it.
+    pub(crate) fn try_note(&self, learn: impl FnOnce(&mut Reuse)) -> Option<u32> {
+        self.0.try_lock().map(|state| Self::with(state, learn))
+    }
+
+    fn with(mut state: MutexGuard<'_, Option<Box<Reuse>>>, learn: impl FnOnce(&mut Reuse)) -> u32 {
+        match &mut *state {
+            Some(reuse) => {
+                learn(reuse);
+                reuse.from()
+            }
+            None => OFF,
+        }
+    }
+
+    /// What was learned so far, if that is enough to go by.
+    pub(crate) fn curve(&self) -> Option<Curve> {
+        self.lock()?.as_ref()?.curve()
+    }
+}
