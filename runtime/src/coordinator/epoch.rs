@@ -62,11 +62,10 @@ impl Epochs {
 }
 
 impl Coordinator {
-    /// Ends the epoch if it is over.
-    pub(super) fn end_epoch(&self, core: &DomainCore) {
+    /// Ends the epoch if it is over. Called by one at a time.
+    pub(super) fn end_epoch(&self, core: &DomainCore, now: Nanos) {
         // Held by nobody for long, but in the child of a fork.
         let Some(mut epochs) = self.epochs.try_lock() else { return };
-        let now = core.now();
         let counted = core.with_cards(|cards| {
             cards.map(|card| card.tally.lookups()).fold(Counted::default(), |sum, (lookups, saved)| Counted {
                 lookups: sum.lookups.saturating_add(lookups),
@@ -79,6 +78,9 @@ impl Coordinator {
             return;
         }
         epochs.end(now, counted);
+        let before = epochs.lately;
+        // What is dropped below may be the last of a cache, and run a user's code.
+        drop(epochs);
         let tenants = core.live();
         let curves: Vec<_> = tenants.iter().map(|tenant| tenant.learn()).collect();
         let parties: Vec<Party<'_>> = tenants
@@ -103,8 +105,9 @@ impl Coordinator {
             return;
         }
         let gain = plan.gain * plan.part / plan.saved.max(1.0);
-        (epochs.predicted, epochs.before) = (Some(gain), epochs.lately);
-        drop(epochs);
+        if let Some(mut epochs) = self.epochs.try_lock() {
+            (epochs.predicted, epochs.before) = (Some(gain), before);
+        }
         let starts: Vec<u64> = parties.iter().map(|party| party.bytes).collect();
         let allowed = core.ledger.allowed();
         let deed = Deed::new(

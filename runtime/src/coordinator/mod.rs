@@ -388,7 +388,7 @@ impl Relief for Coordinator {
             drop(live);
             self.journal.note_moves(now, core.ledger.allowed());
             self.respond(core);
-            self.end_epoch(core);
+            self.end_epoch(core, now);
         });
     }
 

@@ -277,7 +277,7 @@ impl<K, V> Store<K, V> {
         Some((take(unsafe { slot.value() }), fixed.cost()))
     }
 
-    /// [`recall`](Self::recall) of what the table has; the thread may find it sooner next time, if it is to be `noted`.
+    /// [`recall`](Self::recall) of what the table has; the thread may find it sooner next time, if it is to `remember`.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn get<R>(
         &self,
@@ -285,7 +285,7 @@ impl<K, V> Store<K, V> {
         hash: u64,
         eq: impl FnMut(&K) -> bool,
         take: impl FnOnce(&V) -> R,
-        noted: bool,
+        remember: bool,
     ) -> Option<(R, u8)> {
         // Before the look: what is noted under a layout was there since.
         let name = self.era.name(hash);
@@ -294,7 +294,7 @@ impl<K, V> Store<K, V> {
         unsafe {
             shard.find(hash, eq, |_, slot, value, cost| {
                 slot.touch.record(self.noted, || self.tick());
-                if noted {
+                if remember {
                     reading.found(name, NonNull::from_ref(slot).cast());
                 }
                 (take(value), cost)

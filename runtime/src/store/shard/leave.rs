@@ -359,9 +359,9 @@ impl<K, V> Writer<'_, K, V> {
             shard.pages.stay(filling, &entries);
             return false;
         }
-        let mut costs = hidden.iter();
+        let mut hidden = hidden.iter();
         let moved = |filling: &mut Filling, from: u32, to: u32| {
-            if let Some(&(_, hash, cost)) = costs.next() {
+            if let Some(&(_, hash, cost)) = hidden.next() {
                 show(filling, to, hash, cost);
             }
             if !shard.pages.own(filling, to).pinned {
