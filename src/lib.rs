@@ -53,7 +53,7 @@ pub use larder_macros::{Weigh, cached, pooled};
 pub use larder_runtime::Trigger;
 pub use larder_runtime::{
     AcquireError, Always, Auto, Bits32, Bits64, BoxError, Budget, BudgetStats, Buffer, BufferPool,
-    BufferPoolBuilder, BufferStats, BuildError, Builder, Cache, CacheKey, CacheValue, Cause, Change,
+    BufferPoolBuilder, BufferStats, BuildError, Builder, Cache, CacheKey, CacheValue, Cause, Change, Charge,
     ClassStats, Clock, CoordinatorStats, Decision, Descriptor, Domain, DomainBuilder, Entries, EntryFacts,
     Evict, Explanation, Kind, Lease, Level, Local, Lookup, MemorySample, Namespace, NamespaceStats, NoExpiry,
     Order, Policy, Pool, PoolBuilder, PoolError, Pooled, PressureSource, PressureStats, Refuses,

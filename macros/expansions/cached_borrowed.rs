@@ -1,7 +1,7 @@
 /// Documented.
 #[inline]
 pub fn describe(name: &str, id: u32, opts: &Opts) -> Arc<str> {
-    fn __larder_body(name: &str, id: u32, opts: &Opts) -> Arc<str> {
+    fn __larder_body((name, id, opts): (&str, u32, &Opts)) -> Arc<str> {
         format!("{name}{id}{opts:?}").into()
     }
     let cache = __in_an_impl_write_cached_assoc__describe_0_0();
@@ -20,7 +20,7 @@ pub fn describe(name: &str, id: u32, opts: &Opts) -> Arc<str> {
             ::core::option::Option::None => ::larder::__private::missed(cache, query),
         }
     };
-    ::larder::__private::load(cache, miss, move || __larder_body(name, id, opts))
+    ::larder::__private::load_with(cache, miss, (name, id, opts), __larder_body)
 }
 /// The cache behind [`describe()`].
 ///

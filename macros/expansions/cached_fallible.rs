@@ -1,5 +1,5 @@
 fn load(path: impl AsRef<Path>) -> io::Result<Page> {
-    fn __larder_body(path: impl AsRef<Path>) -> io::Result<Page> {
+    fn __larder_body((path,): (impl AsRef<Path>,)) -> io::Result<Page> {
         Page::read(path.as_ref())
     }
     let cache = __in_an_impl_write_cached_assoc__load_0_0();
@@ -21,7 +21,7 @@ fn load(path: impl AsRef<Path>) -> io::Result<Page> {
             ::core::option::Option::None => ::larder::__private::missed(cache, query),
         }
     };
-    ::larder::__private::try_load(cache, miss, move || __larder_body(path))
+    ::larder::__private::try_load_with(cache, miss, (path,), __larder_body)
 }
 /// The cache behind [`load()`].
 ///

@@ -7,9 +7,7 @@ where
     T: Point<N>,
 {
     fn __larder_body<'a, T: CacheKey, const N: usize>(
-        (x, mut y): (f64, f64),
-        among: &'a [T],
-        _hint: Option<&T>,
+        ((x, mut y), among, _hint): ((f64, f64), &'a [T], Option<&T>),
     ) -> Option<Vec<T>>
     where
         T: Point<N>,
@@ -74,10 +72,11 @@ where
             ::core::option::Option::None => ::larder::__private::missed(cache, query),
         }
     };
-    ::larder::__private::try_load(
+    ::larder::__private::try_load_with(
         cache,
         miss,
-        move || __larder_body::<T, N>(__arg0, among, __hint),
+        (__arg0, among, __hint),
+        __larder_body::<T, N>,
     )
 }
 /// The cache behind [`nearest()`].

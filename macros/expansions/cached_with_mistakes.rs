@@ -1,5 +1,5 @@
 fn answer() -> u32 {
-    fn __larder_body() -> u32 {
+    fn __larder_body((): ()) -> u32 {
         42
     }
     let cache = __in_an_impl_write_cached_assoc__answer_0_0();
@@ -14,7 +14,7 @@ fn answer() -> u32 {
             ::core::option::Option::None => ::larder::__private::missed(cache, query),
         }
     };
-    ::larder::__private::load(cache, miss, move || __larder_body())
+    ::larder::__private::load_with(cache, miss, (), __larder_body)
 }
 /// The cache behind [`answer()`].
 ///

@@ -118,7 +118,7 @@ catalogue! {
     /// `pinned` beside `min_mb`.
     PinnedFloor {} "`pinned` keeps all of it from others, and `min_mb` some: keep one"
     /// `cache_err` where there is no `Result`.
-NotFallible { option, name, ty, instead } "`{option}` keeps what `{name}` never returns, which is `{ty}`: {instead}"
+    NotFallible { option, name, ty, instead } "`{option}` keeps what `{name}` never returns, which is `{ty}`: {instead}"
     /// `handle = "a b"`.
     NotAHandle { text } "`{text}` can't be the name of a function: write one, as in `handle = \"pages\"`, or `handle = false` for none"
     /// `handle = "f"` on `f`.
@@ -138,6 +138,8 @@ NotFallible { option, name, ty, instead } "`{option}` keeps what `{name}` never 
     Variadic {} "variadic arguments can't be part of a key: take a slice"
     /// `#[track_caller]`.
     TrackCaller {} "a hit runs no body, so `#[track_caller]` has nobody to track: remove it"
+    /// `#[cached]` above `#[cached]`.
+    CachedTwice { name } "`{name}` has a cache already: keep one `#[cached]`"
     /// Nothing to store.
     NoReturnValue { name } "`{name}` returns nothing, so there is nothing to keep: return the value, or remove `#[cached]`"
     /// `-> impl Trait`.

@@ -27,7 +27,7 @@ pub(crate) struct Vocabulary {
     pub(crate) lists: &'static [&'static str],
     /// What a later version may take, each with what to do today.
     pub(crate) reserved: &'static [(&'static str, &'static str)],
-    /// What other crates call our options.
+    /// What other crates call our options, or what to do instead, in several words.
     pub(crate) synonyms: &'static [(&'static str, &'static str)],
 }
 
@@ -39,7 +39,8 @@ impl Vocabulary {
     /// What an option that is none was probably meant to be.
     fn hint(&self, option: &str) -> String {
         if let Some((_, ours)) = self.synonyms.iter().find(|(theirs, _)| *theirs == option) {
-            return format!("here it is called `{ours}`");
+            let is_name = !ours.contains(' ');
+            return if is_name { format!("here it is called `{ours}`") } else { (*ours).to_owned() };
         }
         // Nobody means one of our own.
         let options = || self.options.iter().map(|(name, _)| *name).filter(|name| !name.starts_with("__"));

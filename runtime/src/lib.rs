@@ -65,6 +65,7 @@ mod sync;
 mod tenant;
 pub mod testing;
 mod time;
+mod unwind;
 mod weight;
 mod worker;
 
@@ -103,8 +104,8 @@ pub mod __private {
     pub use crate::cache::validate;
     pub use crate::cache::{
         Ran, Verdict, apart, begin, begin_async, begin_async_or_refresh, begin_or_refresh, end, forced, here,
-        judge, judge_value, load, load_detached, load_detached_or_refresh, look, missed, never, polled,
-        try_end, try_load, try_load_detached, try_load_detached_or_refresh,
+        judge, judge_value, load, load_detached, load_detached_or_refresh, load_with, look, missed, never,
+        polled, try_end, try_load, try_load_detached, try_load_detached_or_refresh, try_load_with,
     };
     #[cfg(all(feature = "static-registry", not(any(target_os = "linux", target_os = "android"))))]
     pub use crate::descriptor::Declared;

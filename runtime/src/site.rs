@@ -158,7 +158,7 @@ impl<K: 'static, V: 'static> Single<K, V> {
         E: MaybeExtras<K, V>,
     {
         // What runs under this lock is nothing of the user's, as in `Site::make`.
-        let cache = self.cache.get_or_init(|| self.site.new_cache(|| "", keys, value, extras));
+        let cache = self.cache.get_or_init(|| self.site.new_cache(None, keys, value, extras));
         cache.core.charge_base();
         cache
     }
@@ -260,7 +260,7 @@ impl Site {
     {
         let site = ptr::from_ref(self).addr();
         let instance = Which::of::<F>();
-        let make = || self.new_cache(instance.name, keys, value, extras);
+        let make = || self.new_cache(Some(instance.name), keys, value, extras);
         // SAFETY: the proofs attest `Send + Sync` of key and value, of which the cache is made.
         unsafe { local.find_or_make(site, instance.id, make, |cache| cache.core.charge_base()) }
     }
@@ -291,7 +291,7 @@ impl Site {
         match (found, given) {
             (Ok(Some(cache)), _) => cache,
             (_, Some((keys, value, extras, _))) => {
-                let cache = self.new_cache(std::any::type_name::<F>, keys, value, extras);
+                let cache = self.new_cache(Some(std::any::type_name::<F>), keys, value, extras);
                 cache.core.charge_base();
                 cache
             }
@@ -439,17 +439,18 @@ impl Site {
     {
         let mut given = Some((keys, value, extras));
         let cache = self.make(instance.id, &mut || match given.take() {
-            Some((keys, value, extras)) => self.new_cache(instance.name, keys, value, extras),
+            Some((keys, value, extras)) => self.new_cache(Some(instance.name), keys, value, extras),
             None => unreachable!("an instance is made once"),
         });
         cache.core.charge_base();
         cache
     }
 
-    /// A cache whose bytes are still to be charged. `named` gives the name of a type that only this instance has.
+    /// A cache whose bytes are still to be charged. `named` gives the name of a type that only this instance has; it is
+    /// `None` where there is no other.
     fn new_cache<P, V, S, E>(
         &'static self,
-        named: fn() -> &'static str,
+        named: Option<fn() -> &'static str>,
         keys: P,
         value: S,
         extras: E,
@@ -464,7 +465,8 @@ impl Site {
         let options = Options::from(self.descriptor);
         let tenant = self.tenant.get_or_init(|| {
             let domain = &global::domain().core;
-            options.tenant(self.name(named()), Some(self.descriptor), domain)
+            let name = self.name(named.map_or("", |named| named()));
+            options.tenant(name, Some(self.descriptor), domain, named.is_none())
         });
         if !(keys.exact() && value.exact()) {
             tenant.card.set_estimated(true);

@@ -346,15 +346,20 @@ impl Card {
         self.base.store(base as u32, Ordering::Release);
     }
 
-    /// [`add_base`](Self::add_base), charged at once, if there is room without anybody's making way.
-    pub(crate) fn try_add_base(&self, bytes: u64) -> bool {
+    /// [`add_base`](Self::add_base), charged at once.
+    ///
+    /// # Errors
+    ///
+    /// Says what is in the way.
+    pub(crate) fn try_add_base(&self, bytes: u64) -> Result<(), Refused> {
         let _covering = self.covering.lock();
-        let fits = self.base().saturating_add(bytes) < COVERED.into();
-        let charged = fits && self.is_covered() && self.reservation.try_grow(bytes, self.ceiling()).is_ok();
-        if charged {
-            self.base.fetch_add(bytes as u32, Ordering::AcqRel);
+        if !self.is_covered() || self.base().saturating_add(bytes) >= COVERED.into() {
+            // Nobody can make way for that.
+            return Err(Refused::Ceiling { over: bytes });
         }
-        charged
+        self.reservation.try_grow(bytes, self.ceiling())?;
+        self.base.fetch_add(bytes as u32, Ordering::AcqRel);
+        Ok(())
     }
 
     /// The empty tenant takes so many bytes less: one of several that were [added](Self::add_base) is gone.
@@ -507,6 +512,8 @@ pub(crate) struct Given {
     pub(crate) bytes: u64,
     /// Entries or objects that left.
     pub(crate) entries: u64,
+    /// Bytes that will leave the reservation when nobody reads any more what left.
+    pub(crate) waiting: u64,
 }
 
 /// A cache or a pool under a budget.

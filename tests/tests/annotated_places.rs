@@ -241,6 +241,56 @@ fn the_bounds_of_a_method_hold_for_all_of_its_objects_together() {
 }
 
 #[test]
+fn thousands_of_objects_share_a_bound_and_what_is_expired_in_any_of_them_goes_first() {
+    #[derive(Default)]
+    struct Object {
+        caches: Local,
+    }
+
+    impl Object {
+        #[cached(within = self.caches, max_entries = 1_000, ttl = "1m", handle)]
+        fn few(&self, n: u32) -> u32 {
+            n
+        }
+
+        #[cached(within = self.caches, max_entries = 1_000, policy = "lru", handle)]
+        fn latest(&self, n: u32) -> u32 {
+            n
+        }
+    }
+
+    let clock = ManualClock::new();
+    let _scope = larder::testing::isolated_at(clock.clone());
+    let objects: Vec<Object> = std::iter::repeat_with(Object::default).take(3_000).collect();
+    let held = |objects: &[Object]| objects.iter().map(|object| object.few_cache().len()).sum::<usize>();
+    let (old, others) = objects.split_at(500);
+    let (young, new) = others.split_at(500);
+    for (n, object) in (0..).zip(old) {
+        object.few(n);
+    }
+    clock.advance(Duration::from_secs(40));
+    for (n, object) in (0..).zip(young) {
+        object.few(n);
+    }
+    clock.advance(Duration::from_secs(30));
+    for (n, object) in (0..).zip(&new[..400]) {
+        object.few(n);
+    }
+    assert_eq!(held(young), 500, "others were expired");
+    for (n, object) in (0..).zip(new) {
+        object.few(n);
+        object.latest(n);
+        assert!(object.few_cache().stats().entries <= 1_000);
+    }
+    assert_eq!((held(old), held(&objects)), (0, 1_000));
+    let latest: usize = objects.iter().map(|object| object.latest_cache().len()).sum();
+    let last = new[1_500..].iter().filter(|object| object.latest_cache().len() == 1).count();
+    assert_eq!(latest, 1_000);
+    assert!(last > 400, "of 500 that came last {last} are there");
+    drop(objects);
+}
+
+#[test]
 fn threads_that_meet_in_a_new_object_share_one_cache() {
     static RUNS: AtomicU32 = AtomicU32::new(0);
 

@@ -7,14 +7,6 @@ use crate::machine::{self, Tool};
 use crate::rivals;
 use crate::steps::{Ending, Failure, Run, Steps, root};
 
-/// Whether the peers' tables are wanted: measuring takes longer than most steps, and wants a machine to itself.
-pub(crate) enum Rivals {
-    /// Build and test what measures them, and leave it at that.
-    Leave,
-    /// Print the tables too.
-    Compare,
-}
-
 /// Read by tests to choose long figures.
 const DEEP: &str = "LARDER_DEEP";
 
@@ -24,36 +16,67 @@ const SCHEDULES: &str = "10000";
 /// How long the fuzzer makes up histories.
 const FUZZED_SECONDS: u32 = 1800;
 
-pub(crate) fn run(compare: Rivals) -> Result<(), Failure> {
-    let mut steps = Steps::new("cargo xtask deep");
+/// What a step is called on the command line and in the output, and what it does.
+struct Step {
+    name: &'static str,
+    title: &'static str,
+    work: fn() -> Result<Ending, Failure>,
+    /// It runs only where it is named: it takes longer than most, and wants a machine to itself.
+    on_demand: bool,
+}
 
-    steps.step("long tests", || {
-        Run::cargo(&[
-            "test",
-            "--locked",
-            "--profile",
-            "deep",
-            "--workspace",
-            "--all-features",
-            "--all-targets",
-        ])
-        .env(DEEP, "1")
-        .check()
-    })?;
-    steps.step("concurrency models", || models(SCHEDULES))?;
-    steps.step("other allocators", other_allocators)?;
-    steps.step_or_skip("address sanitizer", || sanitize("address"))?;
-    steps.step_or_skip("thread sanitizer", || sanitize("thread"))?;
-    steps.step_or_skip("fuzzing", fuzz)?;
-    steps.step_or_skip("lowest Rust", lowest_rust)?;
-    steps.step_or_skip("licences and advisories", deny)?;
-    steps.step("what measures the rivals", rivals::test)?;
-    if let Rivals::Compare = compare {
-        steps.step("rivals", || rivals::run(&[]))?;
+const STEPS: [Step; 10] = [
+    Step { name: "tests", title: "long tests", work: long_tests, on_demand: false },
+    Step {
+        name: "models",
+        title: "concurrency models",
+        work: || passed(models(SCHEDULES)),
+        on_demand: false,
+    },
+    Step {
+        name: "allocators",
+        title: "other allocators",
+        work: || passed(other_allocators()),
+        on_demand: false,
+    },
+    Step { name: "address", title: "address sanitizer", work: || sanitize("address"), on_demand: false },
+    Step { name: "thread", title: "thread sanitizer", work: || sanitize("thread"), on_demand: false },
+    Step { name: "fuzz", title: "fuzzing", work: fuzz, on_demand: false },
+    Step { name: "lowest-rust", title: "lowest Rust", work: lowest_rust, on_demand: false },
+    Step { name: "deny", title: "licences and advisories", work: deny, on_demand: false },
+    Step {
+        name: "measuring",
+        title: "what measures the rivals",
+        work: || passed(rivals::test()),
+        on_demand: false,
+    },
+    Step { name: "rivals", title: "rivals", work: || passed(rivals::run(&[])), on_demand: true },
+];
+
+/// Runs the steps of these names; without names all but those on demand.
+pub(crate) fn run(names: &[&str]) -> Result<(), Failure> {
+    if let Some(unknown) = names.iter().find(|name| !STEPS.iter().any(|step| step.name == **name)) {
+        let known: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+        return Err(format!("there is no step `{unknown}`; there are {}", known.join(", ")));
     }
-
+    let mut steps = Steps::new("cargo xtask deep");
+    for step in STEPS {
+        let chosen = if names.is_empty() { !step.on_demand } else { names.contains(&step.name) };
+        if chosen {
+            steps.step_or_skip(step.title, step.work)?;
+        }
+    }
     steps.summary();
     Ok(())
+}
+
+fn passed(result: Result<(), Failure>) -> Result<Ending, Failure> {
+    result.map(|()| Ending::Passed)
+}
+
+fn long_tests() -> Result<Ending, Failure> {
+    let args = ["test", "--locked", "--profile", "deep", "--workspace", "--all-features", "--all-targets"];
+    passed(Run::cargo(&args).env(DEEP, "1").check())
 }
 
 /// The runtime's concurrency models, each under so many random schedules.

@@ -20,8 +20,9 @@ The project's own commands.
 
     cargo xtask test             what CI runs: format, clippy, docs, tests, each feature, the examples, crate counts
     cargo xtask deep             the long forms: longer tests and models, sanitizers (nightly), rust-version
-    cargo xtask deep --rivals    the same, then every table that compares larder with its peers
-    cargo xtask rivals ARGS..    those tables alone; `cargo xtask rivals --help` says what can be chosen
+    cargo xtask deep STEPS..     some of them: tests, models, allocators, address, thread, fuzz, lowest-rust, deny,
+                                 measuring; and rivals, every table that compares larder with its peers
+    cargo xtask rivals ARGS..    those tables; `cargo xtask rivals --help` says what can be chosen
     cargo xtask compile-times    what 200 annotations take to compile, beside `cached` (Linux); and the crate count
     cargo xtask help             this text
 
@@ -33,8 +34,7 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match args[..] {
         ["test"] => test::run(),
-        ["deep"] => deep::run(deep::Rivals::Leave),
-        ["deep", "--rivals"] => deep::run(deep::Rivals::Compare),
+        ["deep", ref steps @ ..] => deep::run(steps),
         ["rivals", ref rest @ ..] => rivals::run(rest),
         ["compile-times"] => compile_times::run(),
         ["help" | "--help" | "-h"] => {

@@ -8,8 +8,8 @@ use larder_benches::zipf;
 
 use crate::allocations;
 use crate::contestants::{
-    Cached, Foyer, Hashers, Kind, Larder, LruInMutex, MiniMoka, Moka, Numbers, OnePerThread, QuickCache,
-    RwLocked, SieveCache, TextLru, Texts, TinyUfo, annotated as by,
+    Cached, Foyer, Hashers, Kind, Larder, Learning, LruInMutex, MiniMoka, Moka, Numbers, OnePerThread,
+    QuickCache, RwLocked, SieveCache, TextLru, Texts, TinyUfo, annotated as by,
 };
 use crate::measure::{Effort, Entrant, Round, compete, together};
 use crate::table::{Column, Group, Unit};
@@ -46,10 +46,10 @@ macro_rules! caches_and_limits {
 
 /// Every key is present; one thread asks.
 pub fn hit(effort: Effort) -> Group {
-    let column = |resident: u64, title: &str| Column {
-        title: title.to_owned(),
-        threads: 1,
-        scores: compete(caches_and_limits!(present, resident, 1, effort), effort),
+    let column = |resident: u64, title: &str| {
+        let mut entrants = caches_and_limits!(present, resident, 1, effort);
+        entrants.push(present::<Learning>(resident, 1, effort));
+        Column { title: title.to_owned(), threads: 1, scores: compete(entrants, effort) }
     };
     Group {
         name: "hit",
@@ -81,6 +81,7 @@ fn present<C: Numbers>(resident: u64, threads: usize, effort: Effort) -> Entrant
     cache.settle();
     let operations = HITS / threads as u64 / effort.divisor;
     let round = move || {
+        cache.settle();
         let (took, _) = together(threads, |_| {
             repeat(operations, resident, |key| cache.get(key).expect("every key is resident"));
         });

@@ -129,8 +129,25 @@ pub(crate) const WORDS: Vocabulary = Vocabulary {
         ("listener", "on_remove"),
         ("on_evict", "on_remove"),
         ("eviction_listener", "on_remove"),
+        ("result", "an error is not kept, unless by `cache_err`: leave it out"),
+        ("option", "a `None` is not kept, unless by `cache_none`: leave it out"),
+        ("result_fallback", NO_FALLBACK),
+        ("unbound", "what has no bound of its own is bounded by the budget: leave it out"),
+        ("sync_lock", NO_LOCK),
+        ("unsync_reads", NO_LOCK),
+        ("sync_writes_buckets", "callers wait for those of the same key only: leave it out"),
+        ("ty", OWN_TYPE),
+        ("create", OWN_TYPE),
+        ("companions_vis", "the handle is as visible as the function: leave it out"),
+        ("disk_dir", IN_MEMORY),
+        ("map_error", IN_MEMORY),
     ],
 };
+
+const NO_FALLBACK: &str =
+    "an error is returned as it is, and what was kept before is not in this version of larder";
+const NO_LOCK: &str = "a hit takes no lock: leave it out";
+const OWN_TYPE: &str = "say `policy = \"lru\"` and the like, or build the cache by `larder::Cache::builder`";
 
 const ONE_TTL: &str = "an expired value is computed again, by the caller that finds it so";
 const BY_KEY: &str = "`invalidate` and `clear` on the function's `_cache()` handle remove what is outdated";

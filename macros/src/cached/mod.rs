@@ -11,7 +11,8 @@ pub(crate) mod settings;
 pub(crate) use args::WORDS;
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
-use quote::quote;
+use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
 use syn::{FnArg, Pat};
 
 use crate::crate_path;
@@ -25,13 +26,14 @@ use settings::Options;
 /// function it stays as it was written. Either way whoever calls it finds it, and sees our errors only.
 pub(crate) fn cached(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let function = match syn::parse2::<Function>(item.clone()) {
+    let mut function = match syn::parse2::<Function>(item.clone()) {
         Ok(function) => function,
         Err(error) => {
             not_a_function(&item, error, &mut errors);
             return quote!(#item #errors);
         }
     };
+    keep_one(&mut function, &mut errors);
     let written = args::read(args.clone(), &mut errors);
     let path = crate_path_of(&written, &mut errors);
     crate_path::renamed(path.as_ref(), || {
@@ -44,14 +46,27 @@ pub(crate) fn cached(args: TokenStream, item: TokenStream) -> TokenStream {
             };
         }
         let options = Options::of(&written, &mut errors);
+        let uncached = function.to_token_stream();
         match Model::of(function, options, &mut errors) {
             Some(model) => {
                 let expanded = expand::expand(&model);
                 quote!(#expanded #errors)
             }
-            None => quote!(#item #errors),
+            None => quote!(#uncached #errors),
         }
     })
+}
+
+/// Takes away what would cache the function once more.
+fn keep_one(function: &mut Function, errors: &mut Errors) {
+    let name = function.sig.ident.unraw().to_string();
+    function.attrs.retain(|attr| {
+        let again = attr.path().segments.last().is_some_and(|segment| segment.ident == "cached");
+        if again {
+            errors.over(attr.path(), &Mistake::CachedTwice { name: name.clone() });
+        }
+        !again
+    });
 }
 
 /// The options for the function without the argument that it has one of less: lists may name it all the same.

@@ -331,7 +331,12 @@ fn handle(option: &Written, errors: &mut Errors) -> Handle {
 
 fn policy(option: &Written, errors: &mut Errors) -> Option<Policy> {
     if let Some(path) = option.path() {
-        let named = path.path.get_ident().map(|ident| ident.unraw().to_string().to_lowercase());
+        // By its name alone, or as a variant of ours.
+        let mut last = path.path.segments.iter().rev().map(|segment| segment.ident.unraw().to_string());
+        let named = last
+            .next()
+            .filter(|_| last.next().is_none_or(|of| of == "Policy"))
+            .map(|name| name.to_lowercase());
         if let Some((policy, _)) = named.and_then(|name| POLICIES.iter().find(|(known, _)| *known == name)) {
             errors.over(path, &Mistake::UnquotedPolicy { policy: (*policy).to_owned() });
             return None;

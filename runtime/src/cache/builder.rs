@@ -5,7 +5,8 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::instance::{Core, HeapOf, Ops};
+use super::instance::Core;
+use super::ops::{HeapOf, Ops};
 use super::{Cache, CacheTenant, CostOf, OnRemove, TtlOf, UtilityOf, WeightOf};
 use crate::cost::Measure;
 use crate::descriptor::{Descriptor, Kind};
@@ -134,12 +135,13 @@ impl Options {
         1 << shards.ilog2()
     }
 
-    /// A tenant of the domain with these options.
+    /// A tenant of the domain with these options; `alone`, if there will be one instance only.
     pub(crate) fn tenant(
         &self,
         name: String,
         descriptor: Option<&'static Descriptor>,
         core: &Arc<DomainCore>,
+        alone: bool,
     ) -> Arc<CacheTenant> {
         let terms = Terms {
             name,
@@ -150,7 +152,8 @@ impl Options {
             ceiling: self.max_bytes.unwrap_or(u64::MAX),
         };
         let lifetime = Lifetime::new(self.ttl, self.tti, self.jitter, self.ttl_by);
-        CacheTenant::new(core, core.enroll(terms), self.policy, self.max_entries, lifetime, self.measure)
+        let card = core.enroll(terms);
+        CacheTenant::new(core, card, self.policy, self.max_entries, lifetime, self.measure, alone)
     }
 }
 
@@ -183,7 +186,8 @@ impl<K, V> Builder<K, V> {
         }
     }
 
-    /// How victims are picked; [`Policy::Hybrid`] unless set.
+    /// How victims are picked; [`Policy::Hybrid`] unless set. [`Policy::Custom`] needs an order, which
+    /// [`policy_with`](Self::policy_with) takes: here it is an error when the cache is built.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.options.policy = policy;
         self
@@ -217,11 +221,16 @@ impl<K, V> Builder<K, V> {
         self.max_bytes(megabytes.saturating_mul(1 << 20))
     }
 
-    /// Other tenants may not take the last so many megabytes from this cache.
-    pub fn min_mb(mut self, megabytes: u64) -> Self {
+    /// Other tenants may not take the last so many bytes from this cache.
+    pub fn min_bytes(mut self, bytes: u64) -> Self {
         // The largest number of all stands for what is pinned, which is no floor in bytes.
-        self.options.min_bytes = megabytes.saturating_mul(1 << 20).min(u64::MAX - 1);
+        self.options.min_bytes = bytes.min(u64::MAX - 1);
         self
+    }
+
+    /// Other tenants may not take the last so many megabytes, of 1,048,576 bytes, from this cache.
+    pub fn min_mb(self, megabytes: u64) -> Self {
+        self.min_bytes(megabytes.saturating_mul(1 << 20))
     }
 
     /// Nobody takes anything of what it holds: its floor is whatever it has. It still makes room for its own entries, and gives
@@ -471,7 +480,7 @@ where
         if options.min_bytes > limit && options.min_bytes < u64::MAX {
             return Err(BuildError::FloorAboveBudget { min_bytes: options.min_bytes, limit });
         }
-        let tenant = options.tenant(name, None, &domain.core);
+        let tenant = options.tenant(name, None, &domain.core, true);
         let (heap, exact) = match weigh {
             Some(heap) => (HeapOf::Both(heap), true),
             None => heap_from_types(),
@@ -508,16 +517,16 @@ impl<K, V> fmt::Debug for Builder<K, V> {
 pub enum BuildError {
     /// `max_entries` or `max_bytes` is 0.
     ZeroCapacity,
-    /// `min_mb` asks for more than `max_bytes` allows.
+    /// `min_mb` or `min_bytes` asks for more than `max_bytes` allows.
     FloorAboveCeiling {
-        /// What `min_mb` asks for, in bytes.
+        /// What `min_mb` or `min_bytes` asks for.
         min_bytes: u64,
         /// What `max_mb` or `max_bytes` allows.
         max_bytes: u64,
     },
-    /// `min_mb` asks for more than the whole budget.
+    /// `min_mb` or `min_bytes` asks for more than the whole budget.
     FloorAboveBudget {
-        /// What `min_mb` asks for, in bytes.
+        /// What `min_mb` or `min_bytes` asks for.
         min_bytes: u64,
         /// The domain's limit, in bytes.
         limit: u64,

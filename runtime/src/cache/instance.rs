@@ -6,217 +6,38 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::listener::{Listener, OnRemove};
-use super::tenant::Grant;
-use super::{CacheTenant, CostOf, EqOf, Instance, TtlOf, UtilityOf, WeightOf};
-use crate::curve::OFF;
+use super::listener::Listener;
+use super::ops::Ops;
+use super::room::{Effort, Grant};
+use super::tenant::Cleared;
+use super::{CacheTenant, Instance};
+use crate::curve::{Followed, OFF};
 use crate::domain::scope::{self, State};
-use crate::flight::{Flights, Sharing, Superseded};
+use crate::flight::{Flights, Superseded};
 use crate::key::{KeyHasher, Seeded};
-use crate::policy::Factory;
 use crate::removal::RemovalCause;
 use crate::stats::{Count, Counters};
 use crate::store::{
     Charge, Displaced, Entry, Evicted, Freshness, Leaving, Linked, NotLinked, NotReweighed, Origin, Sighting,
     Store, Wanted,
 };
-use crate::sync::AtomicU32;
+use crate::sync::{AtomicU32, Ordering};
 use crate::tenant::{ModeWord, ScopeId, Twins, arc};
 use crate::time::{NEVER, Nanos, nanos};
-use crate::weight::weigh::allocation;
 
 /// So many times an entry is weighed again while others weigh it too.
 const REWEIGHED: usize = 8;
-
-/// What an instance needs to know of its types and its options, away from the hot path.
-pub(crate) struct Ops<K, V> {
-    pub(crate) eq: EqOf<K>,
-    pub(crate) clone: fn(&V) -> V,
-    /// Heap bytes of key and value.
-    pub(crate) heap: HeapOf<K, V>,
-    /// Whether the callers of a missing value share its computation.
-    pub(crate) single_flight: bool,
-    /// Shows the instance to its tenant; only who knows the types can.
-    instance: InstanceOf<K, V>,
-    /// Bytes of what the closures have in common with others.
-    shared: u32,
-    /// What few caches have.
-    rare: Option<Box<Rare<K, V>>>,
-}
-
-/// How a key and a value are weighed.
-pub(crate) enum HeapOf<K, V> {
-    /// By their types, each by itself; `None` where no heap can be seen.
-    Types(Option<fn(&K) -> u64>, Option<fn(&V) -> u64>),
-    /// Together.
-    Both(WeightOf<K, V>),
-}
-
-/// What a user may say of entries beside their weight, and of waiting for them.
-struct Rare<K, V> {
-    /// Replaces the measured cost.
-    cost: Option<CostOf<K, V>>,
-    /// Says how long an entry lives at the most, beside the tenant's own rules.
-    ttl: Option<TtlOf<K, V>>,
-    /// How long a caller waits for another's computation, in all.
-    wait_at_most: Option<Duration>,
-    /// What even fewer have.
-    rarest: Option<Box<Rarest<K, V>>>,
-}
-
-/// What a user may say of who is evicted, and who hears of it.
-struct Rarest<K, V> {
-    /// Multiplies the cost.
-    utility: Option<UtilityOf<K, V>>,
-    /// Makes orders of the user's own.
-    own: Option<Box<Factory>>,
-    /// Hears of entries that leave.
-    listener: Option<Box<Listener<K, V>>>,
-}
-
-impl<K, V> Default for Rarest<K, V> {
-    fn default() -> Self {
-        Self { utility: None, own: None, listener: None }
-    }
-}
-
-impl<K, V> Default for Rare<K, V> {
-    fn default() -> Self {
-        Self { cost: None, ttl: None, wait_at_most: None, rarest: None }
-    }
-}
-
-impl<K, V> Ops<K, V> {
-    pub(crate) fn new(
-        eq: EqOf<K>,
-        clone: fn(&V) -> V,
-        heap: HeapOf<K, V>,
-        instance: InstanceOf<K, V>,
-    ) -> Self {
-        Self { eq, clone, heap, single_flight: true, instance, shared: 0, rare: None }
-    }
-
-    /// With the way callers share a computation.
-    pub(crate) fn sharing(mut self, sharing: Sharing) -> Self {
-        self.single_flight = sharing.single_flight;
-        if sharing.wait_at_most.is_some() {
-            self.rare.get_or_insert_default().wait_at_most = sharing.wait_at_most;
-        }
-        self
-    }
-
-    /// With so many bytes that the closures have in common with others.
-    pub(crate) fn having(mut self, bytes: u64) -> Self {
-        self.shared = u32::try_from(bytes).unwrap_or(u32::MAX);
-        self
-    }
-
-    /// With what a user says of each entry.
-    pub(crate) fn with(mut self, cost: Option<CostOf<K, V>>, ttl: Option<TtlOf<K, V>>) -> Self {
-        if cost.is_some() || ttl.is_some() {
-            let rare = self.rare.get_or_insert_default();
-            (rare.cost, rare.ttl) = (cost, ttl);
-        }
-        self
-    }
-
-    /// With what a user says of who is evicted.
-    pub(crate) fn evicting(mut self, utility: Option<UtilityOf<K, V>>, own: Option<Box<Factory>>) -> Self {
-        if utility.is_some() || own.is_some() {
-            let rarest = self.rare.get_or_insert_default().rarest.get_or_insert_default();
-            (rarest.utility, rarest.own) = (utility, own);
-        }
-        self
-    }
-
-    /// With who hears of entries that leave.
-    pub(crate) fn telling(mut self, on_remove: Option<OnRemove<K, V>>) -> Self {
-        if let Some(tell) = on_remove {
-            let rarest = self.rare.get_or_insert_default().rarest.get_or_insert_default();
-            rarest.listener = Some(Box::new(Listener::new(tell)));
-        }
-        self
-    }
-
-    fn rarest(&self) -> Option<&Rarest<K, V>> {
-        self.rare.as_ref()?.rarest.as_deref()
-    }
-
-    /// Hears of entries that leave.
-    pub(super) fn listener(&self) -> Option<&Listener<K, V>> {
-        self.rarest()?.listener.as_deref()
-    }
-
-    /// Makes orders of the user's own.
-    pub(crate) fn own_order(&self) -> Option<&Factory> {
-        self.rarest()?.own.as_deref()
-    }
-
-    /// What the user multiplies the cost with, as a byte of [`crate::cost`].
-    pub(crate) fn factor(&self, key: &K, value: &V) -> i8 {
-        let utility = self.rarest().and_then(|rarest| rarest.utility.as_ref());
-        utility.map_or(0, |utility| crate::cost::encode_factor(utility(key, value)))
-    }
-
-    /// Heap bytes of key and value.
-    pub(crate) fn heap(&self, key: &K, value: &V) -> u64 {
-        match &self.heap {
-            HeapOf::Types(of_key, of_value) => {
-                of_key.map_or(0, |heap| heap(key)) + of_value.map_or(0, |heap| heap(value))
-            }
-            HeapOf::Both(heap) => heap(key, value),
-        }
-    }
-
-    /// What a miss costs, where that is not measured.
-    pub(crate) fn cost(&self) -> Option<&CostOf<K, V>> {
-        self.rare.as_ref().and_then(|rare| rare.cost.as_ref())
-    }
-
-    /// How long a caller waits for another's computation, if that is bounded.
-    pub(crate) fn wait_at_most(&self) -> Option<Duration> {
-        self.rare.as_ref().and_then(|rare| rare.wait_at_most)
-    }
-
-    fn ttl(&self) -> Option<&TtlOf<K, V>> {
-        self.rare.as_ref().and_then(|rare| rare.ttl.as_ref())
-    }
-
-    /// Bytes that it takes beside its own size.
-    fn bytes(&self) -> u64 {
-        let heap = match &self.heap {
-            HeapOf::Types(..) => 0,
-            HeapOf::Both(heap) => allocation(size_of_val(&**heap)),
-        };
-        let rare = self.rare.as_ref().map_or(0, |rare| {
-            allocation(size_of_val(&**rare))
-                + rare.cost.as_ref().map_or(0, |cost| allocation(size_of_val(&**cost)))
-                + rare.ttl.as_ref().map_or(0, |ttl| allocation(size_of_val(&**ttl)))
-                + rare.rarest.as_ref().map_or(0, |rarest| rarest.bytes())
-        });
-        allocation(size_of_val(&*self.eq)) + heap + rare + u64::from(self.shared)
-    }
-}
-
-impl<K, V> Rarest<K, V> {
-    /// Bytes that it takes with its functions.
-    fn bytes(&self) -> u64 {
-        allocation(size_of_val(self))
-            + self.utility.as_ref().map_or(0, |utility| allocation(size_of_val(&**utility)))
-            + self.own.as_ref().map_or(0, |own| allocation(size_of_val(&**own)))
-            + self.listener.as_ref().map_or(0, |listener| listener.bytes())
-    }
-}
-
-/// Forgets the types of an instance.
-pub(crate) type InstanceOf<K, V> = fn(Arc<Core<K, V>>) -> Arc<dyn Instance + Send + Sync>;
 
 /// The data behind a [`Cache`](super::Cache) handle.
 pub(crate) struct Core<K, V> {
     /// Read by every look-up; thorough unless the store [is plain](Store::is_plain).
     pub(crate) mode: ModeWord,
-    /// From which upper half of a hash on the tenant's curve follows keys.
+    /// From which upper half of a hash on the tenant's curve hears of hits.
+    pub(super) heard: AtomicU32,
+    /// From which it follows keys.
     pub(super) followed: AtomicU32,
+    /// Among the tenant's instances.
+    place: AtomicU32,
     /// Where each thread counts.
     pub(super) counters: Counters,
     seeded: Seeded,
@@ -279,7 +100,9 @@ impl<K, V> Core<K, V> {
         let store = Store::new(shards, tenant.policy, ops.listener().is_some());
         let core = Arc::new(Self {
             mode: ModeWord::new_for(!store.is_plain(tenant.expires())),
+            heard: AtomicU32::new(OFF),
             followed: AtomicU32::new(OFF),
+            place: AtomicU32::new(0),
             counters: tenant.card.tally.counters(),
             seeded: Seeded::new(),
             store,
@@ -392,7 +215,7 @@ impl<K, V> Core<K, V> {
     /// not, it returns whether that is because the entry's write followed from what is no longer so.
     fn link(&self, arriving: &mut Option<Entry<K, V>>, mut source: Source<'_>, mut grant: Grant<'_>) -> bool {
         let tenant = &*self.tenant;
-        let mut effort = super::tenant::Effort::default();
+        let mut effort = Effort::default();
         let Some(Entry { hash, .. }) = *arriving else { return false };
         loop {
             let eq = |a: &K, b: &K| (self.ops.eq)(a, b);
@@ -415,15 +238,24 @@ impl<K, V> Core<K, V> {
                     }
                     tenant.left(Count::Expirations, expired);
                     if evicted && told {
+                        tenant.renew(self);
                         tenant.made_way(self.credit());
                     } else {
-                        tenant.offer(|| self.store.credit_beside(hash));
+                        tenant.offer(self, || self.store.credit_beside(hash));
                     }
                     self.let_go(leaving);
                     return false;
                 }
                 Linked::Not { why, displaced: Displaced { replaced, evicted } } => {
-                    tenant.left(Count::Replacements, u64::from(replaced));
+                    if replaced {
+                        tenant.card.tally.add(Count::Replacements, 1);
+                        // Its place is the entry's now, that need not take another's.
+                        if grant.has_place() {
+                            tenant.give_places(1);
+                        } else {
+                            grant.inherit_place();
+                        }
+                    }
                     if evicted {
                         tenant.card.tally.evicted();
                         grant.inherit_place();
@@ -460,10 +292,6 @@ impl<K, V> Core<K, V> {
                     };
                     let Some(seen) = (load.look_for_mark)() else { return changed };
                     load.seen = seen;
-                }
-                Linked::Stale => {
-                    self.let_go(leaving);
-                    return false;
                 }
             }
         }
@@ -533,7 +361,7 @@ impl<K, V> Core<K, V> {
                     let surplus = before + grant.heap() - heap;
                     grant.keep(false);
                     reservation.shrink(surplus);
-                    tenant.offer(|| self.store.credit_beside(hash));
+                    tenant.offer(self, || self.store.credit_beside(hash));
                     return Some(heap);
                 }
                 Err(NotReweighed::Shrunk { heap }) => charged = heap,
@@ -561,6 +389,7 @@ impl<K, V> Core<K, V> {
         let (removed, leaving) = self.store.remove_sighted(sighting, cause, &self.tenant.card.reservation);
         self.tenant.left(Count::Evictions, removed.into());
         self.let_go(leaving);
+        self.tenant.renew(self);
         self.tenant.publish();
     }
 
@@ -572,11 +401,20 @@ impl<K, V> Core<K, V> {
     }
 }
 
+/// Tells a tenant how an instance stands after a look at all of it, also when the drop of an entry panicked.
+struct Renew<'a, K, V>(&'a Core<K, V>);
+
+impl<K, V> Drop for Renew<'_, K, V> {
+    fn drop(&mut self) {
+        self.0.tenant.renew(self.0);
+    }
+}
+
 impl<K, V> Drop for Core<K, V> {
     /// With the last handle everything that is left leaves. The tenant may stay, when this was one object's cache: it
     /// gets everything back.
     fn drop(&mut self) {
-        self.tenant.card.remove_base(self.base_bytes());
+        self.tenant.forget(self, self.base_bytes());
         let Self { store, tenant, ops, .. } = self;
         store.dissolve(&tenant.card.reservation, |entries, leaving| {
             tenant.give_places(entries);
@@ -589,8 +427,20 @@ impl<K, V> Drop for Core<K, V> {
 }
 
 impl<K, V> Instance for Core<K, V> {
+    fn set_place(&self, place: u32) {
+        self.place.store(place, Ordering::Relaxed);
+    }
+
+    fn place(&self) -> u32 {
+        self.place.load(Ordering::Relaxed)
+    }
+
     fn credit(&self) -> f64 {
         self.store.credit(self.tenant.policy.is_by_credit())
+    }
+
+    fn due(&self) -> Nanos {
+        self.store.due()
     }
 
     fn next_victim(&self) -> Option<(f64, f64)> {
@@ -611,12 +461,17 @@ impl<K, V> Instance for Core<K, V> {
             evicted.credit = worth;
         }
         tenant.left(why, evicted.entries);
+        tenant.renew(self);
         // With no lock held, and off the books: a `Drop` may panic, or look.
         self.let_go(leaving);
         evicted
     }
 
     fn expire(&self, tenant: &CacheTenant, now: Nanos) -> u64 {
+        if self.due() > now {
+            return 0;
+        }
+        let _renew = Renew(self);
         let mut sum = 0;
         self.store.expire(now, &tenant.card.reservation, |expired, leaving| {
             sum += expired;
@@ -629,6 +484,7 @@ impl<K, V> Instance for Core<K, V> {
     fn expire_some(&self, tenant: &CacheTenant, now: Nanos, patient: bool) -> u64 {
         let (expired, leaving) = self.store.expire_some(now, patient, &tenant.card.reservation);
         tenant.left(Count::Expirations, expired);
+        tenant.renew(self);
         self.let_go(leaving);
         expired
     }
@@ -638,21 +494,20 @@ impl<K, V> Instance for Core<K, V> {
     }
 
     fn clear(&self, tenant: &CacheTenant) {
+        let _cleared = Cleared { tenant, instance: Some(self) };
         self.flights.supersede_all();
         self.store.drain(RemovalCause::Invalidated, &tenant.card.reservation, |entries, leaving| {
             tenant.left(Count::Invalidations, entries);
             self.let_go(leaving);
         });
-        tenant.stop_learning();
-        tenant.publish();
     }
 
     fn listener_panics(&self) -> u64 {
         self.ops.listener().map_or(0, Listener::panics)
     }
 
-    fn follow_keys(&self, from: u32) {
-        self.follow_from(from);
+    fn follow_keys(&self, followed: Followed) {
+        self.follow_from(followed);
     }
 
     fn follow_mode(&self) {

@@ -4,7 +4,8 @@
 
 use super::instance::Core;
 use super::tenant::CacheTenant;
-use crate::curve::{Curve, Fact, NO_DEADLINE, OFF, Reuse};
+use crate::budget::Refused;
+use crate::curve::{Curve, Fact, Followed, NO_DEADLINE, OFF, Reuse};
 use crate::expiry::Expires;
 use crate::store::Store;
 use crate::sync::Ordering;
@@ -18,6 +19,8 @@ const LOADS: u64 = 256;
 const ENTRIES: u64 = 16;
 /// Nobody learns while tenants together use less than this part of the budget: one in so many.
 const ROOMY: u64 = 2;
+/// How often room is made for a curve, where others take it meanwhile; the next epoch tries again.
+const ATTEMPTS: u32 = 8;
 
 /// Time on a curve's scale, of about a millisecond.
 fn millis(at: Nanos) -> u32 {
@@ -25,8 +28,14 @@ fn millis(at: Nanos) -> u32 {
 }
 
 impl<K, V> Core<K, V> {
-    /// Whether the curve follows keys of this hash. The only thing that most hits see of it.
+    /// Whether the curve hears of hits of this hash. The only thing that most hits see of it.
     #[inline(always)]
+    pub(super) fn is_heard(&self, hash: u64) -> bool {
+        (hash >> 32) as u32 >= self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Whether the curve follows keys of this hash.
+    #[inline]
     pub(super) fn is_followed(&self, hash: u64) -> bool {
         (hash >> 32) as u32 >= self.followed.load(Ordering::Relaxed)
     }
@@ -103,18 +112,21 @@ impl<K, V> Core<K, V> {
         if self.tenant.lifetime.is_none() { 0 } else { millis(self.tenant.core.clock.recent()) }
     }
 
-    fn follow(&self, from: Option<u32>) {
-        if let Some(from) = from {
-            self.follow_from(from);
+    fn follow(&self, followed: Option<Followed>) {
+        if let Some(followed) = followed {
+            self.follow_from(followed);
         }
     }
 
-    pub(super) fn follow_from(&self, from: u32) {
-        let before = self.followed.load(Ordering::Relaxed);
-        if from != before {
+    pub(super) fn follow_from(&self, Followed { from, hits_from }: Followed) {
+        if from != self.followed.load(Ordering::Relaxed) {
             self.followed.store(from, Ordering::Relaxed);
         }
-        if from < before {
+        let before = self.heard.load(Ordering::Relaxed);
+        if hits_from != before {
+            self.heard.store(hits_from, Ordering::Relaxed);
+        }
+        if hits_from < before {
             // Threads find some of these keys without a look at their hashes.
             self.store.look_anew();
         }
@@ -133,8 +145,8 @@ impl CacheTenant {
             self.stop_learning();
             return None;
         }
-        let from = self.sampling.note(Reuse::end_epoch)?;
-        self.follow_all(from);
+        let hits = self.card.tally.hits();
+        self.follow_all(self.sampling.note(|reuse| reuse.end_epoch(hits))?);
         self.sampling.curve()
     }
 
@@ -146,11 +158,7 @@ impl CacheTenant {
         }
         let share = self.core.ledger.limit() / self.core.with_cards(|cards| cards.count() as u64).max(1);
         let worth = Reuse::most_bytes() * WORTH <= share.min(self.card.ceiling());
-        if !worth
-            || self.entries() < ENTRIES
-            || self.card.tally.loads() < LOADS
-            || !self.card.try_add_base(Reuse::most_bytes())
-        {
+        if !worth || self.entries() < ENTRIES || self.card.tally.loads() < LOADS || !self.take_room() {
             return;
         }
         let idle = match self.expires() {
@@ -158,7 +166,21 @@ impl CacheTenant {
             Expires::Never | Expires::ByAge => NO_DEADLINE,
         };
         self.sampling.start(idle);
-        self.follow_all(self.sampling.note(|_| ()).unwrap_or(OFF));
+        self.follow_all(self.sampling.note(|_| ()).unwrap_or(Followed::NOBODY));
+    }
+
+    /// Charges a curve's memory. In a full budget whoever is worth least makes way: there a curve is of use.
+    fn take_room(&self) -> bool {
+        let bytes = Reuse::most_bytes();
+        for _ in 0..ATTEMPTS {
+            match self.card.try_add_base(bytes) {
+                Ok(()) => return true,
+                Err(Refused::Budget { short })
+                    if self.core.relief().make_room(&self.core, &self.card, short) > 0 => {}
+                Err(_) => return false,
+            }
+        }
+        false
     }
 
     /// Forgets what was learned, and gives the memory back.
@@ -166,13 +188,13 @@ impl CacheTenant {
         if self.sampling.stop() {
             self.card.remove_base(Reuse::most_bytes());
             self.card.reservation.release_credit();
-            self.follow_all(OFF);
+            self.follow_all(Followed::NOBODY);
         }
     }
 
-    fn follow_all(&self, from: u32) {
+    fn follow_all(&self, followed: Followed) {
         for instance in self.live() {
-            instance.follow_keys(from);
+            instance.follow_keys(followed);
         }
     }
 }
@@ -215,6 +237,25 @@ mod tests {
         assert!((curve.value(2 * all) - value).abs() <= value * 0.01);
     }
 
+    /// Nobody made way for a curve, so a cache that came when the budget was full never had one, and kept what it had by
+    /// every plan.
+    #[test]
+    fn a_cache_that_comes_into_a_full_budget_learns() {
+        let clock = ManualClock::new();
+        let domain = Domain::builder().limit_bytes(1 << 20).clock(clock.clone()).manual().build();
+        let make = |name| Cache::<u64, [u8; 100]>::builder(name).build_in(&domain).expect("plain options");
+        let first = make("first");
+        (0..20_000).for_each(|key| first.insert(key, [0; 100]));
+        let second = make("second");
+        for key in 0..2000 {
+            second.get_or_insert_with(key, || [0; 100]);
+        }
+        clock.advance(Duration::from_secs(10));
+        domain.tick();
+        assert!(second.core.tenant.sampling.is_on());
+        assert!(domain.budget().used() <= 1 << 20);
+    }
+
     #[test]
     fn what_is_learned_is_charged_and_goes_when_the_cache_is_cleared() {
         let (cache, domain) = asked(1 << 20, 4000, 3);
@@ -226,6 +267,21 @@ mod tests {
         assert_eq!(cache.core.followed.load(Ordering::Relaxed), OFF);
         assert_eq!(cache.core.tenant.card.base() + Reuse::most_bytes(), base);
         assert_eq!(domain.budget().used(), cache.weight());
+    }
+
+    #[test]
+    fn hits_are_heard_for_a_part_of_an_epoch() {
+        let (cache, domain) = asked(1 << 20, 4000, 3);
+        let heard = || cache.core.heard.load(Ordering::Relaxed) != OFF;
+        assert!(heard());
+        for _ in 0..50 {
+            (3000..4000).for_each(|key| _ = cache.get(key));
+        }
+        assert!(!heard() && cache.core.followed.load(Ordering::Relaxed) != OFF);
+        assert!(cache.get(3999).is_some());
+        // So many look-ups are an epoch.
+        domain.tick();
+        assert!(heard());
     }
 
     #[test]

@@ -185,7 +185,37 @@ pub fn begin<'a, K, V>(here: &'a Seen<'_, K, V>, miss: Miss<K>) -> Result<V, Loa
     here.0.begin(miss.hash, miss.key)
 }
 
-/// A whole load. For generated code; what depends on the body is only the call of it.
+/// A whole load of a function: its body as a pointer, and what it is called with. For generated code; it is compiled for the
+/// types of these, and not for each function.
+#[doc(hidden)]
+#[cold]
+#[inline(never)]
+pub fn load_with<K, V, A>(cache: &Cache<K, V>, miss: Miss<K>, arguments: A, body: fn(A) -> V) -> V {
+    let here = cache.here();
+    match here.begin(miss.hash, miss.key) {
+        Ok(value) => value,
+        Err(loading) => loading.end(body(arguments)),
+    }
+}
+
+/// [`load_with`] for a body that may fail. For generated code.
+#[doc(hidden)]
+#[cold]
+#[inline(never)]
+pub fn try_load_with<R: Fallible, K, A>(
+    cache: &Cache<K, R::Value>,
+    miss: Miss<K>,
+    arguments: A,
+    body: fn(A) -> R,
+) -> R {
+    let here = cache.here();
+    match here.begin(miss.hash, miss.key) {
+        Ok(value) => R::from_value(value),
+        Err(loading) => try_end(loading, body(arguments)),
+    }
+}
+
+/// A whole load, of a body that is no function. For generated code; what depends on the body is only the call of it.
 #[doc(hidden)]
 #[cold]
 #[inline(never)]

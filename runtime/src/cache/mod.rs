@@ -6,14 +6,18 @@ mod builder;
 mod call;
 mod detached;
 mod instance;
+mod instances;
 mod learning;
 mod listener;
 mod load;
 mod loading;
 mod operations;
+mod ops;
 mod pins;
 mod ranking;
+mod rate;
 mod refresh;
+mod room;
 mod tenant;
 mod times;
 #[cfg(any(test, feature = "__validate"))]
@@ -25,7 +29,7 @@ pub use detached::{
     load_detached, load_detached_or_refresh, try_load_detached, try_load_detached_or_refresh,
 };
 pub use load::{forced, look, missed};
-pub use loading::{begin, begin_async, end, here, load, polled, try_end, try_load};
+pub use loading::{begin, begin_async, end, here, load, load_with, polled, try_end, try_load, try_load_with};
 pub use operations::{Change, Entries};
 pub use refresh::{begin_async_or_refresh, begin_or_refresh};
 pub use times::NoExpiry;
@@ -33,8 +37,9 @@ pub use times::NoExpiry;
 pub use validate::validate;
 
 pub(crate) use builder::Options;
-pub(crate) use instance::{Core, HeapOf, Ops};
+pub(crate) use instance::Core;
 pub(crate) use listener::OnRemove;
+pub(crate) use ops::{HeapOf, Ops};
 pub(crate) use tenant::{CacheTenant, Instance};
 
 use std::borrow::Borrow;
@@ -102,6 +107,10 @@ impl<K, V> Cache<K, V> {
 
     /// Removes every entry. Loads that are running do not store what they compute, and a call that starts
     /// after this returns sees nothing from before.
+    ///
+    /// # Panics
+    ///
+    /// When the `Drop` of a key or a value does; every entry has left by then.
     pub fn clear(&self) {
         let core = self.here();
         core.clear(&core.tenant);
@@ -176,28 +185,6 @@ where
     /// Configures a cache. The name appears in stats; a second cache of the same name gets `#2`.
     pub fn builder(name: impl Into<String>) -> Builder<K, V> {
         Builder::new(name.into())
-    }
-
-    /// A clone of the value, if it is there and not expired. Counts as a hit or a miss.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    #[must_use]
-    pub fn get(&self, key: impl Lookup<K>) -> Option<V> {
-        let hash = self.core.hash_of(|state| key.hash(state));
-        match self.core.recall(hash, |stored| key.eq(stored), V::clone) {
-            Ok(value) => Some(value),
-            Err(reading) => {
-                // From here on it has an address; what hits need of it stays in registers.
-                let key = key;
-                self.core.look_further(reading, hash, |stored| key.eq(stored), V::clone)
-            }
-        }
-    }
-
-    /// Like [`get`](Self::get), but without a trace: neither counted nor noted by the policy.
-    #[must_use]
-    pub fn peek(&self, key: impl Lookup<K>) -> Option<V> {
-        let hash = self.core.hash_of(|state| key.hash(state));
-        self.here().peek(hash, |stored| key.eq(stored), V::clone)
     }
 
     /// Stores a value, over an older one with an equal key.
@@ -362,15 +349,6 @@ where
         }
     }
 
-    /// Removes the entry of this key; `true` if there was one.
-    ///
-    /// A load of the key that is running does not store what it computes, and a call that starts after this
-    /// returns never sees a value from before.
-    pub fn invalidate(&self, key: impl Lookup<K>) -> bool {
-        let hash = self.core.hash_of(|state| key.hash(state));
-        self.here().invalidate(hash, |stored| key.eq(stored))
-    }
-
     /// Weighs the entry of this key again, after its value has grown or shrunk inside, and charges the difference.
     /// Returns what it weighs now, in bytes: key and value, themselves included, as
     /// [`Builder::weigh`](Builder::weigh) counts.
@@ -389,7 +367,8 @@ where
     ///
     /// # Locking
     ///
-    /// Key and value are cloned with no lock held, and the clones weighed and dropped so. What only the original has, such as spare capacity that a clone does not copy, is not weighed.
+    /// Key and value are cloned with no lock held, and the clones weighed and dropped so. What only the original has, such
+    /// as spare capacity that a clone does not copy, is not weighed.
     ///
     /// # Examples
     ///
@@ -416,12 +395,52 @@ where
         let inline = const { (size_of::<K>() + size_of::<V>()) as u64 };
         self.here().reweigh(hash, |stored| key.eq(stored), K::clone).map(|heap| heap + inline)
     }
+}
+
+/// What finds entries and takes them out: a [`Lookup`] knows all that this needs of the key.
+impl<K, V> Cache<K, V> {
+    /// A clone of the value, if it is there and not expired. Counts as a hit or a miss.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    #[must_use]
+    pub fn get(&self, key: impl Lookup<K>) -> Option<V>
+    where
+        V: Clone,
+    {
+        let hash = self.core.hash_of(|state| key.hash(state));
+        match self.core.recall(hash, |stored| key.eq(stored), V::clone) {
+            Ok(value) => Some(value),
+            Err(reading) => {
+                // From here on it has an address; what hits need of it stays in registers.
+                let key = key;
+                self.core.look_further(reading, hash, |stored| key.eq(stored), V::clone)
+            }
+        }
+    }
+
+    /// Like [`get`](Self::get), but without a trace: neither counted nor noted by the policy.
+    #[must_use]
+    pub fn peek(&self, key: impl Lookup<K>) -> Option<V>
+    where
+        V: Clone,
+    {
+        let hash = self.core.hash_of(|state| key.hash(state));
+        self.here().peek(hash, |stored| key.eq(stored), V::clone)
+    }
 
     /// Whether the key is there and not expired; leaves no trace.
     #[must_use]
     pub fn contains(&self, key: impl Lookup<K>) -> bool {
         let hash = self.core.hash_of(|state| key.hash(state));
         self.here().peek(hash, |stored| key.eq(stored), |_| ()).is_some()
+    }
+
+    /// Removes the entry of this key; `true` if there was one.
+    ///
+    /// A load of the key that is running does not store what it computes, and a call that starts after this
+    /// returns never sees a value from before.
+    pub fn invalidate(&self, key: impl Lookup<K>) -> bool {
+        let hash = self.core.hash_of(|state| key.hash(state));
+        self.here().invalidate(hash, |stored| key.eq(stored))
     }
 }
 
@@ -445,11 +464,12 @@ impl<K, V> Clone for Cache<K, V> {
     }
 }
 
+/// Takes no lock of a shard, so that it may be printed anywhere: the figures are those of [`stats`](Cache::stats).
 impl<K, V> fmt::Debug for Cache<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache")
             .field("name", &self.name())
-            .field("len", &self.len())
+            .field("entries", &self.here().tenant.entries())
             .field("weight", &self.weight())
             .finish_non_exhaustive()
     }
@@ -498,20 +518,20 @@ impl<K, V> Core<K, V> {
         clone: impl FnOnce(&V) -> V,
     ) -> Option<V> {
         let Some(reading) = reading else { return self.get_otherwise(hash, eq, clone) };
-        let followed = self.is_followed(hash);
-        let found = self.store.get(&reading, hash, eq, clone, !followed);
+        let heard = self.is_heard(hash);
+        let found = self.store.get(&reading, hash, eq, clone, !heard);
         drop(reading);
         match found {
             Some((value, cost)) => {
                 self.count_hit(cost);
-                if followed {
+                if heard {
                     self.learn_hit(hash, cost);
                 }
                 Some(value)
             }
             None => {
                 self.tenant.card.tally.miss();
-                if followed {
+                if self.is_followed(hash) {
                     self.learn_miss(hash);
                 }
                 None
@@ -562,7 +582,10 @@ impl<K, V> Core<K, V> {
         match core.store.get_fresh(hash, &mut eq, || core.tenant.core.clock.recent(), clone) {
             Probe::Hit(value, cost) => {
                 core.tenant.card.tally.hit(crate::cost::decode(cost));
-                if core.is_followed(hash) {
+                if core.store.is_round() {
+                    core.store.settle_uses(core.tenant.moment(), &core.tenant.card.reservation);
+                }
+                if core.is_heard(hash) {
                     core.learn_hit(hash, cost);
                 }
                 Some(value)

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::hash::Hash;
+use std::iter::FusedIterator;
 
 use super::instance::{Core, Source, Unstored};
 use super::{Cache, Here};
@@ -30,7 +31,7 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// Changes the entry of `key` by what it is: `with` sees its value, or `None`, and says what becomes of it. Returns
-    /// the value that the key has after that.
+    /// the value that the key has after that, or would have if there were room for it.
     ///
     /// Atomic for each key: nobody writes, removes or computes the entry between what `with` sees and what comes of
     /// it. Where somebody did, `with` is asked again with the new state, so it may run several times; only the last
@@ -38,7 +39,7 @@ where
     /// next time.
     ///
     /// Loads of the key that are running when an entry is inserted or removed do not store what they compute. Counts
-    /// neither as a hit nor as a miss. A value that finds no room is returned and not stored, and no older one stays.
+    /// neither as a hit nor as a miss. Where a value finds no room, no older one stays.
     ///
     /// # Panics
     ///
@@ -62,20 +63,15 @@ where
         self.here().compute(hash, key, with)
     }
 
-    /// The values of many keys, in their order; a hit or a miss for each.
-    ///
-    /// As many calls of [`get`](Self::get): what others write meanwhile may be seen for some keys and not for others.
-    pub fn get_many<L: Lookup<K>>(&self, keys: impl IntoIterator<Item = L>) -> Vec<Option<V>> {
-        keys.into_iter().map(|key| self.get(key)).collect()
-    }
-
     /// Stores many entries, as many calls of [`insert`](Self::insert) in their order.
     pub fn insert_many(&self, entries: impl IntoIterator<Item = (K, V)>) {
         for (key, value) in entries {
             self.insert(key, value);
         }
     }
+}
 
+impl<K, V> Cache<K, V> {
     /// All entries, cloned one by one as the iterator gets there; what is expired is left out.
     ///
     /// Weakly consistent: an entry that is there from the first step to the last comes exactly once; one that is
@@ -85,15 +81,32 @@ where
     /// # Locking
     ///
     /// Key and value are cloned with no lock held.
+    #[must_use = "an iterator does nothing unless it is asked for entries"]
     pub fn iter(&self) -> Entries<'_, K, V>
     where
         K: Clone,
+        V: Clone,
     {
         Entries { here: self.here(), shard: 0, sighted: Vec::new().into_iter() }
     }
-}
 
-impl<K, V> Cache<K, V> {
+    /// The values of many keys, in their order; a hit or a miss for each.
+    ///
+    /// As many calls of [`get`](Self::get): what others write meanwhile may be seen for some keys and not for others.
+    #[must_use]
+    pub fn get_many<L: Lookup<K>>(&self, keys: impl IntoIterator<Item = L>) -> Vec<Option<V>>
+    where
+        V: Clone,
+    {
+        keys.into_iter().map(|key| self.get(key)).collect()
+    }
+
+    /// Removes the entries of many keys, as many calls of [`invalidate`](Self::invalidate) in their order; returns how many
+    /// there were.
+    pub fn invalidate_many<L: Lookup<K>>(&self, keys: impl IntoIterator<Item = L>) -> u64 {
+        keys.into_iter().map(|key| u64::from(self.invalidate(key))).sum()
+    }
+
     /// Removes the entries of which `is_stale` says so; returns how many. Loads that are running when this begins do
     /// not store what they compute, whatever their key. What is stored while it runs may stay.
     ///
@@ -113,8 +126,8 @@ impl<K, V> Cache<K, V> {
 
 impl<'a, K, V> IntoIterator for &'a Cache<K, V>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    K: Clone,
+    V: Clone,
 {
     type Item = (K, V);
     type IntoIter = Entries<'a, K, V>;
@@ -139,7 +152,9 @@ impl<K: Clone, V: Clone> Iterator for Entries<'_, K, V> {
     fn next(&mut self) -> Option<(K, V)> {
         let Self { here, shard, sighted } = self;
         if here.is_bypassed() {
-            return None;
+            // For good: what comes later would not be all of what there is.
+            *shard = here.store.shards();
+            *sighted = Vec::new().into_iter();
         }
         loop {
             let reservation = &here.tenant.card.reservation;
@@ -158,6 +173,8 @@ impl<K: Clone, V: Clone> Iterator for Entries<'_, K, V> {
         }
     }
 }
+
+impl<K: Clone, V: Clone> FusedIterator for Entries<'_, K, V> {}
 
 impl<K, V> fmt::Debug for Entries<'_, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,7 +4,7 @@
 
 use super::Cache;
 use super::instance::Core;
-use super::tenant::Effort;
+use super::room::Effort;
 use crate::key::Lookup;
 use crate::removal::RemovalCause;
 use crate::stats::Count;
@@ -80,6 +80,7 @@ impl<K, V> Core<K, V> {
         let pinned = self.store.pin(hash, eq, self.tenant.now(), &self.tenant.card.reservation);
         if pinned {
             // Maybe it was the next victim.
+            self.tenant.renew(self);
             self.tenant.publish();
         }
         pinned
@@ -97,6 +98,7 @@ impl<K, V> Core<K, V> {
             match unpinned {
                 Ok(unpinned) => {
                     if unpinned {
+                        tenant.announce(self);
                         tenant.unpinned();
                     }
                     return unpinned;

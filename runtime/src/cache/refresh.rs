@@ -9,6 +9,7 @@ use super::load::{Load, Run};
 use super::loading::{Begun, Loading, OnThread, Seen, begin, begin_async};
 use crate::flight::{Flights, Lead};
 use crate::key::Miss;
+use crate::stats::Count;
 use crate::time::Nanos;
 
 impl<K, V> Core<K, V> {
@@ -36,6 +37,7 @@ impl<K, V> Core<K, V> {
                 return;
             };
             let Some(marks) = lead.look_for_mark() else {
+                self.tenant.card.tally.add(Count::Rejections, 1);
                 return;
             };
             // Whoever invalidates from here on marks first and then removes what was sighted, which is seen; and whoever

@@ -5,11 +5,10 @@
 
 use std::sync::{Arc, Weak};
 
-use smallvec::SmallVec;
-
-use crate::budget::Refused;
+use super::instances::{Held, Instances};
+use super::rate::Rate;
 use crate::cost::{Measure, Median};
-use crate::curve::{Curve, Sampling};
+use crate::curve::{Curve, Followed, Sampling};
 use crate::domain::DomainCore;
 use crate::domain::scope::State;
 use crate::expiry::{Expires, Lifetime};
@@ -19,19 +18,29 @@ use crate::store::{Evicted, Wanted};
 use crate::sync::{AtomicU64, Ordering, RwLock, fence, fork};
 use crate::tenant::{Card, Claim, Given, Need, ScopeId, Tenant, Twins, arc};
 use crate::time::Nanos;
+use crate::unwind::each_to_the_end;
 use crate::weight::weigh::allocation;
 
-/// After so many attempts that freed nothing, a value goes back to its caller unstored.
-const FUTILE: u32 = 8;
 /// So many bytes above a floor are claimed at once, at least, so that several can reclaim there at a time.
 const CLAIM: u64 = 64 * 1024;
-/// Attempts in all: others may take each time what we freed.
-const ATTEMPTS: u32 = 256;
+/// Where the cheapest instance had nothing to give, so many others are asked before all of them are.
+const OTHERS: usize = 8;
+/// So many instances at the most are asked for what is expired, each time.
+const EXPIRED: usize = 16;
 
 /// One cache of a tenant, whatever its types.
 pub(crate) trait Instance {
+    /// Its place among the instances from now on.
+    fn set_place(&self, place: u32);
+
+    /// Its place among the instances.
+    fn place(&self) -> u32;
+
     /// The credit of its next victims; infinite when empty.
     fn credit(&self) -> f64;
+
+    /// No entry expires before.
+    fn due(&self) -> Nanos;
 
     /// What each byte of its next victim saves, in nanoseconds of compute, and that victim's credit.
     fn next_victim(&self) -> Option<(f64, f64)>;
@@ -56,42 +65,13 @@ pub(crate) trait Instance {
     fn listener_panics(&self) -> u64;
 
     /// The curve follows the keys whose hashes have an upper half from this one on.
-    fn follow_keys(&self, from: u32);
+    fn follow_keys(&self, followed: Followed);
 
     /// Takes over the mode of the domain.
     fn follow_mode(&self);
 
     /// Drops the instance's twin of this scope.
     fn leave(&self, scope: ScopeId);
-}
-
-/// Credits of one tenant and prices of its domain: two scales, of which the second is `scale` times as fine, with one
-/// point in common.
-///
-/// That point is where both begin, until the priority changes. Then it is the level that eviction has reached:
-/// stored credits count from there on, and a change of scale at the origin would make all of them jump.
-#[derive(Clone, Copy, Debug)]
-struct Rate {
-    credit: f64,
-    price: f64,
-    scale: f64,
-}
-
-impl Rate {
-    /// The credit that is worth as much.
-    fn credit(self, price: f64) -> f64 {
-        self.credit + (price - self.price) / self.scale
-    }
-
-    /// What a credit is worth.
-    fn price(self, credit: f64) -> f64 {
-        (self.price + (credit - self.credit) * self.scale).max(0.0)
-    }
-
-    /// The inflation as a credit. It only rises, so this is never below the common point.
-    fn level(self, inflation: f64) -> f64 {
-        self.credit(inflation).max(0.0)
-    }
 }
 
 /// The bounds and books that the instances of one cache share.
@@ -115,12 +95,13 @@ pub(crate) struct CacheTenant {
     pub(super) sampling: Sampling,
     /// How long entries live; `None` when nothing expires. Boxed, because most caches have none.
     pub(crate) lifetime: Option<Box<Lifetime>>,
-    instances: RwLock<SmallVec<[Weak<dyn Instance + Send + Sync>; 1]>>,
+    instances: Instances,
     /// What stands for this tenant in scopes of tests.
     twins: Twins<Self>,
 }
 
 impl CacheTenant {
+    /// `alone` promises that there will be one instance only.
     pub(crate) fn new(
         core: &Arc<DomainCore>,
         card: Arc<Card>,
@@ -128,6 +109,7 @@ impl CacheTenant {
         max_entries: Option<u64>,
         lifetime: Option<Lifetime>,
         measure: Measure,
+        alone: bool,
     ) -> Arc<Self> {
         let tenant = Arc::new(Self {
             card: Arc::clone(&card),
@@ -141,7 +123,7 @@ impl CacheTenant {
             measure,
             sampling: Sampling::default(),
             lifetime: lifetime.map(Box::new),
-            instances: RwLock::new(SmallVec::new()),
+            instances: Instances::new(alone),
             twins: Twins::new(),
         });
         let lifetime = tenant.lifetime.as_ref().map_or(0, |_| allocation(size_of::<Lifetime>()));
@@ -153,15 +135,15 @@ impl CacheTenant {
 
     /// Adds an instance that takes `base` bytes while it is empty, and charges them if anybody can make way; if
     /// not, the first entry tries again. The instance hears of mode changes from now on.
-    pub(crate) fn adopt(&self, instance: &Arc<dyn Instance + Send + Sync>, base: u64) {
-        let mut instances = self.instances.write();
-        if instances.len() == instances.capacity() {
-            instances.retain(|instance| instance.strong_count() > 0);
-        }
-        instances.push(Arc::downgrade(instance));
-        drop(instances);
+    pub(crate) fn adopt(&self, instance: &Held, base: u64) {
+        let grown = self.instances.add(instance);
         instance.follow_mode();
-        self.card.add_base(base);
+        self.card.add_base(base + grown);
+    }
+
+    /// An instance that took `base` bytes while it was empty is gone.
+    pub(super) fn forget(&self, instance: &dyn Instance, base: u64) {
+        self.card.remove_base(base + self.instances.remove(instance));
     }
 
     /// What stands for this tenant in a scope of a test: made on first use there, for all instances.
@@ -171,7 +153,8 @@ impl CacheTenant {
             let card = core.enroll(self.card.terms());
             card.set_estimated(self.card.is_estimated());
             let lifetime = self.lifetime.as_deref().copied();
-            Self::new(&core, card, self.policy, Some(self.max_entries()), lifetime, self.measure)
+            let (max_entries, alone) = (Some(self.max_entries()), self.instances.is_alone());
+            Self::new(&core, card, self.policy, max_entries, lifetime, self.measure, alone)
         })
     }
 
@@ -219,9 +202,9 @@ impl CacheTenant {
     fn fit_bytes(&self) {
         while let over @ 1.. = self.card.reservation.spent().saturating_sub(self.card.ceiling()) {
             let evicted = self.evict_own(over);
-            if evicted.entries == 0 && evicted.bytes == 0 {
-                // Not even the empty cache fits, or what is pinned.
-                if self.card.reservation.pinned() == 0 {
+            if evicted.is_nothing() {
+                // Not even the empty cache fits, or what is pinned; or what left is read still.
+                if self.card.reservation.pinned() == 0 && evicted.waiting == 0 {
                     self.card.uncover();
                 }
                 break;
@@ -306,17 +289,31 @@ impl CacheTenant {
         if credit == f64::INFINITY { credit } else { self.rate().price(credit - self.lead()) }
     }
 
-    /// A new entry may be the cheapest now, or the first.
+    /// A new entry may be the cheapest of `instance` now, or the first, or the first to expire.
     #[inline]
-    pub(crate) fn offer(&self, credit: impl FnOnce() -> f64) {
+    pub(crate) fn offer(&self, instance: &dyn Instance, credit: impl FnOnce() -> f64) {
+        self.announce(instance);
         if self.policy.is_by_credit() || !self.card.price().is_finite() {
             self.card.publish_lower(self.price(credit()));
         }
     }
 
+    /// Entries of an instance may be cheaper now, or due earlier.
+    #[inline]
+    pub(super) fn announce(&self, instance: &dyn Instance) {
+        if !self.instances.is_alone() {
+            self.instances.announce(instance);
+        }
+    }
+
+    /// What an instance would give next is no longer what it was.
+    pub(super) fn renew(&self, instance: &dyn Instance) {
+        self.instances.renew(instance);
+    }
+
     pub(super) fn publish(&self) {
         loop {
-            let credit = self.lowest_credit();
+            let credit = self.instances.lowest_credit();
             self.card.publish(self.price(credit));
             if credit.is_finite() {
                 return;
@@ -324,57 +321,20 @@ impl CacheTenant {
             // Who linked a first entry since we looked may have found the price that we have just written over: then
             // nobody would ask for it. Either that one sees our price, or we see its credit.
             fence(Ordering::SeqCst);
-            if !self.lowest_credit().is_finite() {
+            if !self.instances.lowest_credit().is_finite() {
                 return;
             }
         }
     }
 
-    fn lowest_credit(&self) -> f64 {
-        let credits = self.live().into_iter().map(|instance| instance.credit());
-        credits.fold(f64::INFINITY, f64::min)
+    /// The instances, as handles: what they drop may call a new one into being. Not where a miss waits: there may be
+    /// thousands.
+    pub(super) fn live(&self) -> impl Iterator<Item = Held> {
+        self.instances.live().into_iter()
     }
 
-    /// Handles, because what they evict is dropped before they return, and a user's `Drop` may call a new
-    /// instance into being. Nearly always there is one.
-    pub(super) fn live(&self) -> SmallVec<[Arc<dyn Instance + Send + Sync>; 1]> {
-        let instances = fork::read(&self.instances);
-        instances.iter().flat_map(|instances| instances.iter().filter_map(Weak::upgrade)).collect()
-    }
-
-    /// Reserves `heap` bytes and, with `entry`, a place among the entries, evicting what is worth least; where shards
-    /// are only kept in balance, a place in a full cache is left to the entry's own shard.
-    /// `None` when nothing could make way in time; nothing has been reserved then.
-    pub(crate) fn reserve(&self, heap: u64, entry: bool) -> Option<Grant<'_>> {
-        let mut grant = Grant { tenant: self, heap: 0, entries: 0 };
-        let mut effort = Effort::default();
-        if !self.card.is_covered() && !self.core.cover(&self.card) {
-            return None;
-        }
-        if entry && !(self.policy.is_balanced() && self.is_full()) {
-            grant.take_place(&mut effort)?;
-        }
-        while let Err(refused) = self.card.reservation.try_grow(heap, self.card.ceiling()) {
-            effort.note(self.make_way(refused))?;
-        }
-        grant.heap = heap;
-        Some(grant)
-    }
-
-    /// Evicts for one refusal; returns how much gave way.
-    pub(crate) fn make_way(&self, refused: Refused) -> u64 {
-        match refused {
-            // What can never fit beside what is pinned evicts nobody.
-            Refused::Ceiling { over } if over > self.card.evictable() => 0,
-            Refused::Ceiling { over } => {
-                let evicted = self.evict_own(over);
-                evicted.entries.max(evicted.bytes)
-            }
-            Refused::Budget { short } => self.core.relief().make_room(&self.core, &self.card, short),
-        }
-    }
-
-    fn try_count(&self) -> bool {
+    /// Takes a place among the entries, if one is free.
+    pub(super) fn try_count(&self) -> bool {
         self.entries
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |entries| {
                 (entries < self.max_entries()).then_some(entries + 1)
@@ -386,15 +346,25 @@ impl CacheTenant {
     fn expire_some(&self, patient: bool) -> Option<Evicted> {
         self.lifetime.as_ref()?;
         let (now, before) = (self.core.clock.recent(), self.card.reservation.spent());
-        let mut expired = self.live().into_iter().map(|instance| instance.expire_some(self, now, patient));
-        let entries = expired.find(|entries| *entries > 0)?;
+        let mut entries = 0;
+        for _ in 0..EXPIRED {
+            let instance = self.instances.due(now)?;
+            entries = instance.expire_some(self, now, patient);
+            // Its shards may be busy, or it has more to look at than at once.
+            if entries > 0 || instance.due() <= now {
+                break;
+            }
+        }
+        if entries == 0 {
+            return None;
+        }
         let bytes = before.saturating_sub(self.card.reservation.spent());
-        Some(Evicted { entries, bytes, credit: 0.0 })
+        Some(Evicted { entries, bytes, ..Evicted::default() })
     }
 
     /// Frees `bytes`, at least one entry, for the tenant's own bound: what is expired goes first. What stays has
-    /// aged by what was evicted.
-    fn evict_own(&self, bytes: u64) -> Evicted {
+    /// aged by what was evicted. What is read still counts as freed: it will be, and others would have to wait as long.
+    pub(super) fn evict_own(&self, bytes: u64) -> Evicted {
         let _publish = Publish(self);
         let mut sum = Evicted::default();
         loop {
@@ -403,12 +373,14 @@ impl CacheTenant {
                 Some(expired) => expired,
                 None => self.evict_aging(wanted),
             };
-            if evicted.entries == 0 && evicted.bytes == 0 {
+            if evicted.is_nothing() {
+                sum.waiting = sum.waiting.max(evicted.waiting);
                 return sum;
             }
             sum.entries += evicted.entries;
             sum.bytes += evicted.bytes;
-            if sum.bytes >= bytes {
+            sum.waiting += evicted.waiting;
+            if sum.bytes + sum.waiting >= bytes {
                 return sum;
             }
         }
@@ -444,19 +416,15 @@ impl CacheTenant {
     }
 
     fn evict(&self, wanted: Wanted, why: Count) -> Evicted {
-        let mut instances = self.live();
-        let cheapest =
-            instances.iter().enumerate().min_by(|(_, a), (_, b)| a.credit().total_cmp(&b.credit()));
-        let Some((cheapest, _)) = cheapest else { return Evicted::default() };
-        instances.swap(0, cheapest);
-        let evicted = instances[0].evict(self, wanted, why);
-        if evicted.entries > 0 {
+        let Some(cheapest) = self.instances.cheapest() else { return Evicted::default() };
+        let evicted = cheapest.evict(self, wanted, why);
+        if !evicted.is_nothing() {
             return evicted;
         }
-        // Seldom: its entries went in the meantime, or none of them may.
-        instances[1..].sort_by(|a, b| a.credit().total_cmp(&b.credit()));
-        let mut others = instances[1..].iter().map(|instance| instance.evict(self, wanted, why));
-        others.find(|evicted| evicted.entries > 0).unwrap_or_default()
+        // Seldom: its entries went in the meantime, or none of them may, or somebody is at them, or reads those that did.
+        let others = [OTHERS, usize::MAX].into_iter().flat_map(|most| self.instances.by_credit(most));
+        let mut others = others.map(|instance| instance.evict(self, wanted, why));
+        others.find(|evicted| !evicted.is_nothing()).unwrap_or(evicted)
     }
 
     /// So many entries left: their places are free. Their heap bytes are given back by the store, when nobody
@@ -484,76 +452,29 @@ impl Drop for Publish<'_> {
     }
 }
 
+/// A tenant of which everything leaves: what follows from that, also when the drop of an entry panicked.
+pub(super) struct Cleared<'a> {
+    pub(super) tenant: &'a CacheTenant,
+    /// Or only this one of its instances.
+    pub(super) instance: Option<&'a dyn Instance>,
+}
+
+impl Drop for Cleared<'_> {
+    fn drop(&mut self) {
+        let Self { tenant, instance } = self;
+        tenant.stop_learning();
+        if let Some(instance) = instance {
+            tenant.renew(*instance);
+        }
+        tenant.publish();
+        tenant.card.reservation.release_credit();
+    }
+}
+
 impl Drop for CacheTenant {
     /// The card stays on the domain's list until the next tenant comes; its bytes must not.
     fn drop(&mut self) {
         self.card.close();
-    }
-}
-
-/// Counts attempts to make room, so that an insert ends.
-#[derive(Default)]
-pub(crate) struct Effort {
-    futile: u32,
-    attempts: u32,
-}
-
-impl Effort {
-    /// Notes an attempt that freed this much; `None` when it is time to give up.
-    pub(crate) fn note(&mut self, freed: u64) -> Option<()> {
-        self.attempts += 1;
-        self.futile += u32::from(freed == 0);
-        (self.futile < FUTILE && self.attempts < ATTEMPTS).then_some(())
-    }
-}
-
-/// Bytes and a place reserved for an entry that is on its way; given back unless it arrives.
-#[must_use]
-pub(crate) struct Grant<'a> {
-    tenant: &'a CacheTenant,
-    heap: u64,
-    entries: u64,
-}
-
-impl Grant<'_> {
-    /// Takes a place among the entries, evicting what is worth least. `None` when nothing gave way in time.
-    pub(crate) fn take_place(&mut self, effort: &mut Effort) -> Option<()> {
-        while !self.tenant.try_count() {
-            let freed = self.tenant.evict_own(0);
-            effort.note(freed.entries)?;
-        }
-        self.entries = 1;
-        Some(())
-    }
-
-    /// Heap bytes that it holds.
-    pub(crate) fn heap(&self) -> u64 {
-        self.heap
-    }
-
-    /// Whether it holds a place of its own; otherwise the entry can only overwrite another.
-    pub(crate) fn has_place(&self) -> bool {
-        self.entries > 0
-    }
-
-    /// A victim's place is the entry's now.
-    pub(crate) fn inherit_place(&mut self) {
-        self.entries += 1;
-    }
-
-    /// The entry is in: what was reserved is its own now. `new` says that it took the place.
-    pub(crate) fn keep(mut self, new: bool) {
-        debug_assert!(!new || self.has_place(), "a new entry without a place");
-        self.heap = 0;
-        self.entries -= u64::from(new);
-    }
-}
-
-impl Drop for Grant<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.tenant.give_places(self.entries);
-        self.tenant.card.reservation.shrink(self.heap);
     }
 }
 
@@ -567,7 +488,7 @@ impl Tenant for CacheTenant {
         let own = claim.need == Need::Own;
         // What is expired is worth nothing to its owner, either: no floor protects it.
         if let Some(expired) = self.expire_some(own) {
-            return Given { bytes: expired.bytes, entries: expired.entries };
+            return Given { bytes: expired.bytes, entries: expired.entries, waiting: 0 };
         }
         let why = if own { Count::Evictions } else { Count::Reclaims };
         let upto = self.rate().credit(claim.upto) + self.lead();
@@ -578,7 +499,7 @@ impl Tenant for CacheTenant {
             // What a batch may take; only a single entry takes more, if nobody else is at it.
             let some = self.card.claim(claim.bytes.max(CLAIM));
             match evict(some.bytes) {
-                Evicted { entries: 0, .. } if some.bytes > 0 => {
+                Evicted { entries: 0, bytes: 0, waiting: 0, .. } if some.bytes > 0 => {
                     drop(some);
                     let all = self.card.claim(u64::MAX);
                     evict(all.bytes)
@@ -591,7 +512,7 @@ impl Tenant for CacheTenant {
         if evicted.entries > 0 {
             self.core.raise_inflation(self.price(evicted.credit).min(claim.level));
         }
-        Given { bytes: evicted.bytes, entries: evicted.entries }
+        Given { bytes: evicted.bytes, entries: evicted.entries, waiting: evicted.waiting }
     }
 
     fn sweep(&self, now: Nanos) -> u64 {
@@ -603,7 +524,7 @@ impl Tenant for CacheTenant {
             return before.saturating_sub(self.card.reservation.spent());
         }
         let _publish = Publish(self);
-        let expired: u64 = self.live().into_iter().map(|instance| instance.expire(self, now)).sum();
+        let expired: u64 = self.live().map(|instance| instance.expire(self, now)).sum();
         if expired == 0 {
             return 0;
         }
@@ -621,11 +542,8 @@ impl Tenant for CacheTenant {
     }
 
     fn clear(&self) {
-        for instance in self.live() {
-            instance.clear(self);
-        }
-        self.publish();
-        self.card.reservation.release_credit();
+        let _cleared = Cleared { tenant: self, instance: None };
+        each_to_the_end(self.live(), |instance| instance.clear(self));
     }
 
     fn follow_mode(&self) {
@@ -643,9 +561,8 @@ impl Tenant for CacheTenant {
     }
 
     fn marginal(&self) -> f64 {
-        let victims = self.live().into_iter().filter_map(|instance| instance.next_victim());
-        let cheapest = victims.min_by(|(_, a), (_, b)| a.total_cmp(b));
-        cheapest.map_or(0.0, |(density, _)| density * self.card.scale())
+        let victim = self.instances.cheapest().and_then(|instance| instance.next_victim());
+        victim.map_or(0.0, |(density, _)| density * self.card.scale())
     }
 
     fn stats(&self) -> TenantStats {
@@ -654,7 +571,7 @@ impl Tenant for CacheTenant {
         stats.policy = Some(self.policy);
         stats.entries = self.entries();
         stats.pinned = self.card.reservation.pinned();
-        stats.listener_panics = self.live().iter().map(|instance| instance.listener_panics()).sum();
+        stats.listener_panics = self.live().map(|instance| instance.listener_panics()).sum();
         stats.max_entries = Some(self.max_entries()).filter(|max| *max < u64::MAX);
         stats
     }

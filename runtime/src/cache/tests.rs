@@ -1,9 +1,15 @@
 //! Behaviour that needs a look inside; what the public interface shows is tested outside the crate.
 
+use std::cell::RefCell;
 use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::Cache;
+use super::instance::Core;
+use super::loading::Loading;
+use crate::tenant::Tenant;
 use crate::{Domain, Policy, testing::ManualClock};
 
 fn domain(limit: u64) -> (Domain, ManualClock) {
@@ -226,7 +232,7 @@ fn a_light_shard_takes_places_from_the_heavy_ones() {
 
 #[test]
 fn a_value_with_a_lock_inside_is_not_copied_while_somebody_has_it_locked() {
-    use std::sync::{Mutex, OnceLock};
+    use std::sync::Mutex;
 
     struct Locked(Mutex<u64>);
     static CACHE: OnceLock<Cache<u64, Locked>> = OnceLock::new();
@@ -269,4 +275,160 @@ fn an_order_holds_when_all_that_is_stored_is_as_dear_as_can_be() {
         }
         check(&cache);
     }
+}
+
+/// A value whose drop panics, once.
+struct Bomb(bool);
+
+impl Clone for Bomb {
+    fn clone(&self) -> Self {
+        Self(false)
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if self.0 && !std::thread::panicking() {
+            // Without the message that a panic prints.
+            resume_unwind(Box::new("on purpose"));
+        }
+    }
+}
+
+fn panics(work: impl FnOnce()) -> bool {
+    catch_unwind(AssertUnwindSafe(work)).is_err()
+}
+
+#[test]
+fn a_drop_that_panics_keeps_no_other_shard_from_being_cleared() {
+    let (domain, _) = domain(64 << 20);
+    let first = Cache::<u64, Bomb>::builder("bombs").shards(8).build_in(&domain).unwrap();
+    // Of one tenant: clearing it clears both.
+    let core = Core::new(&first.core.tenant, 8, Arc::clone(&first.core.ops));
+    let second = Cache { core };
+    let empty = first.weight();
+    for round in 0..8 {
+        for cache in [&first, &second] {
+            (0..64).for_each(|key| cache.insert(key, Bomb(key % 8 == round)));
+        }
+        assert!(panics(|| Tenant::clear(&*first.core.tenant)), "a drop panics");
+        assert_eq!((first.len(), second.len(), first.core.tenant.entries()), (0, 0, 0));
+        assert_eq!(first.weight(), empty, "round {round}");
+        (0..64).for_each(|key| first.insert(key, Bomb(key % 8 == round)));
+        assert!(panics(|| first.clear()), "a drop panics");
+        assert_eq!((first.len(), first.weight()), (0, empty), "round {round}");
+        check(&first);
+    }
+}
+
+#[test]
+fn a_drop_that_panics_keeps_no_bytes_of_a_cache_that_goes() {
+    let (domain, _) = domain(64 << 20);
+    let stays = Cache::<u64, Bomb>::builder("bombs").shards(8).build_in(&domain).unwrap();
+    let empty = stays.weight();
+    let core = Core::new(&stays.core.tenant, 8, Arc::clone(&stays.core.ops));
+    let goes = Cache { core };
+    (0..64).for_each(|key| goes.insert(key, Bomb(key % 8 == 0)));
+    assert!(panics(|| drop(goes)), "a drop panics");
+    assert_eq!((stays.core.tenant.entries(), stays.weight()), (0, empty));
+    drop(stays);
+    assert_eq!(domain.budget().used(), 0);
+}
+
+#[test]
+fn keys_of_one_hash_are_refused_where_a_table_can_not_be_wider() {
+    #[derive(Clone, PartialEq, Eq)]
+    struct Same(u64);
+    impl Hash for Same {
+        fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
+    }
+    const KEYS: u64 = 3000;
+    for max_entries in [u64::MAX, 2900] {
+        let (domain, _) = domain(64 << 20);
+        let cache = Cache::<Same, u64>::builder("same").max_entries(max_entries).build_in(&domain).unwrap();
+        (0..KEYS).for_each(|key| cache.insert(Same(key), key));
+        let (stored, refused) = (cache.len() as u64, cache.stats().rejections);
+        assert!(stored > 2000 && refused > 0 && stored + refused == KEYS, "{stored} and {refused}");
+        check(&cache);
+        // What it has it keeps, and changes, and where one leaves another can come.
+        assert_eq!(cache.get(&Same(0)), Some(0));
+        cache.insert(Same(0), 1);
+        assert_eq!(cache.get(&Same(0)), Some(1));
+        assert!(cache.invalidate(&Same(1)));
+        cache.insert(Same(KEYS), KEYS);
+        assert_eq!(cache.get(&Same(KEYS)), Some(KEYS));
+        check(&cache);
+    }
+}
+
+#[test]
+fn an_exact_order_outlasts_the_ticks_that_a_slot_can_hold() {
+    let (domain, _) = domain(64 << 20);
+    let cache =
+        Cache::<u64, u64>::builder("exact").policy(Policy::Lru).max_entries(3).build_in(&domain).unwrap();
+    (0..3).for_each(|key| cache.insert(key, key));
+    let (old, newer, hot) = (0, 1, 2);
+    cache.core.store.set_tick(10);
+    assert!(cache.get(old).is_some());
+    // A hot key is used and used, of which each hundred thousandth time is counted here.
+    let steps = |from: u64, to: u64| {
+        for tick in (from..to).step_by(1 << 17) {
+            cache.core.store.set_tick(tick);
+            assert!(cache.get(hot).is_some());
+        }
+    };
+    steps(1 << 17, 1 << 27);
+    cache.core.store.set_tick(1 << 27);
+    assert!(cache.get(newer).is_some());
+    steps((1 << 27) + (1 << 17), 1 << 28);
+    cache.core.store.set_tick((1 << 28) + 100);
+    assert_eq!(cache.coldest(3), [old, newer, hot]);
+    cache.insert(3, 3);
+    assert_eq!([old, newer, hot].map(|key| cache.contains(key)), [false, true, true]);
+    check(&cache);
+}
+
+#[test]
+fn a_store_keeps_its_layout_while_nobody_noted_where_its_entries_are() {
+    let (domain, _) = domain(64 << 20);
+    let cache = Cache::<u64, Vec<u8>>::builder("pairs").build_in(&domain).unwrap();
+    let before = cache.core.store.layout();
+    for key in 0..1000 {
+        cache.insert(key, vec![1]);
+        assert!(cache.contains(key) && cache.invalidate(key));
+    }
+    assert_eq!(cache.core.store.layout(), before, "there are 2^32 for all stores of the process");
+    // Whoever looks up often notes addresses.
+    cache.insert(1, vec![1]);
+    (0..10_000).for_each(|_| assert!(cache.get(1).is_some()));
+    assert_eq!(cache.core.store.layout(), before);
+    assert!(cache.invalidate(1));
+    assert_ne!(cache.core.store.layout(), before, "an address that was noted leads there no more");
+    check(&cache);
+}
+
+#[test]
+fn of_two_refreshes_of_one_key_the_later_one_stays() {
+    static CACHE: OnceLock<Cache<u64, u64>> = OnceLock::new();
+    thread_local! {
+        static LATER: RefCell<Option<Loading<'static, u64, u64, ()>>> = const { RefCell::new(None) };
+    }
+    let hash = crate::key::hash_of(|state| 7_u64.hash(state));
+    let (domain, _) = domain(64 << 20);
+    let weigh = move |_: &u64, value: &u64| {
+        if *value == 1 {
+            // The earlier one has its value, and no mark; the source has a newer one by now.
+            let cache = CACHE.get().expect("it is built");
+            LATER.set(Some(cache.core.begin_refresh(hash, 7)));
+        }
+        0
+    };
+    let cache = CACHE.get_or_init(|| Cache::builder("refreshed").weigh(weigh).build_in(&domain).unwrap());
+    cache.insert(7, 0);
+    let earlier = cache.core.begin_refresh::<()>(hash, 7);
+    assert_eq!(earlier.end(1), 1);
+    let later = LATER.take().expect("the earlier value was weighed");
+    assert_eq!(later.end(2), 2);
+    assert_eq!(cache.get(7), Some(2), "whoever saw 2 must not find 1");
+    check(cache);
 }

@@ -89,6 +89,7 @@ impl<K, V> Cache<K, V> {
 
     /// How long the entry of this key still lives if it is neither written nor used; [`Duration::MAX`] if it does not
     /// expire, `None` if there is none. Counts as no use.
+    #[must_use]
     pub fn time_left(&self, key: impl Lookup<K>) -> Option<Duration> {
         let hash = self.core.hash_of(|state| key.hash(state));
         let here = self.here();
@@ -121,6 +122,7 @@ impl<K, V> Core<K, V> {
         let (now, reservation) = (self.tenant.now(), &self.tenant.card.reservation);
         let deadline = now.saturating_add(nanos(ttl));
         let set = self.store.set_deadline(hash, &eq, deadline, now, reservation);
+        self.tenant.announce(self);
         if set && deadline <= now {
             // Its bytes need not wait for a sweep.
             self.learn_gone(hash);

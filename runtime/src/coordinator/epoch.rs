@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Coordinator;
 use super::journal::{Deed, Gave};
-use super::pour::{Party, Plan, Verdict, pour};
+use super::pour::{Party, Plan, Verdict, growth, pour};
 use crate::domain::DomainCore;
 use crate::stats::{Cause, in_bytes};
 use crate::tenant::{Card, Tenant};
@@ -83,6 +83,12 @@ impl Coordinator {
         drop(epochs);
         let tenants = core.live();
         let curves: Vec<_> = tenants.iter().map(|tenant| tenant.learn()).collect();
+        let growths = tenants.iter().zip(&curves).map(|(tenant, curve)| {
+            let held = tenant.card().reservation.spent();
+            growth(curve.as_ref()?, held, 1 << 20)
+        });
+        self.journal.note_growths(&tenants, growths);
+        let shares = core.shares();
         let parties: Vec<Party<'_>> = tenants
             .iter()
             .zip(&curves)
@@ -94,10 +100,11 @@ impl Coordinator {
                     ceiling: card.ceiling(),
                     priority: card.scale(),
                     curve: curve.as_ref(),
+                    group: usize::from(card.namespace()).checked_sub(1),
                 }
             })
             .collect();
-        let plan = pour(&parties, core.ledger.allowed());
+        let plan = pour(&parties, core.ledger.allowed(), &shares);
         for (tenant, target) in tenants.iter().zip(&plan.targets) {
             tenant.card().set_target(target.unwrap_or(u64::MAX));
         }

@@ -131,6 +131,8 @@ struct Earnings {
     left: f64,
     /// Bytes times seconds.
     held: f64,
+    /// By which part a megabyte more would raise what is saved, by the tenant's curve, where it has one.
+    growth: Option<f64>,
 }
 
 /// What a tenant does in a second.
@@ -142,6 +144,8 @@ pub(super) struct Rates {
     pub(super) left: f64,
     /// Nanoseconds that each byte saves: of those that it held meanwhile, which may be more than now.
     pub(super) by_byte: f64,
+    /// By which part a megabyte more would raise what is saved; `None` where no curve says.
+    pub(super) growth: Option<f64>,
 }
 
 impl Earnings {
@@ -161,9 +165,9 @@ impl Earnings {
     }
 
     fn rates(&self) -> Option<Rates> {
-        let Self { seconds, saved, left, held, .. } = *self;
+        let Self { seconds, saved, left, held, growth, .. } = *self;
         let by_byte = if held > 0.0 { saved / held } else { 0.0 };
-        (seconds > 0.0).then(|| Rates { saved: saved / seconds, left: left / seconds, by_byte })
+        (seconds > 0.0).then(|| Rates { saved: saved / seconds, left: left / seconds, by_byte, growth })
     }
 }
 
@@ -277,8 +281,19 @@ impl Journal {
                 saved: 0.0,
                 left: 0.0,
                 held: 0.0,
+                growth: None,
             });
             earnings.advance(now, counted);
+        }
+    }
+
+    /// Notes by which part a megabyte more would raise what each of these saves, as its curve says.
+    pub(super) fn note_growths(&self, live: &[Arc<dyn Tenant>], growths: impl Iterator<Item = Option<f64>>) {
+        let Some(mut notes) = self.notes() else { return };
+        for (tenant, growth) in live.iter().zip(growths) {
+            if let Some(earnings) = notes.earnings.get_mut(&address(tenant)) {
+                earnings.growth = growth;
+            }
         }
     }
 
@@ -346,11 +361,14 @@ fn tell(cause: Cause, reason: &str, allowed: (u64, u64), freed: u64, returned: O
 
 /// Nanoseconds of compute that a megabyte more would save in a second.
 ///
-/// Entries stay for `entries / left` seconds. In that time each byte of the one that leaves next has saved `marginal`
+/// Where the tenant's curve is known it says how much more that is than what is saved now. Without one: entries stay for `entries / left` seconds. In that time each byte of the one that leaves next has saved `marginal`
 /// nanoseconds; what stayed longer for a megabyte more would go on saving at that rate. That counts the use that brought an
 /// entry in, which saved nothing; and the best bytes come first, so the next ones save no more than those that are there do
 /// on average.
 pub(super) fn by_megabyte_more(rates: Rates, marginal: f64, entries: u64) -> f64 {
+    if let Some(growth) = rates.growth {
+        return rates.saved * growth;
+    }
     if entries == 0 {
         return 0.0;
     }
@@ -411,6 +429,7 @@ mod tests {
             saved: 0.0,
             left: 0.0,
             held: 0.0,
+            growth: None,
         };
         earnings.advance(0, Counted { saved: 100, left: 0, held: 0 });
         assert_eq!(earnings.rates(), None, "no time has passed");
@@ -432,11 +451,13 @@ mod tests {
 
     #[test]
     fn a_megabyte_more_saves_what_leaves_at_its_rate_and_no_more_than_the_average() {
-        let rates = Rates { saved: 1e9, left: 10.0, by_byte: 1e6 };
+        let rates = Rates { saved: 1e9, left: 10.0, by_byte: 1e6, growth: None };
         // 100 entries stay ten seconds; a byte that saves 1 ns in that time saves 0.1 ns a second.
         assert!((by_megabyte_more(rates, 1.0, 100) - 0.1 * 1_048_576.0).abs() < 1e-6);
         assert_eq!(by_megabyte_more(Rates { left: 0.0, ..rates }, 1.0, 100), 0.0);
         assert_eq!(by_megabyte_more(Rates { by_byte: 0.01, ..rates }, 1.0, 100), 0.01 * 1_048_576.0);
         assert_eq!(by_megabyte_more(rates, 1.0, 0), 0.0);
+        // A curve knows better.
+        assert_eq!(by_megabyte_more(Rates { growth: Some(0.02), ..rates }, 1.0, 100), 2e7);
     }
 }

@@ -213,7 +213,8 @@ impl Coordinator {
     }
 
     /// Evicts from whoever is cheapest until `bytes` are free or nobody gives; `gave` hears who gave what, and whether
-    /// anything left for it.
+    /// anything left for it. For who asks, and will ask again, bytes that leave when somebody has read what left need not
+    /// come from others as well.
     fn relieve(
         core: &DomainCore,
         whom: &Whom<'_>,
@@ -230,8 +231,8 @@ impl Coordinator {
                 freed + credit
             })
         });
-        let mut passed = Vec::new();
-        while freed < bytes && passed.len() < FUTILE {
+        let (mut passed, mut waiting) = (Vec::new(), 0);
+        while freed + waiting < bytes && passed.len() < FUTILE {
             let Some(Pick { at, upto, most, level }) = Self::cheapest(core, whom, &passed) else {
                 break;
             };
@@ -245,9 +246,11 @@ impl Coordinator {
                 Floors::Kept if whom.is_asking(card) => Need::Own,
                 Floors::Kept => Need::Others,
             };
-            let given = tenant.reclaim(Claim { bytes: (bytes - freed).min(most), upto, level, need });
-            if given.entries == 0 {
-                // One that turned out to be empty says so in its price, and is not asked again.
+            let wanted = (bytes - freed - waiting).min(most);
+            let given = tenant.reclaim(Claim { bytes: wanted, upto, level, need });
+            if given.entries == 0 && given.bytes == 0 {
+                // One that turned out to be empty says so in its price, and is not asked again. One that has given as much
+                // before, which somebody reads still, gives no more.
                 if card.price().is_finite() {
                     passed.push(at);
                 }
@@ -255,6 +258,9 @@ impl Coordinator {
             }
             card.reservation.release_credit();
             freed += given.bytes;
+            if whom.asker.is_some() {
+                waiting += given.waiting;
+            }
             gave(card, given.bytes, What::Entries);
         }
         freed
@@ -383,6 +389,10 @@ impl Relief for Coordinator {
             let live = core.live();
             for tenant in &live {
                 tenant.sweep(now);
+            }
+            if core.ledger.used() > core.ledger.limit() {
+                // It was lowered, and what was to go was read then.
+                self.unfit.store(true, Ordering::Release);
             }
             self.journal.measure(now, &live);
             drop(live);

@@ -9,7 +9,8 @@
 //!    +----------+----- bytes
 //! ```
 //!
-//! Greedy is optimal on concave curves. A plan is worth following only if it gains clearly more than the noise and than
+//! Greedy is optimal on concave curves. A group that was promised a share has its own pieces first, until it has as much; what
+//! it has no use for goes to the others. A plan is worth following only if it gains clearly more than the noise and than
 //! what the bytes that move cost to fill; and then a tenth of the budget at a time. Not here: who evicts what, when, and
 //! whose tenants these are.
 
@@ -41,6 +42,8 @@ pub(super) struct Party<'a> {
     pub(super) priority: f64,
     /// `None` while it is not known: it keeps what it has.
     pub(super) curve: Option<&'a Curve>,
+    /// Its group, a place in the list of shares; `None` where nothing was promised.
+    pub(super) group: Option<usize>,
 }
 
 /// What is to be done, and why.
@@ -114,6 +117,13 @@ impl Hull {
     }
 }
 
+/// By which part `more` bytes beside `bytes` would raise what is saved; `None` where that many save nothing.
+pub(super) fn growth(curve: &Curve, bytes: u64, more: u64) -> Option<f64> {
+    let hull = Hull::of(curve, 1.0, u64::MAX);
+    let now = hull.value(bytes);
+    (now > 0.0).then(|| hull.value(bytes.saturating_add(more)) / now - 1.0)
+}
+
 fn slope(a: (u64, f64), b: (u64, f64)) -> f64 {
     (b.1 - a.1) / (b.0 - a.0).max(1) as f64
 }
@@ -127,8 +137,8 @@ struct Piece {
     end: u64,
 }
 
-/// Shares `budget` out.
-pub(super) fn pour(parties: &[Party<'_>], budget: u64) -> Plan {
+/// Shares `budget` out. `shares` are bytes that were promised to groups.
+pub(super) fn pour(parties: &[Party<'_>], budget: u64, shares: &[u64]) -> Plan {
     let known = parties.iter().filter(|party| party.curve.is_some()).count() as u64;
     let unknown: u64 = parties.iter().filter(|party| party.curve.is_none()).map(|party| party.bytes).sum();
     let budget = budget.saturating_sub(unknown);
@@ -163,10 +173,33 @@ pub(super) fn pour(parties: &[Party<'_>], budget: u64) -> Plan {
         left: budget - leasts,
         price: 0.0,
     };
-    poured.pour(parties, &hulls);
+    let pieces = pieces(&hulls);
+    for (group, share) in shares.iter().enumerate() {
+        let is_own = |party: &Party<'_>| party.group == Some(group);
+        // Who has no curve keeps what it has, which is the group's, too.
+        let has: u64 = parties
+            .iter()
+            .zip(&poured.bytes)
+            .filter(|(party, _)| is_own(party))
+            .map(|(party, bytes)| bytes.unwrap_or(party.bytes))
+            .sum();
+        poured.pour(parties, &hulls, &pieces, share.saturating_sub(has), is_own);
+    }
+    poured.pour(parties, &hulls, &pieces, u64::MAX, |_| true);
     poured.spread(parties);
     let now = start(parties, budget);
-    decide(parties, &hulls, &poured, &now, budget)
+    let owed = owed(parties, &poured.bytes, &now, shares);
+    decide(parties, &hulls, &poured, &now, budget, owed)
+}
+
+/// Bytes that groups lack of what they were promised, and have a use for.
+fn owed(parties: &[Party<'_>], poured: &[Option<u64>], now: &[Option<u64>], shares: &[u64]) -> u64 {
+    let sum = |bytes: &[Option<u64>], group: usize| -> u64 {
+        let own = parties.iter().zip(bytes).filter(|(party, _)| party.group == Some(group));
+        own.map(|(party, bytes)| bytes.unwrap_or(party.bytes)).sum()
+    };
+    let of = |(group, share): (usize, &u64)| sum(poured, group).min(*share).saturating_sub(sum(now, group));
+    shares.iter().enumerate().map(of).sum()
 }
 
 /// What has been given out.
@@ -176,21 +209,35 @@ struct Poured {
     price: f64,
 }
 
+/// All hulls' pieces, the steepest first.
+fn pieces(hulls: &[Option<Hull>]) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    for (party, hull) in hulls.iter().enumerate() {
+        let points = hull.as_ref().map_or(&[][..], |hull| &hull.points);
+        let ends = points.windows(2).map(|ends| (slope(ends[0], ends[1]), ends[1].0));
+        pieces.extend(ends.map(|(slope, end)| Piece { slope, party, end }));
+    }
+    // Stable: of equals the one that was first stays first, so that plans do not tremble.
+    pieces.sort_by(|a, b| b.slope.total_cmp(&a.slope));
+    pieces
+}
+
 impl Poured {
-    /// The steepest pieces first.
-    fn pour(&mut self, parties: &[Party<'_>], hulls: &[Option<Hull>]) {
-        let mut pieces = Vec::new();
-        for (party, hull) in hulls.iter().enumerate() {
-            let points = hull.as_ref().map_or(&[][..], |hull| &hull.points);
-            let ends = points.windows(2).map(|ends| (slope(ends[0], ends[1]), ends[1].0));
-            pieces.extend(ends.map(|(slope, end)| Piece { slope, party, end }));
-        }
-        // Stable: of equals the one that was first stays first, so that plans do not tremble.
-        pieces.sort_by(|a, b| b.slope.total_cmp(&a.slope));
+    /// The steepest pieces first, of those whom it is for, until `most` is given out.
+    fn pour(
+        &mut self,
+        parties: &[Party<'_>],
+        hulls: &[Option<Hull>],
+        pieces: &[Piece],
+        most: u64,
+        is_for: impl Fn(&Party<'_>) -> bool,
+    ) {
         let mut passed = vec![false; parties.len()];
+        let mut left = most.min(self.left);
         for piece in pieces {
+            let party = &parties[piece.party];
             let Some(has) = self.bytes[piece.party] else { continue };
-            if passed[piece.party] || self.left == 0 {
+            if passed[piece.party] || left == 0 || !is_for(party) {
                 continue;
             }
             // What it is left in any case covers some pieces, and a part of one.
@@ -198,14 +245,15 @@ impl Poured {
             if wanted == 0 {
                 continue;
             }
-            let given = wanted.min(self.left);
-            if given < wanted && is_cliff(&parties[piece.party], hulls[piece.party].as_ref(), has, given) {
+            let given = wanted.min(left);
+            if given < wanted && is_cliff(party, hulls[piece.party].as_ref(), has, given) {
                 // What lies behind it is worth less for each byte, and cannot be had without it.
                 passed[piece.party] = true;
                 continue;
             }
             self.bytes[piece.party] = Some(has + given);
             self.left -= given;
+            left -= given;
             self.price = piece.slope;
         }
     }
@@ -262,6 +310,7 @@ fn decide(
     poured: &Poured,
     now: &[Option<u64>],
     budget: u64,
+    owed: u64,
 ) -> Plan {
     let mut plan = Plan {
         targets: now.to_vec(),
@@ -293,6 +342,9 @@ fn decide(
     let part = (budget as f64 * STEP / up.max(down).max(1) as f64).min(1.0);
     plan.verdict = if up.max(down) as f64 <= budget as f64 * MOVED {
         Verdict::SmallMove
+    } else if owed as f64 > budget as f64 * MOVED {
+        // A promise is kept, whatever it gains.
+        Verdict::Move
     } else if plan.gain <= 0.0 || plan.gain.max(real) <= plan.saved * GAIN {
         Verdict::SmallGain
     } else if plan.gain.max(real) * f64::from(1.0 - KEPT) * EPOCHS <= refill * part {

@@ -41,6 +41,8 @@ const ALL: u32 = u32::MAX;
 const ONE_IN: u32 = 16;
 /// The farthest distance worth following, in budgets.
 const REACH: f64 = 1.25;
+/// So many hits are heard of in an epoch. What is asked for all the time is known by then, and its hits need not pay more.
+const HEARD: u32 = 2048;
 /// A deadline that never comes.
 pub(crate) const NO_DEADLINE: u32 = u32::MAX;
 
@@ -53,6 +55,20 @@ pub(crate) struct Fact {
     pub(crate) cost: u8,
     /// When the entry expires, in milliseconds of the domain's clock.
     pub(crate) deadline: u32,
+}
+
+/// From which upper half of a hash on a key is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Followed {
+    /// Whatever becomes of it.
+    pub(crate) from: u32,
+    /// Its hits; [`OFF`](super::OFF) where enough of them are known in this epoch.
+    pub(crate) hits_from: u32,
+}
+
+impl Followed {
+    /// Nobody.
+    pub(crate) const NOBODY: Self = Self { from: super::OFF, hits_from: super::OFF };
 }
 
 /// A key that is followed.
@@ -89,6 +105,12 @@ pub(crate) struct Reuse {
     saved: Box<[f32; BUCKETS]>,
     /// Uses of keys that are followed, in this epoch.
     uses: u32,
+    /// Those of them that were hits, of at most [`HEARD`].
+    heard: u32,
+    /// All hits of the tenant until this epoch.
+    hits: u64,
+    /// A hit that is heard of stands for so many: as many as in the epoch before.
+    weight: f64,
     /// Epochs with fewer keys than are worth a curve, one after the other.
     sparse: u8,
     /// Epochs that brought something.
@@ -136,6 +158,9 @@ impl Reuse {
             idle,
             saved: Box::new([0.0; BUCKETS]),
             uses: 0,
+            heard: 0,
+            hits: 0,
+            weight: 1.0,
             sparse: 0,
             epochs: 0,
         }
@@ -155,8 +180,9 @@ impl Reuse {
     }
 
     /// From which upper half of a hash on a key is followed.
-    pub(crate) fn from(&self) -> u32 {
-        !self.threshold.wrapping_sub(1)
+    pub(crate) fn followed(&self) -> Followed {
+        let from = !self.threshold.wrapping_sub(1);
+        Followed { from, hits_from: if self.heard < HEARD { from } else { super::OFF } }
     }
 
     /// The part of the keys that is followed.
@@ -175,6 +201,7 @@ impl Reuse {
             self.insert(hash, Fact { bytes: typical, cost, deadline: NO_DEADLINE }, now, budget);
             return;
         }
+        self.heard += 1;
         self.used(hash, Some(cost), now);
     }
 
@@ -190,13 +217,15 @@ impl Reuse {
         self.uses = self.uses.saturating_add(1);
         let Some(at) = self.find(hash) else { return };
         let Key { bytes, deadline, used, place, cost: known, .. } = self.keys[at];
+        let was_hit = cost.is_some();
         let cost = cost.unwrap_or(known);
         self.keys[at].cost = cost;
         self.keys[at].used = now;
         let fresh = now < deadline && now.saturating_sub(used) < self.idle;
         if fresh && cost != cost::NOTHING {
             let distance = self.newer(place) as f64 / self.rate() + f64::from(bytes);
-            let saved = cost::decode(cost) as f64 / self.rate();
+            let weight = if was_hit { self.weight } else { 1.0 };
+            let saved = weight * cost::decode(cost) as f64 / self.rate();
             self.saved[bucket(distance)] += saved as f32;
         }
         // What was used a moment ago stays where it is: under skewed use that is nearly all, and no distance changes by
@@ -263,8 +292,11 @@ impl Reuse {
     }
 
     /// Ends an epoch: what was seen before counts a little less from now on, and the threshold rises if there are too
-    /// few keys to tell anything.
-    pub(crate) fn end_epoch(&mut self) {
+    /// few keys to tell anything. `hits` are those of the tenant so far.
+    pub(crate) fn end_epoch(&mut self, hits: u64) {
+        let new = hits.saturating_sub(self.hits) as f64 * self.rate();
+        self.weight = if self.heard < HEARD { 1.0 } else { (new / f64::from(self.heard)).max(1.0) };
+        (self.hits, self.heard) = (hits, 0);
         if self.uses > 0 {
             self.epochs = self.epochs.saturating_add(1);
         }
@@ -411,9 +443,30 @@ pub(crate) struct Curve {
 }
 
 impl Curve {
-    #[cfg(test)]
+    /// Bytes and what they save, both rising; `refill` is what it costs to fill a byte.
     pub(crate) fn from_points(points: Vec<(u64, f64)>, refill: f64) -> Self {
         Self { points, refill }
+    }
+
+    /// What several save together, if the bytes go where they save the most.
+    pub(crate) fn merged(curves: &[Self]) -> Self {
+        let mut steps: Vec<(u64, f64)> = Vec::new();
+        for curve in curves {
+            let mut last = (0, 0.0);
+            for &(bytes, value) in &curve.points {
+                steps.push((bytes - last.0, value - last.1));
+                last = (bytes, value);
+            }
+        }
+        let worth = |step: &(u64, f64)| step.1 / step.0.max(1) as f64;
+        steps.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
+        let mut sum = (0, 0.0);
+        let points = steps.into_iter().map(|(bytes, value)| {
+            sum = (sum.0 + bytes, sum.1 + value);
+            sum
+        });
+        let refill = curves.iter().fold(0.0, |most: f64, curve| most.max(curve.refill));
+        Self { points: points.collect(), refill }
     }
 
     /// What it costs to fill a byte with entries, in nanoseconds.

@@ -1,11 +1,11 @@
 //! Between the threads that use a tenant and what is learned from them: one lock, which no hit waits for.
 //!
-//! A hit looks at one word of its cache, [`OFF`] or the [start](Reuse::from) of the hashes that are followed. If its
+//! A hit looks at one word of its cache, [`OFF`] or the [start](Followed) of the hashes that are followed. If its
 //! hash is one of them, it leaves a note in its thread's own memory; the notes come here many at a time, and are lost if
 //! somebody else is here. Lost notes make a curve a little flatter, and nothing wrong. Misses come one by one, and are lost
 //! likewise; only who stores or removes waits.
 
-use super::{Curve, Reuse};
+use super::{Curve, Followed, Reuse};
 use crate::sync::{Mutex, MutexGuard, fork};
 
 /// No hash is followed; but for the last few of all, which nobody hears of.
@@ -38,23 +38,23 @@ impl Sampling {
         self.lock().is_some_and(|state| state.is_some())
     }
 
-    /// Lets `learn` note something. Returns from which upper half of a hash on keys are followed after that.
-    pub(crate) fn note(&self, learn: impl FnOnce(&mut Reuse)) -> Option<u32> {
+    /// Lets `learn` note something. Returns who is followed after that.
+    pub(crate) fn note(&self, learn: impl FnOnce(&mut Reuse)) -> Option<Followed> {
         self.lock().map(|state| Self::with(state, learn))
     }
 
     /// [`note`](Self::note), if nobody else is at it.
-    pub(crate) fn try_note(&self, learn: impl FnOnce(&mut Reuse)) -> Option<u32> {
+    pub(crate) fn try_note(&self, learn: impl FnOnce(&mut Reuse)) -> Option<Followed> {
         self.0.try_lock().map(|state| Self::with(state, learn))
     }
 
-    fn with(mut state: MutexGuard<'_, Option<Box<Reuse>>>, learn: impl FnOnce(&mut Reuse)) -> u32 {
+    fn with(mut state: MutexGuard<'_, Option<Box<Reuse>>>, learn: impl FnOnce(&mut Reuse)) -> Followed {
         match &mut *state {
             Some(reuse) => {
                 learn(reuse);
-                reuse.from()
+                reuse.followed()
             }
-            None => OFF,
+            None => Followed::NOBODY,
         }
     }
 

@@ -129,6 +129,18 @@ impl DomainCore {
         Some(Excess(excess))
     }
 
+    /// The bytes of each share, by the number on its tenants' cards less one; empty where they can't be read in the child of
+    /// a fork.
+    pub(crate) fn shares(&self) -> SmallVec<[u64; 8]> {
+        if !self.namespaces.any.load(Ordering::Acquire) {
+            return SmallVec::new();
+        }
+        let allowed = self.ledger.allowed();
+        let promised = fork::read(&self.namespaces.promised);
+        let bytes = |promise: &Promise| bytes_of(promise.share, allowed);
+        promised.map_or_else(SmallVec::new, |promised| promised.iter().map(bytes).collect())
+    }
+
     /// Each namespace with a share, as promised.
     pub(crate) fn namespace_stats(&self) -> Vec<NamespaceStats> {
         if !self.namespaces.any.load(Ordering::Acquire) {

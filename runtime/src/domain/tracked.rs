@@ -162,7 +162,7 @@ impl Resource {
         }
         drop(state);
         // The user's callbacks, and what they hold, go here: outside the lock.
-        Given { bytes, entries: gone.len() as u64 }
+        Given { bytes, entries: gone.len() as u64, waiting: 0 }
     }
 
     fn drop_gone(&self) -> Given {

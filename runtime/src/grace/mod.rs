@@ -42,6 +42,8 @@ pub(crate) struct Era {
     word: AtomicU64,
     /// Of no other structure, and another one each time that memory is about to be freed whose addresses readers know.
     layout: AtomicU32,
+    /// The highest layout under which somebody noted an address: below that of now, nobody has.
+    noted: AtomicU32,
 }
 
 /// Readers leave the barrier to the writer.
@@ -54,7 +56,7 @@ impl Era {
         let id = IDS.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % (u32::MAX / 2 - 1) + 1;
         let light = if rare && barrier::is_available() { LIGHT } else { 0 };
         let layout = AtomicU32::new(near::new_layout());
-        Self { word: AtomicU64::new(light | u64::from(id) << 32), layout }
+        Self { word: AtomicU64::new(light | u64::from(id) << 32), layout, noted: AtomicU32::new(0) }
     }
 
     /// The name of what may be found under a hash, for who reads.
@@ -67,8 +69,27 @@ impl Era {
     /// Memory that readers know the address of is about to be freed, or used for something else, after the next grace
     /// period: they find nothing by it from here on.
     pub(crate) fn relocate(&self) {
-        // Swapped and not stored: who sees the layout of one writer sees what all writers before it took out of reach.
-        self.layout.swap(near::new_layout(), Ordering::AcqRel);
+        // Swapped and not stored: who sees the layout of one writer sees what all writers before it took out of reach. And
+        // only risen: a layout that is below the one of now never comes again.
+        loop {
+            let layout = near::new_layout();
+            let before = self.layout.fetch_max(layout, Ordering::AcqRel);
+            if before < layout || layout == near::NO_LAYOUT {
+                return;
+            }
+        }
+    }
+
+    /// The layout of now.
+    pub(crate) fn layout(&self) -> u32 {
+        self.layout.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody may have noted an address under this layout, or a later one: if nobody has, there is no need to
+    /// [`relocate`](Self::relocate). Whoever reads meanwhile may note one still, of what is out of reach by now; so it is
+    /// asked again after the grace period, of the layout before.
+    pub(crate) fn is_noted_since(&self, layout: u32) -> bool {
+        self.noted.load(Ordering::Relaxed) >= layout
     }
 
     /// [`read`](Self::read) by a thread that has read before and reads nothing else now, as nearly all are; `None` for
@@ -142,10 +163,10 @@ impl Reading {
         unsafe { self.mark.near.recall(name) }
     }
 
-    /// Under this name something was found, at this address.
+    /// Under this name something was found, at this address, of this era.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(crate) fn found(&self, name: Name, at: NonNull<()>) {
-        self.mark.near.found(name, at);
+    pub(crate) fn found(&self, name: Name, at: NonNull<()>, era: &Era) {
+        self.mark.near.found(name, at, &era.noted);
     }
 }
 

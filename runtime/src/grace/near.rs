@@ -6,7 +6,7 @@
 //!
 //! An address is as good as the *layout* of the structure that it points into. A layout is a number that no two
 //! structures have in common; a structure takes another one before memory that readers have the address of is freed, and
-//! frees it after a grace period. So who reads, and finds the structure's layout in a name, may look at the address;
+//! frees it after a grace period. (Only if an address was noted under the one it has: there are 2^32.) So who reads, and finds the structure's layout in a name, may look at the address;
 //! whether what was there is still there, the thing itself must say.
 //!
 //! Addresses are noted with every eighth hit that did not find its own: what is used often is soon there, and a loop over
@@ -32,7 +32,7 @@ const EVERY: u32 = if cfg!(larder_shuttle) { 1 } else { 8 };
 pub(crate) struct Name(u64);
 
 /// The layout of who came when there were no more: nothing is noted under it.
-const NO_LAYOUT: u32 = u32::MAX;
+pub(super) const NO_LAYOUT: u32 = u32::MAX;
 
 /// A layout that nobody had before, or [`NO_LAYOUT`]; never 0, which is that of a table in which nothing was noted.
 pub(super) fn new_layout() -> u32 {
@@ -54,8 +54,12 @@ impl Name {
         (self.0 >> 7) as usize % SETS
     }
 
+    fn layout(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
     fn has_layout(self) -> bool {
-        self.0 >> 32 != u64::from(NO_LAYOUT)
+        self.layout() != NO_LAYOUT
     }
 }
 
@@ -113,19 +117,23 @@ impl Near {
 
     /// A hit that found no address found the thing there.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) fn found(&self, name: Name, at: NonNull<()>) {
+    pub(super) fn found(&self, name: Name, at: NonNull<()>, noted: &AtomicU32) {
         let hits = self.hits.load(Ordering::Relaxed).wrapping_add(1);
         self.hits.store(hits, Ordering::Relaxed);
         if hits.is_multiple_of(EVERY) {
-            self.note(name, at, hits);
+            self.note(name, at, hits, noted);
         }
     }
 
     #[inline(never)]
-    fn note(&self, name: Name, at: NonNull<()>, hits: u32) {
+    fn note(&self, name: Name, at: NonNull<()>, hits: u32, noted: &AtomicU32) {
         let sets = self.sets.load(Ordering::Relaxed);
         if hits < FREQUENT || !name.has_layout() || !is_ones_own(sets) {
             return;
+        }
+        // Before the mark is cleared, with which whoever waits for us sees it.
+        if noted.load(Ordering::Relaxed) < name.layout() {
+            noted.fetch_max(name.layout(), Ordering::Relaxed);
         }
         // SAFETY: it was leaked.
         let found = &unsafe { &*sets }[name.set()][(hits / EVERY) as usize % 2];

@@ -130,10 +130,17 @@ impl Custom {
         self.lists.stay(0, slot, self.now, slots)
     }
 
-    /// What is cleared is about to be freed: the user's order is dropped, not told of each entry.
+    /// The user's order is dropped with the last entry, not told of each. What comes next has another; see
+    /// [`renew`](Self::renew).
     pub(super) fn clear(&mut self) {
         self.give_up();
         self.lists.clear();
+    }
+
+    /// A shard that could not go when it was empty gets its first entry again, and with it an order of its own.
+    pub(super) fn renew(&mut self, factory: &Factory) {
+        self.give_up();
+        self.own = guarded(factory);
     }
 
     pub(super) fn allocated(&self) -> u64 {

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! *Price* of an entry: fame x cost x factor / (weight x idle), where idle counts the shard's misses since the entry's lap
-//! began, and three for each entry there is on top. The victim is the cheapest of a part.
+//! began, and, where entries differ in worth by sixteen times and more, three for each entry there is on top. The victim is
+//! the cheapest of a part.
 //!
 //! *Fame* counts uses, and fades: after ten misses for each entry a use counts half. It is settled when the entry comes up,
 //! in octaves, and ghosts keep it. So what is used again and again stays through a pause, and the head of a list is told from

@@ -37,7 +37,7 @@ pub(crate) use evict::Factory;
 pub use evict::{EntryFacts, Evict, Uses};
 pub(crate) use order::Order;
 pub(crate) use slots::{Facts, Front, Moment, Node, Replaced, Slots, density, load_of};
-pub(crate) use touch::{Noted, Touch};
+pub(crate) use touch::{Noted, Touch, is_round};
 
 /// How a cache picks its victims.
 ///
@@ -86,8 +86,9 @@ pub enum Policy {
     /// The entry with the least frequency x cost / size x utility goes first; what was worth much long ago ages with
     /// each eviction.
     Utility,
-    /// An order of the user's own, which [`Builder::policy_with`](crate::Builder::policy_with) makes. Its name cannot
-    /// be parsed, because a name alone does not make one.
+    /// An order of the user's own, which [`Builder::policy_with`](crate::Builder::policy_with) makes. For the statistics to
+    /// say so; its name cannot be parsed, and [`Builder::policy`](crate::Builder::policy) does not take it, because a name
+    /// alone does not make one.
     Custom,
 }
 

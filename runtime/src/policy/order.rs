@@ -89,6 +89,13 @@ impl Order {
         each!(self, order => order.victim(slots, moment))
     }
 
+    /// Settles all that was used, where that must be now and then: see [`is_round`](super::is_round).
+    pub(crate) fn settle_all(&mut self, slots: &mut dyn Slots, moment: Moment) {
+        if let Self::Ranked(ranked) = self {
+            ranked.settle_all(slots, moment);
+        }
+    }
+
     /// The victim leaves.
     pub(crate) fn evict(&mut self, slot: u32, slots: &mut dyn Slots) {
         each!(self, order => order.evict(slot, slots));
@@ -119,6 +126,13 @@ impl Order {
     /// is only as good as what has been noted.
     pub(crate) fn stay(&self, slot: u32, slots: &dyn Slots, moment: Moment) -> u64 {
         each!(self, order => order.stay(slot, slots, moment))
+    }
+
+    /// Has the user's own made anew, where there is one: the next entry is the first.
+    pub(crate) fn renew(&mut self, own: &Factory) {
+        if let Self::Custom(custom) = self {
+            custom.renew(own);
+        }
     }
 
     /// Forgets all slots, and frees what it allocated.

@@ -74,6 +74,11 @@ impl Queue {
         self.nodes[position as usize].rank
     }
 
+    /// The slot at `position`.
+    pub(crate) fn slot(&self, position: u32) -> u32 {
+        self.nodes[position as usize].slot
+    }
+
     pub(crate) fn push(&mut self, slot: u32, rank: u64, positions: &mut impl Positions) {
         self.nodes.push(Node { rank, slot });
         self.sift_up(self.nodes.len() - 1, positions);

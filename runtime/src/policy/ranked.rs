@@ -2,7 +2,7 @@
 
 use super::queue::{Positions, Queue};
 use super::slots::{Front, Moment, Node, Replaced, Slots};
-use super::{fifo, lfu, lru, utility};
+use super::{fifo, lfu, lru, touch, utility};
 use crate::weight::weigh::allocation;
 
 /// So many used slots are put in their new place before one is evicted as it stands: bounds the work of
@@ -27,7 +27,8 @@ pub(crate) enum By {
 pub(crate) struct Ranked {
     queue: Queue,
     by: By,
-    /// The highest rank that eviction has reached, for `lfu`; the last one that was given, for `fifo`.
+    /// The highest rank that eviction has reached, for `lfu`; the last one that was given, for `fifo`; the tick at which all
+    /// uses were taken over, for `lru`.
     level: u64,
 }
 
@@ -124,6 +125,23 @@ impl Ranked {
         self.queue.front().map(|(slot, _)| slot)
     }
 
+    /// Takes over the uses that were noted in every slot, before the word of one can no longer say when that was.
+    pub(super) fn settle_all(&mut self, slots: &mut dyn Slots, moment: Moment) {
+        if self.by != By::Lru || touch::same_round(self.level, moment.tick) {
+            return;
+        }
+        self.level = moment.tick;
+        // From the end: whoever gets a higher rank changes places with those who come after it, and have theirs.
+        for position in (0..self.queue.len() as u32).rev() {
+            let slot = self.queue.slot(position);
+            if slots.touch(slot).uses() > 0 {
+                let Standing { position, uses, .. } = (*slots.node(slot)).into();
+                let rank = self.settle(slot, uses, slots, moment);
+                self.queue.update(position, rank, &mut Places(slots));
+            }
+        }
+    }
+
     pub(super) fn credit_of(&self, slot: u32, slots: &dyn Slots) -> Option<f64> {
         (self.by == By::Utility).then(|| Standing::from(*slots.node(slot)).credit)
     }
@@ -147,12 +165,12 @@ impl Ranked {
         let Standing { position, uses, .. } = (*slots.node(slot)).into();
         let more = slots.touch(slot).uses();
         match self.by {
-            By::Lru => lru::rank(slots.touch(slot).stamp(moment.tick)),
+            By::Lru if more > 0 => lru::rank(slots.touch(slot).stamp(moment.tick)),
             By::Lfu if more > 0 => lfu::rank(self.level, uses.saturating_add(more)),
             By::Utility if more > 0 => {
                 utility::rank(moment.inflation + slots.facts(slot).density(uses.saturating_add(more)))
             }
-            By::Lfu | By::Utility | By::Fifo => self.queue.rank(position),
+            By::Lru | By::Lfu | By::Utility | By::Fifo => self.queue.rank(position),
         }
     }
 

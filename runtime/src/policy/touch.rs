@@ -19,6 +19,21 @@ const TICK_SHIFT: u32 = 4;
 const TICK_BITS: u32 = 32 - TICK_SHIFT;
 const TICK_MASK: u64 = (1 << TICK_BITS) - 1;
 
+/// Of the ticks that count uses: in so many, each slot must be looked at once, because after a few times as many its word
+/// would seem to be new.
+const ROUND: u64 = 1 << (TICK_BITS - 4);
+
+/// Whether it is time to look at all slots, if nobody has: so many ticks say so that one of those who use slots sees it.
+#[inline]
+pub(crate) fn is_round(tick: u64) -> bool {
+    tick % ROUND < 64
+}
+
+/// Whether all slots were looked at in this round.
+pub(super) fn same_round(tick: u64, other: u64) -> bool {
+    tick.abs_diff(other) < ROUND / 2
+}
+
 /// So many uses the word can count.
 pub(super) const MOST: u8 = USES_MASK as u8;
 
@@ -96,10 +111,12 @@ impl Touch {
         uses
     }
 
-    /// The tick that was noted last. `now` is the current tick: it supplies the bits that the word has no room for.
+    /// The tick that was noted last. `now` is the current tick: it supplies the bits that the word has no room for. Who uses
+    /// the slot beside us may have noted a later one; so half of what the word can tell is before `now`, and half after.
     pub(crate) fn stamp(&self, now: u64) -> u64 {
-        let age = low_bits(now).wrapping_sub(self.0.load(Ordering::Relaxed) >> TICK_SHIFT);
-        now.saturating_sub(u64::from(age & low_bits(TICK_MASK)))
+        let noted = self.0.load(Ordering::Relaxed) & !USES_MASK;
+        let ahead = noted.wrapping_sub(low_bits(now) << TICK_SHIFT) as i32 >> TICK_SHIFT;
+        now.saturating_add_signed(i64::from(ahead))
     }
 }
 

@@ -11,6 +11,7 @@ use super::PoolCore;
 use super::core::{Dropped, Price};
 use super::magazine::{Gate, Magazine};
 use super::tenant::{Figures, Instance};
+use crate::curve::Curve;
 use crate::stats::Count;
 use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::tenant::{Claim, Need, ScopeId};
@@ -158,6 +159,11 @@ impl Instance for StandIn {
     }
 
     /// Asks for the bytes; they come later, so nothing is promised.
+    /// Only the thread could count what it lends.
+    fn learn(&self) -> Option<Curve> {
+        None
+    }
+
     fn reclaim(&self, claim: Claim, _why: Count) -> Dropped {
         self.ask(|requests| requests.bytes = requests.bytes.saturating_add(claim.bytes.max(1)));
         self.price.set(f64::INFINITY);

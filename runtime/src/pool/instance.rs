@@ -9,6 +9,7 @@ use super::core::Dropped;
 use super::magazine::Gate;
 use super::node::{List, Own};
 use super::tenant::{Figures, Instance};
+use crate::curve::Curve;
 use crate::pressure::Level;
 use crate::stats::Count;
 use crate::sync::{Ordering, fork};
@@ -25,6 +26,10 @@ impl<T: Send + 'static> Instance for PoolCore<T> {
 
     fn density(&self) -> f64 {
         self.density_of(self.typical())
+    }
+
+    fn learn(&self) -> Option<Curve> {
+        Self::learn(self)
     }
 
     fn reclaim(&self, claim: Claim, why: Count) -> Dropped {

@@ -41,14 +41,16 @@ pub(crate) struct Magazine<T> {
     len: AtomicU32,
     /// How many there are.
     most: u32,
-    /// Leases from here, written by the owner alone.
+    /// Leases from here that nobody counted yet, and those that were counted when they were lent; written by the owner alone.
     hits: AtomicU64,
+    looked: AtomicU64,
     /// The first `len` hold objects, the warmest last. The owner's while it is busy and the gate is open; whoever shut the
     /// gate has them while the owner is not busy.
     places: UnsafeCell<[*mut Node<T>; PLACES_OF_ONE]>,
-    /// Those of the leases that were counted for the pool, and what a sweep found. Written under the lock of the pool's
-    /// list.
+    /// Those of the leases that were counted for the pool, and for its curve, and what a sweep found. Written under the lock
+    /// of the pool's list.
     pub(super) counted: AtomicU64,
+    pub(super) learned: AtomicU64,
     pub(super) swept: AtomicU64,
     /// The depot's shard that this thread goes to.
     pub(super) home: usize,
@@ -79,8 +81,10 @@ impl<T> Magazine<T> {
             len: AtomicU32::new(0),
             most: most.clamp(1, PLACES_OF_ONE as u32),
             hits: AtomicU64::new(0),
+            looked: AtomicU64::new(0),
             places: UnsafeCell::new([ptr::null_mut(); PLACES_OF_ONE]),
             counted: AtomicU64::new(0),
+            learned: AtomicU64::new(0),
             swept: AtomicU64::new(0),
             home,
             core,
@@ -98,6 +102,11 @@ impl<T> Magazine<T> {
 
     pub(super) fn hits(&self) -> u64 {
         self.hits.load(Ordering::Relaxed)
+    }
+
+    /// Leases from here, however they were counted.
+    pub(super) fn leases(&self) -> u64 {
+        self.hits().wrapping_add(self.looked.load(Ordering::Relaxed))
     }
 
     /// Whether the owner may use the places now; [`leave`](Self::leave) ends that, whatever this says. Only for the owner.
@@ -168,10 +177,13 @@ impl<T> Magazine<T> {
         popped
     }
 
-    /// The object that came back last, uncounted. Only for the owner.
+    /// The object that came back last; the caller counts it for the pool. Only for the owner.
     pub(super) fn pop(&self, gate: &Gate) -> Option<Own<T>> {
         // SAFETY: the gate is borrowed. Where it is open, whoever shuts it from here on waits for us.
         let popped = unsafe { if self.enter(gate) { self.take_warmest() } else { None } };
+        if popped.is_some() {
+            self.looked.store(self.looked.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        }
         self.leave();
         popped
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Weak};
 use smallvec::SmallVec;
 
 use super::core::Dropped;
+use crate::curve::Curve;
 use crate::domain::DomainCore;
 use crate::domain::scope::State;
 use crate::stats::{Count, TenantStats};
@@ -23,6 +24,9 @@ pub(crate) trait Instance: Send + Sync {
 
     /// What each byte of the next object to go saves, in nanoseconds.
     fn density(&self) -> f64;
+
+    /// What its leases say of more objects and fewer, if that is enough to go by. An epoch ends.
+    fn learn(&self) -> Option<Curve>;
 
     /// Drops idle objects, the coldest first, and counts them as `why`.
     fn reclaim(&self, claim: Claim, why: Count) -> Dropped;
@@ -148,11 +152,17 @@ impl Tenant for PoolTenant {
         if let Some(price) = dropped.price {
             self.domain.raise_inflation(price.min(claim.level));
         }
-        Given { bytes: dropped.bytes, entries: dropped.count }
+        Given { bytes: dropped.bytes, entries: dropped.count, waiting: 0 }
     }
 
     fn sweep(&self, now: Nanos) -> u64 {
         self.live().iter().map(|instance| instance.sweep(now)).sum()
+    }
+
+    fn learn(&self) -> Option<Curve> {
+        // One that lends next to nothing has no use for more.
+        let mut curves: Vec<Curve> = self.live().iter().filter_map(|instance| instance.learn()).collect();
+        if curves.len() > 1 { Some(Curve::merged(&curves)) } else { curves.pop() }
     }
 
     fn drop_idle(&self) -> u64 {

@@ -82,8 +82,9 @@ pub struct TenantReport {
     pub saved: Option<Duration>,
     /// Compute time that 1 MB more would save in a second; `None` before two ticks.
     ///
-    /// An estimate: the next victim's saving for each byte over the time that entries stay, or the average of those that are
-    /// there, if that is less. Zero where nothing has to leave.
+    /// An estimate. While the budget is half used, by what the cache has learned of reuse at larger sizes; otherwise the next
+    /// victim's saving for each byte over the time that entries stay, or the average of those that are there, if that is less.
+    /// Zero where nothing has to leave.
     pub saved_by_mb_more: Option<Duration>,
     /// How long an entry stays before it makes way, at the rate of late; `None` where none has to, or before two ticks.
     pub residence: Option<Duration>,

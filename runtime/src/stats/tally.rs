@@ -205,6 +205,10 @@ impl Tally {
         self.sums()[Own::Loads as usize]
     }
 
+    pub(crate) fn hits(&self) -> u64 {
+        self.sums()[Own::Hits as usize]
+    }
+
     /// Hits and misses, and the nanoseconds that hits saved.
     pub(crate) fn lookups(&self) -> (u64, u64) {
         let sums = self.sums();

@@ -6,12 +6,13 @@ use smallvec::SmallVec;
 
 use super::Store;
 use super::place::{Locked, Place};
-use super::shard::{Collect, Leaving};
+use super::shard::{Collect, Leaving, Writer};
 use crate::budget::Reservation;
 use crate::policy::Moment;
 use crate::removal::RemovalCause;
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::{NEVER, Nanos};
+use crate::unwind::each_to_the_end;
 
 /// An eviction stops after so many entries of one shard: that empties a page of slots.
 const BATCH: u64 = 96;
@@ -61,8 +62,18 @@ pub(crate) struct Evicted {
     pub(crate) entries: u64,
     /// Bytes that left the reservation; fewer than the entries had while somebody still reads them.
     pub(crate) bytes: u64,
+    /// Bytes that are on their way: somebody still reads the entries. Where nothing was taken, because those of earlier
+    /// evictions will do, theirs.
+    pub(crate) waiting: u64,
     /// The credit of the last victim, where victims go in the order of it.
     pub(crate) credit: f64,
+}
+
+impl Evicted {
+    /// Nothing was taken out, and nothing came back of what was.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.entries == 0 && self.bytes == 0
+    }
 }
 
 /// A shard that was picked, locked.
@@ -73,9 +84,14 @@ struct Cheapest<'a, K, V> {
 }
 
 impl<K, V> Store<K, V> {
+    /// No entry expires before; while somebody looks into all shards, that is not known.
+    pub(crate) fn due(&self) -> Nanos {
+        self.due.load(Ordering::Relaxed)
+    }
+
     /// Whether an entry may be expired by `now`.
     pub(super) fn is_due(&self, now: Nanos) -> bool {
-        self.due.load(Ordering::Relaxed) <= now
+        self.due() <= now
     }
 
     /// Starts a look into all shards: each says anew what is due there, and so does who links meanwhile. Dropped
@@ -86,7 +102,8 @@ impl<K, V> Store<K, V> {
 
     /// Evicts from the shard whose next victim is worth least. With `patient` it waits for that shard's
     /// lock; otherwise it goes to the next cheapest, so that it never blocks on another tenant. Takes nothing when
-    /// nothing can go.
+    /// nothing can go, nor where as many bytes left already and are only read still: as long as somebody reads, more would
+    /// leave to no avail, up to the last.
     pub(crate) fn evict(
         &self,
         mut moment: Moment,
@@ -96,11 +113,18 @@ impl<K, V> Store<K, V> {
     ) -> (Evicted, Leaving<K, V>) {
         moment.exact = self.exact;
         moment.tick = self.tick();
-        let mut evicted = Evicted::default();
+        let (mut evicted, mut leaving) = (Evicted::default(), Leaving::default());
+        if wanted.bytes > 0 && self.stuck.load(Ordering::Relaxed) {
+            (evicted.bytes, evicted.waiting) = self.take_stuck(reservation, &mut leaving);
+            if evicted.bytes > 0 || evicted.waiting >= wanted.bytes {
+                return (evicted, leaving);
+            }
+        }
+        let enough = wanted.bytes - evicted.waiting;
         let Some(Cheapest { mut locked, runner_up }) = self.lock_cheapest(wanted.patient, reservation) else {
-            return (evicted, Leaving::default());
+            return (evicted, leaving);
         };
-        let Some(mut shard) = locked.writer() else { return (evicted, Leaving::default()) };
+        let Some(mut shard) = locked.writer() else { return (evicted, leaving) };
         let charged = shard.charged();
         let (mut heap, mut weight) = (0, 0);
         let mut picked = SmallVec::<[u32; BATCH as usize]>::new();
@@ -114,20 +138,47 @@ impl<K, V> Store<K, V> {
             let dear = shard
                 .front()
                 .is_some_and(|next| next.credit > wanted.upto || (heap > 0 && next.rank > runner_up));
-            if dear || heap >= wanted.bytes || evicted.entries >= BATCH {
+            if dear || heap >= enough || evicted.entries >= BATCH {
                 break;
             }
         }
         shard.evict(&picked, cause);
         let how = if wanted.bytes > 0 { Collect::Now } else { Collect::Lazily };
-        let mut leaving = Leaving::default();
         shard.collect(how, &mut leaving);
         // What was reserved meanwhile, to shrink tables, is not the floor's.
         let more = shard.charged().saturating_sub(charged);
         locked.tidy(how, wanted.most.saturating_sub(heap).saturating_add(more), &mut leaving);
-        let left = locked.writer().map_or(0, |shard| shard.charged());
+        let (left, waiting) = locked.writer().map_or((0, 0), |shard| (shard.charged(), shard.waiting()));
         evicted.bytes = leaving.heap + charged.saturating_sub(left);
+        evicted.waiting = weight.min(waiting);
         (evicted, leaving)
+    }
+
+    /// Takes out of limbo what earlier evictions could not, because somebody was reading; returns the bytes that left the
+    /// reservation, and those that wait on.
+    #[cold]
+    fn take_stuck(&self, reservation: &Reservation, leaving: &mut Leaving<K, V>) -> (u64, u64) {
+        // Before the look: who leaves something in a shard that we have passed says so again.
+        self.stuck.store(false, Ordering::Relaxed);
+        let (mut freed, mut waiting) = (0, 0);
+        for place in self.places() {
+            let Some(mut locked) = self.lock_if(place, false, reservation) else {
+                self.stuck.store(true, Ordering::Relaxed);
+                continue;
+            };
+            let Some(charged) = locked.writer().filter(Writer::waits).map(|shard| shard.charged()) else {
+                continue;
+            };
+            // Who reads what left one shard keeps all others as well: it is waited for once.
+            if waiting == 0 {
+                let heap = leaving.heap;
+                locked.tidy(Collect::Now, u64::MAX, leaving);
+                let left = locked.writer().map_or(0, |shard| shard.charged());
+                freed += leaving.heap - heap + charged.saturating_sub(left);
+            }
+            waiting += locked.writer().map_or(0, |shard| shard.waiting());
+        }
+        (freed, waiting)
     }
 
     fn lock_cheapest<'a>(
@@ -258,14 +309,15 @@ impl<K, V> Store<K, V> {
         (0, leaving)
     }
 
-    /// Takes everything out, one shard at a time; `left` gets each shard's entries with no lock held.
+    /// Takes everything out, one shard at a time; `left` gets each shard's entries with no lock held. One whose drop panics
+    /// keeps no other shard from it.
     pub(crate) fn drain(
         &self,
         cause: RemovalCause,
         reservation: &Reservation,
         mut left: impl FnMut(u64, Leaving<K, V>),
     ) {
-        for place in self.places() {
+        each_to_the_end(self.places(), |place| {
             let mut locked = self.lock(place, reservation);
             let drained = locked.writer().map(|mut shard| shard.drain(cause));
             let mut leaving = Leaving::default();
@@ -276,12 +328,12 @@ impl<K, V> Store<K, V> {
             if let Some(entries) = drained {
                 left(entries, leaving);
             }
-        }
+        });
     }
 
     /// [`drain`](Self::drain) for a store that goes: with everything that waited for readers, of whom there are none.
     pub(crate) fn dissolve(&mut self, reservation: &Reservation, mut left: impl FnMut(u64, Leaving<K, V>)) {
-        for place in self.places() {
+        each_to_the_end(self.places(), |place| {
             let mut locked = self.lock(place, reservation);
             // SAFETY: readers borrow the store, and we have it alone.
             let dissolved = locked.writer().map(|mut shard| unsafe { shard.dissolve() });
@@ -289,7 +341,7 @@ impl<K, V> Store<K, V> {
             if let Some((entries, leaving)) = dissolved {
                 left(entries, leaving);
             }
-        }
+        });
     }
 
     /// Takes out of limbo what nobody reads any more.

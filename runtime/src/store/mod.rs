@@ -39,9 +39,9 @@ use shard::{Collect, Over, Room, Shard, Sighted, Terms};
 use crate::budget::Reservation;
 use crate::expiry::Expires;
 use crate::grace::{Era, Reading};
-use crate::policy::{Factory, Moment, Noted, Order, Policy};
+use crate::policy::{Factory, Moment, Noted, Order, Policy, is_round};
 use crate::removal::RemovalCause;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::time::{NEVER, Nanos};
 use crate::weight::weigh::allocation;
 
@@ -73,6 +73,8 @@ pub(crate) struct Store<K, V> {
     exponent: u8,
     /// Entries that left can wait until there are many.
     patient: bool,
+    /// Bytes of something that left were wanted, and somebody was reading it still. Only a hint where to look first.
+    stuck: AtomicBool,
 }
 
 /// What a look-up found.
@@ -166,8 +168,6 @@ pub(crate) enum Linked {
     /// The entry is in; those whose place it took are out, and so are some that expired. `told` says that what the
     /// shard publishes is up to date.
     Done { displaced: Displaced, expired: u64, told: bool },
-    /// The key has been written since its load began.
-    Stale,
     /// A load has been marked as superseded: it may be this one.
     Marked,
     /// The entry is not in, and says why. Others may have left for it nevertheless.
@@ -201,6 +201,7 @@ impl<K, V> Store<K, V> {
             exact,
             noted: policy.noted(),
             patient,
+            stuck: AtomicBool::new(false),
         }
     }
 
@@ -295,7 +296,7 @@ impl<K, V> Store<K, V> {
             shard.find(hash, eq, |_, slot, value, cost| {
                 slot.touch.record(self.noted, || self.tick());
                 if remember {
-                    reading.found(name, NonNull::from_ref(slot).cast());
+                    reading.found(name, NonNull::from_ref(slot).cast(), &self.era);
                 }
                 (take(value), cost)
             })
@@ -305,6 +306,26 @@ impl<K, V> Store<K, V> {
     /// Threads find no entry where they found it lately, until they have found it again.
     pub(crate) fn look_anew(&self) {
         self.era.relocate();
+    }
+
+    /// Whether the order wants to be [settled](Self::settle_uses) after a hit.
+    pub(crate) fn is_round(&self) -> bool {
+        self.exact && is_round(self.tick())
+    }
+
+    /// Has an exact order take over what hits have noted, which they count in fewer bits than there are ticks in a day.
+    /// Leaves it to others who are at the shard.
+    #[cold]
+    pub(crate) fn settle_uses(&self, mut moment: Moment, reservation: &Reservation) {
+        moment.exact = self.exact;
+        for place in self.places() {
+            let Some(mut locked) = self.lock_if(place, false, reservation) else { continue };
+            moment.tick = self.tick();
+            if let Some(mut shard) = locked.writer() {
+                shard.settle_uses(moment);
+            }
+            locked.publish();
+        }
     }
 
     /// [`get`](Self::get) for every store. The clock is read only where entries expire.
@@ -364,8 +385,10 @@ impl<K, V> Store<K, V> {
         leaving: &mut Leaving<K, V>,
         supersede: impl FnOnce(),
     ) -> Linked {
-        let Charge { reservation, ceiling, expires, placed, mut moment, .. } = *charge;
-        let Some(entry) = &*arriving else { return Linked::Stale };
+        let Charge { reservation, ceiling, expires, own, placed, mut moment, .. } = *charge;
+        let Some(entry) = &*arriving else {
+            return Linked::Not { why: NotLinked::Present, displaced: Displaced::default() };
+        };
         let (hash, written) = (entry.hash, entry.written);
         let mut locked = self.lock(self.at(hash), reservation);
         // Checked under the lock: whoever writes marks the loads under it, and whoever invalidates marks them first and
@@ -383,10 +406,13 @@ impl<K, V> Store<K, V> {
             false if self.is_due(written) => Room::Nowhere,
             false => Room::Victim,
         };
-        let terms = Terms { over: origin.over(), room, moment, ceiling };
+        let terms = Terms { over: origin.over(), room, moment, ceiling, own };
         let (displaced, outcome) = match locked.writer() {
             Some(mut shard) => {
                 let place = shard.place_of(entry, eq);
+                if moment.exact && is_round(moment.tick) {
+                    shard.settle_uses(moment);
+                }
                 let (displaced, outcome) = shard.link(arriving, place, &terms, leaving);
                 if outcome.is_ok() && writes {
                     supersede();
@@ -417,7 +443,6 @@ impl<K, V> Store<K, V> {
         }
         match outcome {
             Ok(()) => Linked::Done { displaced, expired, told },
-            Err(NotLinked::Present) => Linked::Stale,
             Err(why) => Linked::Not { why, displaced },
         }
     }
@@ -429,7 +454,7 @@ impl<K, V> Store<K, V> {
         locked: &mut Locked<'_, K, V>,
         arriving: &mut Option<Entry<K, V>>,
         hash: u64,
-        terms: &Terms,
+        terms: &Terms<'_>,
         charge: &Charge<'_>,
         leaving: &mut Leaving<K, V>,
     ) -> (Displaced, Result<(), NotLinked>) {
@@ -438,7 +463,7 @@ impl<K, V> Store<K, V> {
         let made = Shard::new(expires, Order::new(policy, own, self.place(hash) as u64), self.patient);
         // SAFETY: nobody else has it.
         let mut shard = unsafe { made.writer(&self.era, reservation) };
-        let linked = shard.link(arriving, Err(None), terms, leaving);
+        let linked = shard.link(arriving, Err(None), &Terms { own: None, ..*terms }, leaving);
         if shard.len() > 0 {
             locked.install(made);
         } else {

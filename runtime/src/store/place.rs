@@ -78,9 +78,13 @@ impl<K, V> Locked<'_, K, V> {
     /// Empties limbo as far as is worth it, frees the shard if it has no entries, and publishes; gives back no more than
     /// `most` bytes of what is not entries' heap. Called after each change, before the lock is released.
     pub(super) fn tidy(&mut self, how: Collect, most: u64, leaving: &mut Leaving<K, V>) {
+        let store = self.store;
         if let Some(mut shard) = self.writer() {
             shard.collect(how, leaving);
             shard.settle(most);
+            if how == Collect::Now && shard.waits() {
+                store.stuck.store(true, Ordering::Relaxed);
+            }
         }
         self.vacate(most);
         self.publish();

@@ -2,8 +2,8 @@
 //!
 //! Readers take no lock: they read under the store's [`Era`]. Writers hold the lock of the shard's place, one at a
 //! time, and see it as a [`Writer`]; what they unlink goes to limbo and comes out as [`Leaving`] after a grace period,
-//! to be dropped outside. Under the lock run a key's `Hash` and `Eq`, and no other code of users; under a read, a
-//! value's `Clone` as well. A panic in `Eq` comes before anything has changed, so it leaves the shard valid.
+//! to be dropped outside. Under the lock run a key's `Eq` and an order of the user's own, and no other code of users; under a
+//! read, a value's `Clone` as well. A panic in `Eq` comes before anything has changed, so it leaves the shard valid.
 
 mod deadlines;
 mod leave;
@@ -126,6 +126,11 @@ impl<K, V> Shard<K, V> {
                 patient,
             }),
         }
+    }
+
+    /// Bytes that an entry occupies, all in all.
+    fn weight(&self, filling: &Filling, slot: u32) -> u64 {
+        self.pages.heap(filling, slot) + Self::SLOT_BYTES
     }
 
     /// The most bytes that a first entry is charged beside its heap.
@@ -317,6 +322,12 @@ impl<K, V> Writer<'_, K, V> {
         !self.inner.limbo.is_empty() || self.inner.filling.is_retiring()
     }
 
+    /// Bytes that leave, more or less, when nobody reads any more what waits for that.
+    pub(super) fn waiting(&self) -> u64 {
+        let limbo = &self.inner.limbo;
+        limbo.heap + limbo.slots as u64 * Shard::<K, V>::SLOT_BYTES + limbo.allocated()
+    }
+
     /// Whether what the shard publishes may wait: it says how heavy the shard is, and little has changed.
     pub(super) fn may_wait(&self) -> bool {
         /// So many entries come or leave before it is said again.
@@ -431,9 +442,8 @@ struct View<'a, K, V> {
 }
 
 impl<K, V> View<'_, K, V> {
-    /// Bytes that an entry occupies, all in all.
     fn weight(&self, slot: u32) -> u64 {
-        self.shard.pages.heap(self.filling, slot) + Shard::<K, V>::SLOT_BYTES
+        self.shard.weight(self.filling, slot)
     }
 }
 

@@ -9,7 +9,8 @@
 //!
 //! It is an extendible hash table (Fagin et al., 1979): the top bits of a hash choose a segment through the
 //! directory, and a segment that is full grows by a quarter, until it has 64 buckets and is cut in two. So no
-//! insert ever moves more than one segment. (Keys with a bad `Hash` may all end in one segment, which grows on.) Inside,
+//! insert ever moves more than one segment. (Keys with a bad `Hash` may all end in one segment, which grows on, to
+//! some 600,000 entries; there is no room for another then.) Inside,
 //! the hash chooses a bucket. What finds it full goes to a second one, which its hash says as well, and from there on in
 //! a row. Each bucket counts the entries that passed it by, and a look-up goes on only while there are any. (So do the
 //! tables of F14: Bronson, Shi, 2019.) The count falls when they leave, so that a table in which entries come and go for
@@ -49,6 +50,9 @@ struct Facts {
     entries: u32,
     /// How many top bits all hashes in it share.
     depth: u8,
+    /// It is as wide as can be, and no bit tells its hashes apart. So when it is full again, room is not even reserved, which
+    /// others would have to make.
+    alike: bool,
 }
 
 /// What readers start from: an array of segments, its depth packed into the unused bits of the address. Null
@@ -76,6 +80,8 @@ pub(super) enum Growth {
     Wider(Width),
     /// The segment is cut in two; the directory may have to double first.
     Split,
+    /// It will not fit.
+    Never,
 }
 
 impl Table {
@@ -200,8 +206,12 @@ impl Table {
         if entries < most_entries(width.buckets()) {
             return (Growth::None, 0);
         }
+        let deepest = u32::from(facts.depth) == DEEPEST;
+        if facts.alike || (deepest && width == Width::WIDEST) {
+            return (Growth::Never, 0);
+        }
         let wider = Block::bytes(Segment::layout(width.next()));
-        if width.buckets() < MOST || u32::from(facts.depth) == DEEPEST {
+        if width.buckets() < MOST || deepest {
             return (Growth::Wider(width.next()), wider);
         }
         let halves = 2 * Block::bytes(Segment::layout(width_for(entries)));
@@ -212,9 +222,8 @@ impl Table {
         (Growth::Split, halves.max(wider) + directory)
     }
 
-    /// Makes an entry of this hash fit. `hash_of` knows the hashes of all indices, but
-    /// for the lowest byte. `false` when memory is exhausted:
-    /// nothing has changed then.
+    /// Makes an entry of this hash fit. `hash_of` knows the hashes of all indices, but for the lowest byte. `false` when memory
+    /// is exhausted, or hashes are too much alike: no entry has moved then, though the directory may have doubled.
     pub(super) fn grow(
         &self,
         shape: &mut Shape,
@@ -225,6 +234,7 @@ impl Table {
     ) -> bool {
         match growth {
             Growth::None => true,
+            Growth::Never => false,
             Growth::Wider(width) => match self.segment(hash) {
                 Some(_) => self.rebuild(shape, hash, width, limbo, hash_of),
                 None => self.begin(shape),
@@ -303,7 +313,7 @@ impl Table {
             return self.clear(shape, limbo);
         }
         let first = self.first(shape, hash);
-        let Facts { entries, depth } = shape.facts[first];
+        let Facts { entries, depth, .. } = shape.facts[first];
         let (entries, buckets) = (entries as usize, segment.len());
         if is_sparse(entries, buckets) {
             let narrower = width_for(entries);
@@ -363,7 +373,7 @@ impl Table {
         for at in first..first + (1 << (global - depth)) {
             // SAFETY: the entries of one segment lie within the directory.
             unsafe { &*array.add(at) }.store(segment.0, Ordering::Release);
-            shape.facts[at] = Facts { entries: 0, depth: depth as u8 };
+            shape.facts[at] = Facts { depth: depth as u8, ..Facts::default() };
         }
         shape.facts[first].entries = entries as u32;
         shape.allocated += segment.bytes();
@@ -410,7 +420,7 @@ impl Table {
         // SAFETY: only the writer frees segments, and nobody has seen the new one.
         unsafe { old.each_hashed(hash_of, |hash, index| new.insert(hash, index)) };
         let first = self.first(shape, hash);
-        let Facts { entries, depth } = shape.facts[first];
+        let Facts { entries, depth, .. } = shape.facts[first];
         self.publish(shape, first, u32::from(depth), new, entries as usize);
         self.retire(shape, old, limbo);
         true
@@ -418,13 +428,18 @@ impl Table {
 
     fn split(&self, shape: &mut Shape, hash: u32, limbo: &mut Limbo, hash_of: &dyn Fn(u32) -> u32) -> bool {
         let old = self.segment(hash).expect("the caller found it");
-        let depth = u32::from(shape.facts[self.first(shape, hash)].depth);
+        let first = self.first(shape, hash);
+        let depth = u32::from(shape.facts[first].depth);
         let upper = |hash: u32| hash << depth >> 31 == 1;
         let mut counts = [0, 0];
         // SAFETY: only the writer frees segments.
         unsafe { old.each_hashed(hash_of, |hash, _| counts[usize::from(upper(hash))] += 1) };
         if counts.contains(&0) {
             // More bits would not tell them apart.
+            if old.width() == Width::WIDEST {
+                shape.facts[first].alike = true;
+                return false;
+            }
             return self.rebuild(shape, hash, old.width().next(), limbo, hash_of);
         }
         if depth == self.depth() && !self.double(shape, limbo) {
@@ -458,7 +473,7 @@ impl Table {
             return false;
         }
         for old in &shape.facts {
-            facts.extend([*old, Facts { entries: 0, depth: old.depth }]);
+            facts.extend([*old, Facts { depth: old.depth, ..Facts::default() }]);
         }
         self.redirect(shape, limbo, depth + 1, facts, |at| self.at(entries, at / 2))
     }
@@ -517,7 +532,7 @@ impl Table {
     ) {
         let (array, global) = self.entries().expect("the caller found a segment");
         let first = self.first(shape, hash);
-        let Facts { entries, depth } = shape.facts[first];
+        let Facts { entries, depth, .. } = shape.facts[first];
         let span = 1 << (global - u32::from(depth));
         let (low, high) = (first & !span, first | span);
         let other = shape.facts[first ^ span];
@@ -655,5 +670,49 @@ mod tests {
             }
             assert_eq!(books.shape.len(), 0);
         }
+    }
+    /// Inserts indices of these hashes until the table says that it has no room; how many there are then.
+    fn fill(hashes: impl Iterator<Item = u32>) -> usize {
+        let (table, mut shape, mut limbo) = (Table::new(), Shape::default(), Limbo::new());
+        let mut known = Vec::new();
+        for hash in hashes {
+            let hash_of = |index: u32| known[index as usize] & !0xFF;
+            // Each growth makes the segment wider or divides it, so there are no more than so many.
+            for _ in 0..100 {
+                let (growth, _) = table.growth(&shape, hash);
+                if growth == Growth::None || !table.grow(&mut shape, hash, growth, &mut limbo, &hash_of) {
+                    break;
+                }
+            }
+            if !table.has_room(&shape, hash) {
+                assert_eq!(table.growth(&shape, hash), (Growth::Never, 0), "nobody need make room");
+                break;
+            }
+            known.push(hash);
+            table.insert(&mut shape, hash, known.len() as u32 - 1, None);
+        }
+        table.validate(&shape, |index| known[index as usize]);
+        for (index, hash) in known.iter().enumerate() {
+            table.remove(&mut shape, *hash, index as u32);
+        }
+        // SAFETY: nobody else has seen the table.
+        unsafe {
+            table.free(&mut shape);
+            limbo.free_blocks();
+        }
+        known.len()
+    }
+
+    #[test]
+    fn a_table_of_equal_hashes_says_when_it_is_full() {
+        let filled = fill(std::iter::repeat_n(0x1234_5678, 10_000));
+        assert_eq!(filled, most_entries(Width::WIDEST.buckets()));
+    }
+
+    #[test]
+    fn a_table_of_hashes_that_share_all_bits_of_a_directory_says_when_it_is_full() {
+        let shared = 0xABCD_0000 >> (32 - DEEPEST) << (32 - DEEPEST);
+        let filled = fill((0..10_000_u32).map(|at| shared | at.wrapping_mul(0x9E37_79B9) >> DEEPEST));
+        assert_eq!(filled, most_entries(Width::WIDEST.buckets()));
     }
 }

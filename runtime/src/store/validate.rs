@@ -52,6 +52,18 @@ impl<K, V> Store<K, V> {
         self.places().iter().map(of).fold(Spread::default(), Spread::and)
     }
 
+    /// As if so many insertions, or uses where the order is exact, had been.
+    #[cfg(all(test, not(larder_shuttle)))]
+    pub(crate) fn set_tick(&self, tick: u64) {
+        self.tick.store(tick, Ordering::Relaxed);
+    }
+
+    /// Under which addresses of its entries are noted.
+    #[cfg(all(test, not(larder_shuttle)))]
+    pub(crate) fn layout(&self) -> u32 {
+        self.era.layout()
+    }
+
     /// Calls `each` with all keys of one shard.
     #[cfg(feature = "__validate")]
     pub(crate) fn each_key(&self, at: usize, reservation: &Reservation, each: impl FnMut(&K)) {

@@ -4,7 +4,7 @@
 //! look-ups and ticks in a child pass over what is locked. Not here: cleaning up. Nothing can say whether what
 //! such a thread was writing is whole.
 
-use super::{RwLock, RwLockReadGuard};
+use super::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 #[cfg(all(unix, not(larder_shuttle)))]
 mod unix {
@@ -56,4 +56,10 @@ pub(crate) fn read<T>(lock: &RwLock<T>) -> Option<RwLockReadGuard<'_, T>> {
 #[cold]
 fn read_later<T>(lock: &RwLock<T>) -> Option<RwLockReadGuard<'_, T>> {
     if forked() { None } else { Some(lock.read()) }
+}
+
+/// [`read`], alone.
+#[inline]
+pub(crate) fn write<T>(lock: &RwLock<T>) -> Option<RwLockWriteGuard<'_, T>> {
+    if forked() { lock.try_write() } else { Some(lock.write()) }
 }

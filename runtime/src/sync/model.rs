@@ -4,8 +4,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 
 pub(crate) use shuttle::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence,
-    fence,
+    AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+    compiler_fence, fence,
 };
 
 /// Lets another thread go on.
@@ -77,6 +77,8 @@ pub(crate) struct RwLock<T: ?Sized>(shuttle::sync::RwLock<T>);
 
 pub(crate) type RwLockReadGuard<'a, T> = shuttle::sync::RwLockReadGuard<'a, T>;
 
+pub(crate) type RwLockWriteGuard<'a, T> = shuttle::sync::RwLockWriteGuard<'a, T>;
+
 impl<T> RwLock<T> {
     pub(crate) const fn new(value: T) -> Self {
         Self(shuttle::sync::RwLock::new(value))
@@ -90,7 +92,11 @@ impl<T> RwLock<T> {
         self.0.try_read().ok()
     }
 
-    pub(crate) fn write(&self) -> shuttle::sync::RwLockWriteGuard<'_, T> {
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
+        self.0.try_write().ok()
     }
 }

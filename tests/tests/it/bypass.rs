@@ -55,3 +55,17 @@ fn a_load_that_is_running_when_a_bypass_begins_is_not_stored() {
     assert_eq!((cache.get(1), cache.len(), cache.stats().rejections), (None, 0, 0));
     check_emptied(&cache);
 }
+
+#[test]
+fn entries_end_for_good_when_the_cache_is_turned_off() {
+    let domain = domain(MB);
+    let cache = build(&domain, "bypassed");
+    (0..100).for_each(|key| cache.insert(key, key));
+    let mut entries = cache.iter();
+    assert!(entries.next().is_some());
+    domain.set_bypass(true);
+    assert_eq!(entries.next(), None);
+    domain.set_bypass(false);
+    assert_eq!(entries.next(), None, "some of them would not be all of the others");
+    assert_eq!(cache.iter().count(), 100);
+}

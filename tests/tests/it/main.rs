@@ -32,6 +32,7 @@ mod pressure;
 mod proptest_budget;
 mod ramps;
 mod ranking;
+mod readers;
 mod removal;
 mod reweigh;
 mod snapshot;

@@ -261,6 +261,7 @@ fn many_keys_at_once() {
     cache.insert_many([("a".to_owned(), 1), ("b".to_owned(), 2), ("a".to_owned(), 3)]);
     assert_eq!(cache.get_many(["b", "x", "a"]), [Some(2), None, Some(3)]);
     assert_eq!((cache.stats().hits, cache.stats().misses), (2, 1));
+    assert_eq!((cache.invalidate_many(["b", "x"]), cache.get_many(["b", "a"])), (1, vec![None, Some(3)]));
 }
 
 #[test]

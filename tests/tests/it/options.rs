@@ -1,11 +1,13 @@
 //! Options that make no sense, and those at the ends of their range.
 
+use std::hash::{Hash, Hasher};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use larder::{BuildError, Builder, Cache};
 
 use crate::cache::build;
-use crate::support::{MB, check, domain};
+use crate::support::{MB, blob, bytes, check, domain, in_time};
 
 #[test]
 fn options_that_make_no_sense_are_refused_with_the_way_out() {
@@ -88,7 +90,53 @@ fn debug_says_which_cache_it_is() {
     let cache = build(&domain, "shown");
     cache.insert(1, 1);
     let text = format!("{cache:?}");
-    assert!(text.starts_with("Cache { name: \"shown\", len: 1, weight: "), "{text}");
+    assert!(text.starts_with("Cache { name: \"shown\", entries: 1, weight: "), "{text}");
     let text = format!("{:?}", Cache::<u64, u64>::builder("shown").max_entries(3));
     assert!(text.contains("shown") && text.contains("max_entries: Some(3)"), "{text}");
+}
+
+#[test]
+fn debug_takes_no_lock() {
+    static CACHE: OnceLock<Cache<Printing, u64>> = OnceLock::new();
+
+    /// Prints the cache where it is compared, which is under a shard's lock.
+    #[derive(Clone)]
+    struct Printing(u64);
+
+    impl Hash for Printing {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            self.0.hash(state);
+        }
+    }
+
+    impl PartialEq for Printing {
+        fn eq(&self, other: &Self) -> bool {
+            let cache = CACHE.get().expect("it is built");
+            assert!(format!("{cache:?}").contains("shown"));
+            self.0 == other.0
+        }
+    }
+
+    impl Eq for Printing {}
+
+    in_time("printing a cache", || {
+        let domain = domain(MB);
+        let cache = CACHE.get_or_init(|| Cache::builder("shown").build_in(&domain).unwrap());
+        cache.insert(Printing(1), 1);
+        cache.insert(Printing(1), 2);
+        assert_eq!(cache.get(&Printing(1)), Some(2));
+    });
+}
+
+#[test]
+fn a_floor_in_bytes_is_kept_from_others() {
+    let domain = domain(MB);
+    let kept = Cache::<u64, Vec<u8>>::builder("kept").min_bytes(100_000).build_in(&domain).unwrap();
+    let other = bytes(&domain, "other");
+    (0..10).for_each(|key| kept.insert(key, blob(8_000)));
+    (0..2000).for_each(|key| other.insert(key, blob(8_000)));
+    assert_eq!((kept.len(), other.is_empty()), (10, false));
+    let above = Cache::<u64, u64>::builder("wrong").min_bytes(MB + 1).build_in(&domain).unwrap_err();
+    assert_eq!(above, BuildError::FloorAboveBudget { min_bytes: MB + 1, limit: MB });
+    check(&domain);
 }

@@ -593,3 +593,43 @@ fn tasks_of_one_thread_wait_for_its_objects() {
     let waiting = Pool::builder("local", || Rc::new(0_u8)).max(1).wait().build_on_thread_in(&domain);
     assert_eq!(waiting.unwrap_err(), PoolError::WaitOnThread);
 }
+
+#[test]
+fn a_plan_leaves_a_pool_what_its_leases_need() {
+    let (domain, clock) = clocked(MB);
+    let made = {
+        let clock = clock.clone();
+        move || {
+            clock.advance(Duration::from_micros(50));
+            vec![0_u8; 2000]
+        }
+    };
+    let pool = Pool::builder("bursts", made).build_in(&domain).unwrap();
+    let scan = Cache::<u64, [u64; 12]>::builder("scan")
+        .cost(|_, _| Duration::from_micros(8))
+        .build_in(&domain)
+        .unwrap();
+    let mut next = 0;
+    let mut round = |wanted: usize| {
+        for _ in 0..5 {
+            let leases: Vec<_> = (0..wanted).map(|_| pool.acquire()).collect();
+            drop(leases);
+        }
+        for key in next..next + 8000 {
+            scan.get_or_insert_with(key, || [key; 12]);
+        }
+        next += 8000;
+        clock.advance(Duration::from_secs(11));
+        domain.tick();
+        pool.stats().target.unwrap_or(0)
+    };
+    // Until the plan is there the scan takes what is idle.
+    (0..6).for_each(|_| _ = round(40));
+    let loads = pool.stats().loads;
+    let most = (0..6).map(|_| round(40)).max().unwrap();
+    assert!(most >= 40 * 2000, "{most} bytes for 40 objects of 2,000");
+    assert_eq!(pool.stats().loads, loads, "none was made again");
+    let least = (0..30).map(|_| round(3)).min().unwrap();
+    assert!(least < 40 * 2000, "{least} bytes for 3 objects of 2,000");
+    check(&domain);
+}

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use larder::{Cache, Domain, Policy};
+use larder::{Cache, Charge, Domain, Policy};
 
 use super::{Kind, Numbers, Texts};
 
@@ -62,6 +62,50 @@ impl Numbers for Larder {
 
     fn resident(&self) -> Option<u64> {
         Some(self.0.len() as u64)
+    }
+}
+
+/// The same while a curve is learned of it: in a budget of its own that is more than half used.
+pub struct Learning {
+    cache: Cache<u64, u64>,
+    domain: Domain,
+    _ballast: Charge,
+}
+
+impl Numbers for Learning {
+    const NAME: &'static str = "larder, learning its curve";
+    const KIND: Kind = Kind::Beside;
+
+    fn with_capacity(entries: usize) -> Self {
+        /// What an entry takes, at least.
+        const ENTRY: u64 = 48;
+        let bytes = (entries as u64 * ENTRY).max(1 << 20);
+        let domain = Domain::builder().limit_bytes(4 * bytes).manual().build();
+        let cache = Cache::builder("numbers").max_entries(entries as u64).build_in(&domain);
+        let ballast = domain.charge("ballast", 2 * bytes);
+        Self { cache: cache.expect("the options are valid"), domain, _ballast: ballast }
+    }
+
+    fn get(&self, key: u64) -> Option<u64> {
+        self.cache.get(key)
+    }
+
+    /// As a load, because a curve begins with these.
+    fn insert(&self, key: u64, value: u64) {
+        self.cache.get_or_insert_with(key, || value);
+    }
+
+    fn get_or_compute(&self, key: u64, compute: impl FnOnce() -> u64) -> u64 {
+        self.cache.get_or_insert_with(key, compute)
+    }
+
+    /// What the domain's thread does every second or so: an epoch ends, and another begins.
+    fn settle(&self) {
+        self.domain.tick();
+    }
+
+    fn resident(&self) -> Option<u64> {
+        Some(self.cache.len() as u64)
     }
 }
 

@@ -9,7 +9,7 @@ mod limits;
 mod numbers;
 mod texts;
 
-pub use larders::Larder;
+pub use larders::{Larder, Learning};
 pub use limits::{OnePerThread, RwLocked};
 pub use numbers::{
     Cached, Foyer, FoyerLfu, FoyerS3Fifo, LruInMutex, MiniMoka, Moka, QuickCache, SieveCache, TinyUfo,

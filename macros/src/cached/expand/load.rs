@@ -2,7 +2,7 @@
 //! is handed over.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote_spanned};
+use quote::{ToTokens, format_ident, quote_spanned};
 use syn::{Pat, Safety, Type};
 
 use super::{Body, Plan, Variant, found, path_to, return_type};
@@ -33,10 +33,10 @@ fn load_in_halves(model: &Model, plan: &Plan, variant: Variant, may_be_forced: b
             let body = closure(model);
             quote_spanned!(span=> (#body)())
         }
-        Body::Inside | Body::Beside(_) => call(model, plan),
+        Body::Inside | Body::Whole | Body::Beside(_) => call(model, plan),
     };
     if !asynchronous && !may_be_forced && variant == Variant::Call {
-        return whole_load(model, &run);
+        return function_load(model, plan).unwrap_or_else(|| whole_load(model, &run));
     }
     let returned = if asynchronous { quote_spanned!(span=> returned) } else { run.clone() };
     let (found_it, ran) = match (&model.options.cache_if, &model.returns) {
@@ -98,7 +98,35 @@ fn load_in_halves(model: &Model, plan: &Plan, variant: Variant, may_be_forced: b
     }
 }
 
-/// A load that calls its body: all there is to say of most functions.
+/// A load that calls its body, where that is a function which needs nothing but its arguments: all there is to say of most
+/// functions. They go along as a tuple, so that what has them is compiled for their types and not for each function.
+fn function_load(model: &Model, plan: &Plan) -> Option<TokenStream> {
+    let span = model.span();
+    let p = private(span);
+    let has_more = model.function.sig.receiver().is_some() || model.options.cache_if.is_some();
+    let body = match &plan.body {
+        Body::Whole => {
+            let instance = turbofish(&model.function.sig.generics);
+            quote_spanned!(span=> __larder_body #instance)
+        }
+        Body::Inside | Body::Beside(_) if !has_more => {
+            let count = model.arguments.len();
+            let taken: Vec<_> = (0..count).map(|at| format_ident!("argument_{at}", span = span)).collect();
+            let call = call_with(model, plan, &taken);
+            quote_spanned!(span=> |(#(#taken,)*)| #call)
+        }
+        Body::Inside | Body::Beside(_) | Body::Closure => return None,
+    };
+    let cache = found(model);
+    let given: Vec<_> = model.arguments.iter().map(|argument| &argument.ident).collect();
+    let load = match model.returns {
+        Returns::Plain { .. } => quote_spanned!(span=> load_with),
+        Returns::Fallible { .. } => quote_spanned!(span=> try_load_with),
+    };
+    Some(quote_spanned!(span=> #p::#load(#cache, miss, (#(#given,)*), #body)))
+}
+
+/// A load that calls its body, whatever that is.
 fn whole_load(model: &Model, run: &TokenStream) -> TokenStream {
     let span = model.span();
     let p = private(span);
@@ -169,18 +197,24 @@ fn is_copied(model: &Model, argument: &Argument) -> bool {
 /// A call of the body, where it is a function.
 fn call(model: &Model, plan: &Plan) -> TokenStream {
     let span = Span::mixed_site();
-    let sig = &model.function.sig;
-    let instance = turbofish(&sig.generics);
-    let function = match &plan.body {
-        Body::Beside(ident) => path_to(model, ident),
-        Body::Inside | Body::Closure => Ident::new("__larder_body", span).to_token_stream(),
-    };
-    let own = sig.receiver().map(|receiver| key::self_ident(receiver).to_token_stream());
+    let own = model.function.sig.receiver().map(|receiver| key::self_ident(receiver).to_token_stream());
     let others = model.arguments.iter().map(|argument| {
         let ident = &argument.ident;
         if is_copied(model, argument) { quote_spanned!(span=> &#ident) } else { ident.to_token_stream() }
     });
     let arguments: Vec<_> = own.into_iter().chain(others).collect();
+    call_with(model, plan, &arguments)
+}
+
+/// [`call`], with these arguments.
+fn call_with<T: ToTokens>(model: &Model, plan: &Plan, arguments: &[T]) -> TokenStream {
+    let span = Span::mixed_site();
+    let sig = &model.function.sig;
+    let instance = turbofish(&sig.generics);
+    let function = match &plan.body {
+        Body::Beside(ident) => path_to(model, ident),
+        Body::Inside | Body::Whole | Body::Closure => Ident::new("__larder_body", span).to_token_stream(),
+    };
     let call = quote_spanned!(span=> #function #instance(#(#arguments),*));
     match sig.safety {
         // The caller made the promises that the body asks for.
@@ -197,7 +231,7 @@ fn body(model: &Model, plan: &Plan) -> (TokenStream, TokenStream) {
     let owned = quote_spanned!(span=> #(let #idents = ::std::borrow::ToOwned::to_owned(#idents);)*);
     let body = match &plan.body {
         Body::Closure => closure(model),
-        Body::Inside | Body::Beside(_) => {
+        Body::Inside | Body::Whole | Body::Beside(_) => {
             let call = call(model, plan);
             if copied.is_empty() { call } else { quote_spanned!(span=> async move { #call.await }) }
         }
@@ -234,6 +268,9 @@ pub(crate) fn in_place(
             pattern => lets.extend(quote_spanned!(span=> #(#attrs)* let #pattern = #ident;)),
         }
     }
+    // Behind something else in a block, braces that are the user's would be called unnecessary.
+    let mut block = body.clone();
+    block.set_span(span.located_at(body.span()));
     if sig.asyncness.is_some() {
         let p = private(span);
         // Says what type the block has: `?` in it can't tell.
@@ -243,13 +280,13 @@ pub(crate) fn in_place(
                     return #p::never::<#ty>();
                 }
                 #lets
-                #body
+                #block
             }
         }
     } else if lets.is_empty() {
         quote_spanned!(span=> move || -> #ty #body)
     } else {
-        quote_spanned!(span=> move || -> #ty { #lets #body })
+        quote_spanned!(span=> move || -> #ty { #lets #block })
     }
 }
 

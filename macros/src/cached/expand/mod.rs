@@ -12,7 +12,7 @@ mod site;
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, FnArg, Meta, Pat, PatIdent, ReturnType, Signature, Token};
+use syn::{Attribute, FnArg, Meta, Pat, PatIdent, ReturnType, Safety, Signature, Token};
 
 use super::model::{Home, Model, Returns, allow_unread};
 use super::settings::{Options, Place};
@@ -20,7 +20,10 @@ use crate::crate_path::{larder, private};
 use crate::signature::{Function, turbofish};
 pub(crate) use load::in_place;
 use load::load;
-use site::{accessor, accessor_name, handle, hidden_name, ops_of_value, proof_of_value, site};
+use site::{
+    accessor, accessor_name, handle, hidden_name, is_a_key, may_be_a_traits, ops_of_value, proof_of_value,
+    site,
+};
 
 /// Everything for one function.
 pub(crate) fn expand(model: &Model) -> TokenStream {
@@ -33,7 +36,7 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
     };
     let body = match &plan.body {
         Body::Beside(ident) => Some(body_beside(model, ident)),
-        Body::Inside | Body::Closure => None,
+        Body::Inside | Body::Whole | Body::Closure => None,
     };
     let refresh = model.options.refresh.map(|_| wrapper(model, &plan, Variant::Refresh));
     let status = model.options.status.map(|_| wrapper(model, &plan, Variant::Status));
@@ -60,6 +63,8 @@ enum Access {
 enum Body {
     /// In a function inside the wrapper.
     Inside,
+    /// In one that takes all arguments as one tuple, as a load hands them over.
+    Whole,
     /// In a closure: a function inside another can't say `Self`.
     Closure,
     /// In a function beside the wrapper, because others call it, too.
@@ -98,6 +103,7 @@ impl Plan {
                 span = model.function.sig.ident.span()
             )),
             _ if model.has_siblings() => Body::Beside(hidden_name(model, "body")),
+            Home::Free if takes_a_tuple(model) => Body::Whole,
             Home::Free => Body::Inside,
             Home::Associated => Body::Closure,
         };
@@ -110,8 +116,11 @@ fn path_to(model: &Model, ident: &Ident) -> TokenStream {
     match model.home {
         Home::Free => ident.to_token_stream(),
         Home::Associated => {
-            let own = Ident::new("Self", Span::call_site());
-            quote_spanned!(ident.span()=> #own::#ident)
+            let span = model.span();
+            let own = Ident::new("Self", span);
+            let mut ident = ident.clone();
+            ident.set_span(ident.span().located_at(span));
+            quote_spanned!(span=> #own::#ident)
         }
     }
 }
@@ -124,6 +133,10 @@ fn wrapper(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
     let inside = match plan.body {
         Body::Inside => {
             let body_sig = Signature { ident: Ident::new("__larder_body", span), ..body_signature(model) };
+            Some(quote!(#body_sig #body))
+        }
+        Body::Whole => {
+            let body_sig = Signature { ident: Ident::new("__larder_body", span), ..whole_signature(model) };
             Some(quote!(#body_sig #body))
         }
         Body::Closure | Body::Beside(_) => None,
@@ -167,7 +180,7 @@ fn wrapper(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
             let ident = format_ident!("{name}_refresh", span = sig.ident.span());
             let docs =
                 format!(" Runs the body of {} and stores what it returns, over what is there.", link(model));
-            let sig = Signature { ident, ..own_fn(&outer_sig) };
+            let sig = Signature { ident, ..sibling(model, &outer_sig) };
             beside(model, &shared_attributes(&model.function), &sig, &docs, &block)
         }
         Variant::Status => {
@@ -175,7 +188,7 @@ fn wrapper(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
             let docs = format!(" Calls {}, and says whether that was a hit.", link(model));
             let (ty, larder) = (return_type(sig), larder(span));
             let output = syn::parse_quote_spanned!(span=> -> (#ty, #larder::Status));
-            let sig = Signature { ident, output, ..own_fn(&outer_sig) };
+            let sig = Signature { ident, output, ..sibling(model, &outer_sig) };
             beside(model, &shared_attributes(&model.function), &sig, &docs, &block)
         }
     }
@@ -195,6 +208,38 @@ fn generic_proofs(model: &Model) -> Option<TokenStream> {
 fn own_fn(sig: &Signature) -> Signature {
     let fn_token = Token![fn](Span::mixed_site().located_at(sig.fn_token.span));
     Signature { fn_token, ..sig.clone() }
+}
+
+/// The signature of what stands beside the function and looks into its cache.
+fn sibling(model: &Model, sig: &Signature) -> Signature {
+    let mut sig = own_fn(sig);
+    if may_be_a_traits(model) {
+        sig.generics.make_where_clause().predicates.push(is_a_key(model));
+    }
+    sig
+}
+
+/// Whether the body can be a function of one tuple: where only a load calls it, and its arguments bear nothing that a pattern
+/// can't.
+fn takes_a_tuple(model: &Model) -> bool {
+    let Signature { asyncness, safety, .. } = &model.function.sig;
+    let Options { cache_if, force_if, detach, .. } = &model.options;
+    asyncness.is_none()
+        && !matches!(safety, Safety::Unsafe(_))
+        && cache_if.is_none()
+        && force_if.is_none()
+        && detach.is_none()
+        && model.arguments.iter().all(|argument| argument.attrs.is_empty() && !argument.is_spoken_of)
+}
+
+/// The user's signature with one argument, `(a, b): (A, B)`.
+fn whole_signature(model: &Model) -> Signature {
+    let mut sig = own_fn(&model.function.sig);
+    let patterns = model.arguments.iter().map(|argument| &argument.pattern);
+    let types = model.arguments.iter().map(|argument| &argument.ty);
+    let whole: FnArg = syn::parse_quote_spanned!(Span::mixed_site()=> (#(#patterns,)*): (#(#types,)*));
+    sig.inputs = std::iter::once(whole).collect();
+    sig
 }
 
 /// The user's signature, for the body. That an argument is for the attribute alone is no mistake.

@@ -7,7 +7,7 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Expr, ExprPath};
+use syn::{Expr, ExprPath, Generics, Visibility, WherePredicate};
 
 use super::{Access, Plan, link, path_to, shared_attributes};
 use crate::cached::model::{Home, Model, Returns};
@@ -22,7 +22,7 @@ pub(super) fn handle(model: &Model, plan: &Plan, ident: &Ident) -> TokenStream {
     let Access::Beside(accessor) = &plan.access else { return TokenStream::new() };
     let docs = handle_docs(model);
     let attrs = shared_attributes(&model.function);
-    let generics = without_idle_lifetimes(&sig.generics);
+    let generics = generics(model);
     let (params, _, bounds) = generics.split_for_impl();
     let instance = turbofish(&generics);
     let path = path_to(model, accessor);
@@ -44,6 +44,34 @@ pub(super) fn handle(model: &Model, plan: &Plan, ident: &Ident) -> TokenStream {
             #call
         }
     }
+}
+
+/// The generics of what stands beside the function and looks into its cache. What a trait may provide says there that `self`
+/// has to be a key: so that it is none is one error, in the function itself, and not one more for each of them.
+///
+/// `for<'a>` is there for the `impl` of a type that is no key: without it the compiler would say so of each of these
+/// bounds, and with it, where the function calls what has them.
+pub(super) fn generics(model: &Model) -> Generics {
+    let mut generics = without_idle_lifetimes(&model.function.sig.generics);
+    if may_be_a_traits(model) {
+        generics.make_where_clause().predicates.push(is_a_key(model));
+    }
+    generics
+}
+
+/// `for<'a> Self: ReceiverKey`
+pub(super) fn is_a_key(model: &Model) -> WherePredicate {
+    let span = model.span();
+    let p = private(span);
+    let own = Ident::new("Self", span);
+    syn::parse_quote_spanned!(span=> for<'a> #own: #p::ReceiverKey)
+}
+
+/// Whether it may be a method that a trait provides, with `self` in the key.
+pub(super) fn may_be_a_traits(model: &Model) -> bool {
+    model.home == Home::Associated
+        && matches!(model.function.vis, Visibility::Inherited)
+        && model.key.labels().iter().any(|label| label == "self")
 }
 
 fn accessor_arguments(model: &Model) -> Option<TokenStream> {
@@ -84,7 +112,7 @@ fn handle_docs(model: &Model) -> [String; 3] {
 pub(super) fn accessor(model: &Model, ident: &Ident) -> TokenStream {
     let span = Span::mixed_site();
     let attrs = shared_attributes(&model.function);
-    let generics = without_idle_lifetimes(&model.function.sig.generics);
+    let generics = generics(model);
     let (params, _, bounds) = generics.split_for_impl();
     let (own, cache, site) = (accessor_arguments(model), accessor_type(model), site(model));
     quote_spanned! {span=>

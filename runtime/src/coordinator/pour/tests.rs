@@ -20,7 +20,7 @@ fn even(each: f64, most: u64) -> Curve {
 }
 
 fn party(bytes: u64, curve: &Curve) -> Party<'_> {
-    Party { bytes, floor: 0, ceiling: u64::MAX, priority: 1.0, curve: Some(curve) }
+    Party { bytes, floor: 0, ceiling: u64::MAX, priority: 1.0, curve: Some(curve), group: None }
 }
 
 fn targets(plan: &Plan) -> Vec<u64> {
@@ -30,7 +30,7 @@ fn targets(plan: &Plan) -> Vec<u64> {
 /// Follows plans until nothing moves, and returns what everybody has then.
 fn settle(parties: &mut [Party<'_>], budget: u64) -> Vec<u64> {
     for _ in 0..100 {
-        let plan = pour(parties, budget);
+        let plan = pour(parties, budget, &[]);
         if plan.verdict != Verdict::Move {
             return parties.iter().map(|party| party.bytes / MB).collect();
         }
@@ -45,11 +45,11 @@ fn settle(parties: &mut [Party<'_>], budget: u64) -> Vec<u64> {
 fn bytes_go_where_they_save_the_most_a_tenth_at_a_time() {
     let (dear, cheap) = (even(10.0, 60), even(1.0, 1000));
     let parties = [party(50 * MB, &dear), party(50 * MB, &cheap)];
-    let plan = pour(&parties, 100 * MB);
+    let plan = pour(&parties, 100 * MB, &[]);
     assert_eq!(plan.verdict, Verdict::Move);
     assert_eq!(targets(&plan), [60, 40]);
     let far = [party(5 * MB, &dear), party(95 * MB, &cheap)];
-    let plan = pour(&far, 100 * MB);
+    let plan = pour(&far, 100 * MB, &[]);
     assert_eq!((targets(&plan), plan.moved / MB), (vec![15, 85], 10));
     assert_eq!(settle(&mut far.clone(), 100 * MB), [60, 40]);
     assert_eq!(plan.price * MB as f64, 1.0, "the last byte went to the cheap one");
@@ -82,7 +82,7 @@ fn floors_ceilings_and_strangers_are_left_alone() {
     parties[0].ceiling = 30 * MB;
     parties[1].floor = 55 * MB;
     parties[2].curve = None;
-    let plan = pour(&parties, 100 * MB);
+    let plan = pour(&parties, 100 * MB, &[]);
     assert_eq!(plan.targets[2], None);
     let [dear, cheap, _] = settle(&mut parties, 100 * MB)[..] else { panic!("three parties") };
     assert!(dear <= 30 && cheap >= 55 && dear + cheap <= 80, "{dear} {cheap}");
@@ -91,13 +91,13 @@ fn floors_ceilings_and_strangers_are_left_alone() {
 #[test]
 fn noise_small_steps_and_refills_that_do_not_pay_move_nothing() {
     let verdict = |a: &Curve, b: &Curve, bytes: u64| {
-        pour(&[party(bytes, a), party(100 * MB - bytes, b)], 100 * MB).verdict
+        pour(&[party(bytes, a), party(100 * MB - bytes, b)], 100 * MB, &[]).verdict
     };
     assert_eq!(verdict(&even(1.01, 100), &even(1.0, 100), 50 * MB), Verdict::SmallGain);
     assert_eq!(verdict(&even(9.0, 60), &even(1.0, 100), 60 * MB), Verdict::SmallMove);
     let dear = Curve::from_points(even(2.0, 100).points().to_vec(), 1.0);
     assert_eq!(verdict(&dear, &even(1.0, 100), 50 * MB), Verdict::Refill);
-    assert_eq!(pour(&[], 100 * MB).verdict, Verdict::Nothing);
+    assert_eq!(pour(&[], 100 * MB, &[]).verdict, Verdict::Nothing);
 }
 
 /// What a tenant holds, its floor, its ceiling and its priority.
@@ -143,9 +143,10 @@ fn no_plan_breaks_budget_floors_ceilings_or_is_worse_than_the_one_before() {
                 ceiling,
                 priority,
                 curve: (at > 0 || !stranger).then_some(curve),
+                group: None,
             })
             .collect();
-        let plan = pour(&parties, budget);
+        let plan = pour(&parties, budget, &[]);
         if plan.verdict == Verdict::Nothing {
             assert!(plan.targets.iter().all(Option::is_none));
             continue;
@@ -185,7 +186,7 @@ fn a_plan_that_was_followed_is_not_taken_back() {
         let mut turns = vec![0_u32; parties.len()];
         let mut directions = vec![0_i32; parties.len()];
         for _ in 0..100 {
-            let plan = pour(&parties, budget);
+            let plan = pour(&parties, budget, &[]);
             let now = start(&parties, budget);
             for (at, party) in parties.iter_mut().enumerate() {
                 let (Some(now), Some(then)) = (now[at], plan.targets[at]) else { continue };
@@ -219,10 +220,46 @@ fn a_plan_for_two_hundred_tenants_takes_less_than_a_millisecond() {
     let parties: Vec<Party<'_>> = curves.iter().map(|curve| party(10 * MB, curve)).collect();
     let took = (0..20).map(|_| {
         let start = std::time::Instant::now();
-        assert!(pour(&parties, 2000 * MB).verdict != Verdict::Nothing);
+        assert!(pour(&parties, 2000 * MB, &[]).verdict != Verdict::Nothing);
         start.elapsed()
     });
     let least = took.min().expect("it ran");
     let most = if cfg!(debug_assertions) { 50 } else { 1 };
     assert!(least.as_millis() < most, "{least:?}");
+}
+
+#[test]
+fn a_group_has_what_it_was_promised_as_far_as_it_has_a_use_for_it() {
+    let (dear, cheap) = (even(10.0, 1000), even(1.0, 60));
+    let mut parties = [party(50 * MB, &dear), party(25 * MB, &cheap), party(25 * MB, &cheap)];
+    assert_eq!(targets(&pour(&parties, 100 * MB, &[])), [60, 20, 20], "ten of a hundred move at a time");
+    let all_the_way = |parties: &mut [Party<'_>], shares: &[u64]| {
+        for _ in 0..100 {
+            let plan = pour(parties, 100 * MB, shares);
+            for (party, target) in parties.iter_mut().zip(&plan.targets) {
+                party.bytes = target.unwrap_or(party.bytes);
+            }
+        }
+        parties.iter().map(|party| party.bytes / MB).collect::<Vec<u64>>()
+    };
+    assert!(all_the_way(&mut parties.clone(), &[])[0] >= 98);
+    // The first two are a group with nothing promised, the third is one with 40.
+    (parties[0].group, parties[1].group, parties[2].group) = (Some(0), Some(0), Some(1));
+    let promised = all_the_way(&mut parties.clone(), &[0, 40 * MB]);
+    assert!((59..=60).contains(&promised[0]) && (39..=40).contains(&promised[2]), "{promised:?}");
+    // It has a use for 60 only, whatever it was promised.
+    let plenty = all_the_way(&mut parties.clone(), &[0, 90 * MB]);
+    assert!((39..=40).contains(&plenty[0]) && (59..=60).contains(&plenty[2]), "{plenty:?}");
+    // Within a group it goes where it saves the most.
+    let inside = all_the_way(&mut parties.clone(), &[100 * MB, 0]);
+    assert!(inside[0] >= 98, "{inside:?}");
+}
+
+#[test]
+fn what_a_megabyte_more_adds_is_the_slope_of_the_hull() {
+    let curve = Curve::from_points(vec![(2 * MB, 100.0), (4 * MB, 150.0)], 0.0);
+    assert_eq!(growth(&curve, MB, MB), Some(1.0));
+    assert_eq!(growth(&curve, 2 * MB, MB), Some(0.25));
+    assert_eq!(growth(&curve, 4 * MB, MB), Some(0.0));
+    assert_eq!(growth(&curve, 0, MB), None, "nothing is saved with nothing");
 }

@@ -144,7 +144,11 @@ fn a_hash_below_the_threshold_is_what_a_cache_would_follow() {
     for threshold in [1, 2, ALL / 32, ALL / 2, ALL] {
         reuse.threshold = threshold;
         for hash in [0, 1 << 32, 5 << 40, u64::MAX, u64::MAX - (1 << 32), mix(3), mix(4)] {
-            assert_eq!(reuse.follows(hash), (hash >> 32) as u32 >= reuse.from(), "{threshold} {hash:x}");
+            assert_eq!(
+                reuse.follows(hash),
+                (hash >> 32) as u32 >= reuse.followed().from,
+                "{threshold} {hash:x}"
+            );
         }
     }
 }
@@ -189,7 +193,7 @@ fn a_small_set_is_followed_more_and_more_closely() {
             reuse.used(mix(*key), None, 0);
             reuse.stored(mix(*key), fact(*key), 0, ENDLESS);
         }
-        reuse.end_epoch();
+        reuse.end_epoch(0);
         // Keys that are followed from now on are heard of with their next store, as in a cache.
     }
     assert!(reuse.keys.len() >= LEAST, "{}", reuse.keys.len());
@@ -201,7 +205,7 @@ fn old_epochs_fade() {
     let sum = |reuse: &Reuse| reuse.saved.iter().sum::<f32>();
     let before = sum(&reuse);
     for _ in 0..50 {
-        reuse.end_epoch();
+        reuse.end_epoch(0);
     }
     assert!(sum(&reuse) < before / 100.0);
 }
@@ -235,7 +239,7 @@ fn books_are_kept_through_any_operations() {
             _ => reuse.used(hash, Some(9), 0),
         }
         if step % 500 == 0 {
-            reuse.end_epoch();
+            reuse.end_epoch(0);
         }
         if step % 97 == 0 {
             let total: u64 = reuse.keys.iter().map(|key| u64::from(key.bytes)).sum();
@@ -259,4 +263,37 @@ fn what_was_there_before_is_followed_from_its_first_hit_on() {
     assert!(reuse.saved.iter().sum::<f32>() > 0.0);
     reuse.missed(u64::MAX - (1 << 8), 0);
     assert_eq!((reuse.keys.len(), reuse.total), (1, 1000), "a miss tells nothing of what there will be");
+}
+
+/// In a small cache that is asked all the time each hit would pay for the curve.
+#[test]
+fn of_many_hits_some_are_heard_and_stand_for_all() {
+    let run = |rounds: u64| {
+        let mut reuse = Reuse::new(NO_DEADLINE);
+        let mut hits = 0;
+        for _ in 0..40 {
+            for key in 0..100_u64 {
+                let hash = !(key << 40);
+                reuse.stored(hash, Fact { bytes: 1000, cost: 40, deadline: NO_DEADLINE }, 0, ENDLESS);
+            }
+            for _ in 0..rounds {
+                for key in 0..100_u64 {
+                    hits += 1;
+                    if reuse.followed().hits_from != crate::curve::OFF {
+                        reuse.hit(!(key << 40), 40, 0, 1000, ENDLESS);
+                    }
+                }
+            }
+            let followed = reuse.followed();
+            assert_eq!(followed.hits_from == crate::curve::OFF, rounds * 100 >= u64::from(HEARD));
+            assert!(followed.from < crate::curve::OFF, "what becomes of keys is heard all the time");
+            reuse.end_epoch(hits);
+            assert_eq!(reuse.followed().hits_from, reuse.followed().from);
+        }
+        let curve = reuse.curve().unwrap();
+        curve.points().last().unwrap().1
+    };
+    // Twenty rounds are all heard, of two hundred a tenth.
+    let (few, many) = (run(20), run(200));
+    assert!((many / few - 10.0).abs() < 0.5, "{many} is not ten times {few}");
 }

@@ -64,21 +64,27 @@ impl<T> PoolCore<T> {
             (self.proof.enlist)(&self.me());
         }
         let Some(magazine) = self.magazine() else {
-            return self.depot.take(0, 0, |_| {});
+            let own = self.depot.take(0, 0, |_| {})?;
+            self.depths.lent(self.out());
+            return Some(own);
         };
         // Not looked into yet where the pool stands for another, or its objects are looked at first.
         if let Some(own) = magazine.pop(&self.gate) {
             return Some(own);
         }
         let batch = if self.gate.is_open() { self.most as usize / 4 } else { 0 };
-        self.depot.take(magazine.home, batch, |own| {
+        let mut others = 0;
+        let own = self.depot.take(magazine.home, batch, |own| {
+            others += 1;
             // SAFETY: the pool is borrowed.
             match unsafe { magazine.push(&self.gate, own) } {
                 Pushed::Kept => {}
                 Pushed::Spilled(list) => self.depot.put_all(magazine.home, list),
                 Pushed::Refused(own) => self.depot.put(magazine.home, own),
             }
-        })
+        })?;
+        self.depths.lent_with(others, self.out());
+        Some(own)
     }
 
     /// Whether an idle object may be lent.
@@ -202,6 +208,7 @@ impl<T> PoolCore<T> {
     ) -> Option<Own<T>> {
         loop {
             let own = self.depot.find(hash, &wanted)?;
+            self.depths.lent(self.out());
             self.publish();
             if self.is_fit(&own) {
                 self.card.tally.hit(cost::decode(self.costs.current()));

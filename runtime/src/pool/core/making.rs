@@ -126,7 +126,9 @@ impl<T> PoolCore<T> {
         self.typical.store(weight, Ordering::Relaxed);
         let charged = self.charge(weight);
         let kind = if room.is_some() { Kind::Member } else { Kind::Surplus };
-        if self.nodes.fetch_add(1, Ordering::SeqCst) == 0 {
+        let before = self.nodes.fetch_add(1, Ordering::SeqCst);
+        self.depths.made(before + 1);
+        if before == 0 {
             self.publish();
         }
         if let Some(room) = room {

@@ -28,6 +28,7 @@ use super::tenant::PoolTenant;
 use super::wait::Queue;
 use super::{Options, Order};
 use crate::cost::{self, Median};
+use crate::curve::{Curve, Depths, Stock};
 use crate::domain::DomainCore;
 use crate::domain::scope::{self, State};
 use crate::policy;
@@ -91,6 +92,8 @@ pub(crate) struct PoolCore<T> {
     filled: AtomicBool,
     proof: PoolProof<T>,
     pub(super) costs: Median,
+    /// What leases say of more objects and fewer.
+    pub(super) depths: Depths,
     /// What the next object to go is worth, as it was said last.
     pub(super) price: Price,
     /// Shared with the other instances, if there are any.
@@ -171,6 +174,7 @@ impl<T> PoolCore<T> {
             options,
             proof,
             costs: Median::default(),
+            depths: Depths::new(),
             price: Price::new(),
             tenant: Arc::clone(tenant),
             card,
@@ -255,6 +259,22 @@ impl<T> PoolCore<T> {
     /// What each byte of an idle object of this weight saves: what making another costs, once.
     pub(super) fn density_of(&self, weight: u64) -> f64 {
         policy::density(1, cost::decode(self.costs.current()) as f64, weight)
+    }
+
+    /// Objects that are not in the depot: lent, or with threads.
+    pub(super) fn out(&self) -> u64 {
+        self.nodes.load(Ordering::Relaxed).saturating_sub(self.depot.len() as u64)
+    }
+
+    /// Ends an epoch of the curve.
+    pub(super) fn learn(&self) -> Option<Curve> {
+        self.count_all();
+        self.depths.end_epoch(Stock {
+            alive: self.nodes.load(Ordering::Relaxed),
+            out: self.out(),
+            weight: self.typical(),
+            cost: cost::decode(self.costs.current()),
+        })
     }
 
     /// Says what the next object to go is worth.

@@ -95,6 +95,8 @@ impl<T> PoolCore<T> {
         let hits = magazine.hits();
         let new = hits.wrapping_sub(magazine.counted.swap(hits, Ordering::Relaxed));
         self.card.tally.fold(new, new.saturating_mul(cost::decode(self.costs.current())));
+        let leases = magazine.leases();
+        self.depths.lent_near(leases.wrapping_sub(magazine.learned.swap(leases, Ordering::Relaxed)));
     }
 
     /// Counts the leases of all magazines.

@@ -33,6 +33,7 @@ impl<T> PoolCore<T> {
     pub(super) fn unwrap(&self, gift: Option<Gift<T>>) -> Option<Result<Own<T>, Refusal>> {
         match gift {
             Some(Gift::Object(own)) if self.is_fit(&own) => {
+                self.depths.lent(self.out());
                 self.card.tally.hit(cost::decode(self.costs.current()));
                 Some(Ok(own))
             }

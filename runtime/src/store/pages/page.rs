@@ -108,6 +108,15 @@ pub(in crate::store) struct Own {
 /// The state says why an entry left, and takes no more than a byte for it.
 const _: () = assert!(size_of::<Own>() == 24);
 
+/// How many times there are of each slot: its deadline, and its last use.
+const fn columns(expires: Expires) -> usize {
+    match expires {
+        Expires::Never => 0,
+        Expires::ByAge => 1,
+        Expires::ByUse(_) => 2,
+    }
+}
+
 /// A page's slots; the exponent of their number, a power of two, is packed into the unused bits of the address.
 pub(super) struct Page<K, V>(pub(super) *mut Slot<K, V>);
 
@@ -141,11 +150,7 @@ impl<K, V> Page<K, V> {
     }
 
     fn layout(slots: usize, expires: Expires) -> Layout {
-        let columns = match expires {
-            Expires::Never => 0,
-            Expires::ByAge => 1,
-            Expires::ByUse(_) => 2,
-        };
+        let columns = columns(expires);
         let layout = || {
             let head = Layout::from_size_align(Self::head(slots), align_of::<Slot<K, V>>())?;
             let (layout, _) = head.extend(Layout::array::<Slot<K, V>>(slots)?)?;
@@ -174,9 +179,7 @@ impl<K, V> Page<K, V> {
                 page.own(at).write(Own::default());
             }
         }
-        let columns = if expires == Expires::Never { 0 } else { slots };
-        let columns = if matches!(expires, Expires::ByUse(_)) { 2 * columns } else { columns };
-        for at in 0..columns {
+        for at in 0..slots * columns(expires) {
             // SAFETY: the layout has room for so many times behind the slots, and nobody has seen the page.
             unsafe { page.times().add(at).write(AtomicU64::new(NEVER)) };
         }
@@ -285,12 +288,7 @@ pub(super) unsafe fn copy_slot<K, V>(
         ptr::copy_nonoverlapping(source.value.get(), target.value.get(), 1);
         *new.own(to) = *old.own(from);
         target.touch.copy(&source.touch);
-        let columns = match expires {
-            Expires::Never => 0,
-            Expires::ByAge => 1,
-            Expires::ByUse(_) => 2,
-        };
-        for column in 0..columns {
+        for column in 0..columns(expires) {
             let time = &*old.times().add(column * old.len() + from);
             (*new.times().add(column * new.len() + to))
                 .store(time.load(Ordering::Relaxed), Ordering::Relaxed);

@@ -154,6 +154,13 @@ impl<K, V> Writer<'_, K, V> {
         Some(Picked { index, heap: shard.pages.heap(filling, index), credit })
     }
 
+    /// Lets the order take over all uses, before slots can no longer say when those were.
+    pub(in crate::store) fn settle_uses(&mut self, moment: Moment) {
+        let Self { shard, inner, .. } = self;
+        let Inner { filling, order, .. } = &mut **inner;
+        order.settle_all(&mut View { shard, filling }, moment);
+    }
+
     /// Takes out the entries of slots that were picked.
     pub(in crate::store) fn evict(&mut self, picked: &[u32], cause: RemovalCause) {
         if picked.len() > 1 {
@@ -283,10 +290,31 @@ impl<K, V> Writer<'_, K, V> {
 
     /// Waits until nobody reads what is in limbo; not for long, and not at all for ourselves.
     pub(in crate::store) fn await_readers(&mut self, patience: u32) -> bool {
-        let era = self.era;
-        if std::mem::take(&mut self.inner.filling.has_moved) {
-            era.relocate();
+        let layout = self.era.layout();
+        let relocated = self.relocate(layout);
+        if !self.await_era(patience) {
+            return false;
         }
+        // Who read since before may have noted an address in what has moved: the first under this layout.
+        let noted = !relocated && self.relocate(layout);
+        self.inner.filling.has_moved = false;
+        !noted || self.await_era(patience)
+    }
+
+    /// Has readers look elsewhere than at addresses in what has moved, if one was noted under this layout or since. Says
+    /// whether.
+    fn relocate(&mut self, layout: u32) -> bool {
+        let moves = self.inner.filling.has_moved && self.era.is_noted_since(layout);
+        if moves {
+            self.era.relocate();
+            self.inner.filling.has_moved = false;
+        }
+        moves
+    }
+
+    /// Waits until nobody reads any more who began before.
+    fn await_era(&mut self, patience: u32) -> bool {
+        let era = self.era;
         let ended = era.turn();
         if !era.settle() {
             return false;

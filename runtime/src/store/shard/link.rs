@@ -7,7 +7,7 @@ use super::leave::{Collect, Leaving};
 use super::{Inner, View, Writer, high_at};
 use crate::budget::Refused;
 use crate::expiry::{Expires, Wheel};
-use crate::policy::{Moment, Node, Replaced, Slots, Touch};
+use crate::policy::{Factory, Moment, Node, Replaced, Slots, Touch};
 use crate::removal::RemovalCause;
 use crate::store::pages::{Contents, Fixed, Own, State};
 use crate::store::table::{Growth, Vacancy};
@@ -52,9 +52,9 @@ pub(crate) enum NotLinked {
     NoRoom(Refused),
     /// The entry has no place: there is none with an equal key, and none that could make way here.
     NoPlace,
-    /// The allocator has no memory left.
+    /// The allocator has no memory left, or the table no place for one more key of this hash.
     Exhausted,
-    /// Somebody wrote the key since the load of this value began.
+    /// There is an entry with an equal key that a load does not replace: it was written, or loaded, since this load began.
     Present,
     /// The entry is not the one that was seen.
     Changed,
@@ -83,13 +83,15 @@ pub(in crate::store) enum Room {
 }
 
 /// On what terms an entry comes.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::store) struct Terms {
+#[derive(Clone, Copy)]
+pub(in crate::store) struct Terms<'a> {
     pub(in crate::store) over: Over,
     pub(in crate::store) room: Room,
     pub(in crate::store) moment: Moment,
     /// What the reservation must not exceed.
     pub(in crate::store) ceiling: u64,
+    /// Makes the user's own order anew, if the entry is the first of a shard that was here before.
+    pub(in crate::store) own: Option<&'a Factory>,
 }
 
 impl<K, V> Writer<'_, K, V> {
@@ -112,10 +114,10 @@ impl<K, V> Writer<'_, K, V> {
         &mut self,
         arriving: &mut Option<Entry<K, V>>,
         place: PlaceOf,
-        terms: &Terms,
+        terms: &Terms<'_>,
         leaving: &mut Leaving<K, V>,
     ) -> (Displaced, Result<(), NotLinked>) {
-        let Terms { over, room, moment, ceiling } = *terms;
+        let Terms { over, room, moment, ceiling, own } = *terms;
         let (mut found, vacancy) = match place {
             Ok(old) => (Some(old), None),
             Err(vacancy) => (None, vacancy),
@@ -141,12 +143,14 @@ impl<K, V> Writer<'_, K, V> {
             }
             displaced.evicted = true;
         }
+        self.renew_order(own);
         let mut grown = self.grow(entry, found.is_none(), ceiling);
         if let (Err(NotLinked::NoRoom(_)), Some(old)) = (&grown, found) {
             // Where there is no room for both, the old one goes first.
             found = None;
             self.unlink(old, RemovalCause::Replaced);
             self.collect(Collect::Now, leaving);
+            self.renew_order(own);
             grown = self.grow(entry, true, ceiling);
         } else if grown.is_err() {
             displaced.replaced = false;
@@ -222,6 +226,15 @@ impl<K, V> Writer<'_, K, V> {
         (displaced, Ok(()))
     }
 
+    /// An order of the user's own goes with the last entry of its shard, which may stay.
+    fn renew_order(&mut self, own: Option<&Factory>) {
+        if let Some(own) = own
+            && self.inner.shape.len() == 0
+        {
+            self.inner.order.renew(own);
+        }
+    }
+
     /// Takes a victim out for an entry that has no place, if this shard is one that should give way.
     fn make_place(&mut self, moment: Moment) -> bool {
         let Self { shard, inner, .. } = self;
@@ -259,6 +272,9 @@ impl<K, V> Writer<'_, K, V> {
                 entry.written,
                 new,
             );
+            if growth == Growth::Never {
+                return Err(NotLinked::Exhausted);
+            }
             let bytes = after.saturating_sub(inner.charged);
             if bytes > 0 {
                 if let Err(refused) = reservation.try_grow(bytes, ceiling) {

@@ -6,7 +6,7 @@
 
 use super::super::pages::Own;
 use super::super::{Charge, Store};
-use super::{Inner, NotLinked, Shard, View, Writer};
+use super::{Inner, NotLinked, View, Writer};
 use crate::budget::Reservation;
 use crate::policy::{Moment, Order};
 use crate::time::Nanos;
@@ -132,8 +132,7 @@ impl<K, V> Writer<'_, K, V> {
         self.shard.pages.set_own(&mut self.inner.filling, index, Own { pinned, ..own });
     }
 
-    /// Bytes that an entry occupies, all in all.
     fn weight(&self, index: u32) -> u64 {
-        self.shard.pages.heap(&self.inner.filling, index) + Shard::<K, V>::SLOT_BYTES
+        self.shard.weight(&self.inner.filling, index)
     }
 }

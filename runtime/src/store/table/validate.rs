@@ -47,7 +47,7 @@ impl Table {
         let mut seen = HashSet::new();
         let mut at = 0;
         while at < 1 << depth {
-            let Facts { entries, depth: local } = shape.facts[at];
+            let Facts { entries, depth: local, .. } = shape.facts[at];
             assert!(u32::from(local) <= depth, "a segment of depth {local} in a directory of {depth}");
             let span = 1_usize << (depth - u32::from(local));
             assert!(at.is_multiple_of(span), "a segment of depth {local} begins at {at}");

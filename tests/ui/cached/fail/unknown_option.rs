@@ -15,4 +15,9 @@ fn of_other_crates(n: u32) -> u32 {
     n
 }
 
+#[cached(result = true, unbound, ty = "LruCache<u32, u32>", sync_lock = "mutex")]
+fn of_one_that_needs_them(n: u32) -> u32 {
+    n
+}
+
 fn main() {}

@@ -10,4 +10,9 @@ fn filtered(n: u32) -> u32 {
     n
 }
 
+#[cached(policy = larder::Policy::Lru)]
+fn by_our_type(n: u32) -> u32 {
+    n
+}
+
 fn main() {}

@@ -8,6 +8,21 @@ use std::task::{Context, Poll, Waker};
 
 use larder::cached;
 
+// On one line, where braces that a body does not need would be pointed at.
+struct OnOneLine;
+
+#[rustfmt::skip]
+impl OnOneLine {
+    #[cached(skip(self))]
+    async fn method(&self, n: u32) -> Option<u32> { Some(n) }
+
+    #[cached(skip(self))]
+    async fn with_pattern(&self, (a, b): (u32, u32)) -> u32 { a + b }
+
+    #[cached(skip(self))]
+    fn of_a_thread(&self, [a, b]: [u32; 2]) -> u32 { a + b }
+}
+
 #[cached]
 async fn plain(text: &str, n: u32) -> Arc<str> {
     std::future::ready(()).await;
@@ -62,6 +77,8 @@ fn main() {
         assert_eq!(run(generic::<u32, 5>(2)), 7);
         assert_eq!(run(generic::<u16, 6>(2)), 8);
         assert_eq!(run(recursive(50)), 12_586_269_025);
+        assert_eq!((run(OnOneLine.method(1)), run(OnOneLine.with_pattern((1, 2)))), (Some(1), 3));
+        assert_eq!(OnOneLine.of_a_thread([1, 2]), 3);
     }
     assert_eq!(plain_cache().stats().hits, 1);
     assert_eq!(fallible_cache().get("1"), Some(10));
