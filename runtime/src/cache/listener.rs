@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::removal::RemovalCause;
 use crate::store::Departed;
 use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::unwind::discard;
 use crate::weight::weigh::allocation;
 
 /// A user's function that hears of entries that left.
@@ -113,8 +114,7 @@ impl<K, V> Listener<K, V> {
             let told = catch_unwind(AssertUnwindSafe(|| (self.tell)(key, value, cause)));
             if let Err(panic) = told {
                 self.panics.fetch_add(1, Ordering::Relaxed);
-                // What was thrown may panic in turn when it is dropped.
-                std::mem::forget(panic);
+                discard(panic);
             }
         }
     }

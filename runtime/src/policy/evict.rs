@@ -5,6 +5,8 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::unwind::discard;
+
 /// Whom a cache evicts, by a rule of your own: for [`Builder::policy_with`](crate::Builder::policy_with) and
 /// `#[cached(policy = path)]`.
 ///
@@ -144,8 +146,8 @@ pub(crate) fn guarded<R>(run: impl FnOnce() -> R) -> Option<R> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(said) => Some(said),
         Err(thrown) => {
-            // What was thrown may panic in turn when it is dropped, and the shard is locked.
-            std::mem::forget(thrown);
+            // The shard is locked.
+            discard(thrown);
             None
         }
     }

@@ -217,7 +217,8 @@ impl Turns {
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = values.fold((0.0, 0_u32), |(sum, count), value| (sum + value, count + 1));
-    sum / f64::from(count.max(1))
+    // Of nothing it is no number, which is shown as such.
+    sum / f64::from(count)
 }
 
 fn print_costs(settings: &[Setting], kinds: &[Kind], budgets: &[u64]) {
