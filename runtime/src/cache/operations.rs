@@ -193,7 +193,7 @@ impl<K, V> Core<K, V> {
                 self.store
                     .sight(hash, same, now, &self.tenant.card.reservation, |_, value| (self.ops.clone)(value))
             };
-            let (value, sighting) = seen.unzip();
+            let (mut value, sighting) = seen.unzip();
             match with(value.as_ref()) {
                 Change::Keep => return value,
                 Change::Remove if self.is_bypassed() => {
@@ -212,6 +212,8 @@ impl<K, V> Core<K, V> {
                     return Some(new);
                 }
                 Change::Insert(new) => {
+                    // Not at the end: where its drop panics, the compiler forgets what is being returned.
+                    drop(value.take());
                     let result = (self.ops.clone)(&new);
                     let cost = self.cost_of_written(&key, &new);
                     let source = Source::After { seen: sighting, load: None };

@@ -249,6 +249,9 @@ fn a_panic_in_any_call_of_the_users_leaves_the_cache_whole() {
             field.run();
             assert!(field.fuse.calls() >= at, "call {at} was made");
             field.check();
+            let fuse = field.fuse.clone();
+            drop(field);
+            assert_eq!(Arc::strong_count(&fuse.0), 1, "call {at}: nothing of the user's is kept for ever");
         }
     }
 }
