@@ -1,19 +1,6 @@
 /// Documented.
 #[inline]
 pub fn describe(name: &str, id: u32, opts: &Opts) -> Arc<str> {
-    #[allow(
-        clippy::unnecessary_wraps,
-        clippy::too_many_arguments,
-        clippy::type_complexity,
-        clippy::option_option,
-        clippy::vec_box,
-        clippy::box_collection,
-        clippy::rc_buffer,
-        clippy::linkedlist,
-        clippy::redundant_allocation,
-        clippy::result_large_err,
-        reason = "it is said of the function itself"
-    )]
     fn __larder_body((name, id, opts): (&str, u32, &Opts)) -> Arc<str> {
         format!("{name}{id}{opts:?}").into()
     }

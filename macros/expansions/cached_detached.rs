@@ -10,7 +10,6 @@ async fn fetch(
         clippy::vec_box,
         clippy::box_collection,
         clippy::rc_buffer,
-        clippy::linkedlist,
         clippy::redundant_allocation,
         clippy::result_large_err,
         reason = "it is said of the function itself"

@@ -6,7 +6,6 @@ fn load(path: impl AsRef<Path>) -> io::Result<Page> {
         clippy::vec_box,
         clippy::box_collection,
         clippy::rc_buffer,
-        clippy::linkedlist,
         clippy::redundant_allocation,
         clippy::result_large_err,
         reason = "it is said of the function itself"

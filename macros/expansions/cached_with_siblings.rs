@@ -112,7 +112,6 @@ fn __in_an_impl_write_cached_assoc__load_0_0() -> &'static ::larder::Cache<
     clippy::vec_box,
     clippy::box_collection,
     clippy::rc_buffer,
-    clippy::linkedlist,
     clippy::redundant_allocation,
     clippy::result_large_err,
     reason = "it is said of the function itself"
@@ -143,7 +142,6 @@ pub fn load_uncached(
     clippy::vec_box,
     clippy::box_collection,
     clippy::rc_buffer,
-    clippy::linkedlist,
     clippy::redundant_allocation,
     clippy::result_large_err,
     reason = "it is said of the function itself"
@@ -193,7 +191,6 @@ pub fn load_refresh(path: &str, reload: bool) -> io::Result<Page> {
     clippy::vec_box,
     clippy::box_collection,
     clippy::rc_buffer,
-    clippy::linkedlist,
     clippy::redundant_allocation,
     clippy::result_large_err,
     reason = "it is said of the function itself"

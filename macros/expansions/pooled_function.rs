@@ -8,7 +8,6 @@ pub fn connect(dsn: &str, tls: bool) -> Result<Pooled<Conn>, Failure> {
         clippy::vec_box,
         clippy::box_collection,
         clippy::rc_buffer,
-        clippy::linkedlist,
         clippy::redundant_allocation,
         clippy::result_large_err,
         reason = "it is said of the function itself"

@@ -12,6 +12,8 @@ use syn::{
     Signature, Token, Type, TypeFnPtr, TypeParamBound, Visibility, WherePredicate,
 };
 
+use crate::errors::show;
+
 /// A function with a body.
 #[derive(Clone)]
 pub(crate) struct Function {
@@ -287,13 +289,13 @@ pub(crate) fn without_idle_lifetimes(generics: &Generics) -> Generics {
 /// same types; of one with `pub` also what is said of functions without. Nothing, where there is nothing to say.
 pub(crate) fn lints_said_before(function: &Function) -> Option<TokenStream> {
     let Signature { inputs, output, .. } = &function.sig;
-    let has_parts = |output: &ReturnType| {
-        output
-            .to_token_stream()
-            .into_iter()
-            .any(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == '<'))
+    let is_plain = match output {
+        ReturnType::Default => true,
+        ReturnType::Type(_, ty) => {
+            named(ty, &["Result", "Option"]).is_none() && show(ty).matches('<').count() < 2
+        }
     };
-    if inputs.len() <= 7 && !has_parts(output) {
+    if inputs.len() <= 7 && is_plain {
         return None;
     }
     let span = Span::mixed_site();
@@ -302,7 +304,7 @@ pub(crate) fn lints_said_before(function: &Function) -> Option<TokenStream> {
     Some(quote_spanned! {span=>
         #[allow(
             #of_private clippy::too_many_arguments, clippy::type_complexity, clippy::option_option, clippy::vec_box,
-            clippy::box_collection, clippy::rc_buffer, clippy::linkedlist, clippy::redundant_allocation,
+            clippy::box_collection, clippy::rc_buffer, clippy::redundant_allocation,
             clippy::result_large_err, reason = "it is said of the function itself"
         )]
     })
