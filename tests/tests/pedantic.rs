@@ -67,8 +67,8 @@ pub fn always(n: u32) -> Result<u32, String> {
 #[cached(uncached, refresh, status)]
 #[expect(clippy::too_many_arguments, reason = "they are")]
 #[must_use]
-pub fn many(a: u8, b: u8, c: u8, d: u8, e: u8, f: &str, g: &str, h: &str) -> Vec<u8> {
-    [&[a, b, c, d, e], f.as_bytes(), g.as_bytes(), h.as_bytes()].concat()
+pub fn many(one: u8, two: u8, three: u8, four: u8, five: u8, six: &str, seven: &str, eight: &str) -> Vec<u8> {
+    [&[one, two, three, four, five], six.as_bytes(), seven.as_bytes(), eight.as_bytes()].concat()
 }
 
 /// How long each lives, and who computes it.

@@ -253,6 +253,9 @@ fn body_signature(model: &Model) -> Signature {
 
 /// A function beside the user's, which nobody has to call.
 fn beside(model: &Model, attrs: &[Attribute], sig: &Signature, docs: &str, block: &Group) -> TokenStream {
+    // What is expected here has to be said here.
+    let expects = attrs.iter().any(|attr| attr.path().is_ident("expect"));
+    let said_before = if expects { None } else { lints_said_before(&model.function) };
     let span = Span::mixed_site();
     // As with its `fn`, it is not the user's to write otherwise.
     let vis: TokenStream = model
@@ -265,7 +268,6 @@ fn beside(model: &Model, attrs: &[Attribute], sig: &Signature, docs: &str, block
             token
         })
         .collect();
-    let said_before = lints_said_before(&model.function);
     quote_spanned! {span=>
         #[doc = #docs]
         #(#attrs)*
