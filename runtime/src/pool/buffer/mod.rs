@@ -44,6 +44,7 @@ const CLASSES: [usize; 8] = [4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304
 /// ```
 pub struct BufferPool {
     classes: Box<[Class]>,
+    routes: Routes,
     /// Makes what is larger than all classes; keeps nothing.
     beyond: OnceLock<Pool<Block>>,
     name: String,
@@ -58,6 +59,25 @@ pub struct BufferPool {
 struct Class {
     bytes: usize,
     pool: OnceLock<Pool<Block>>,
+}
+
+/// Where to look for the class of a length: by the number of its bits, the first class that some such length needs.
+struct Routes([u8; usize::BITS as usize + 1]);
+
+impl Routes {
+    fn new(classes: &[Class]) -> Self {
+        Self(std::array::from_fn(|bits| {
+            // The least length that has so many bits, counted from 0.
+            let least = if bits == 0 { 0 } else { (1_usize << (bits - 1)).saturating_add(1) };
+            // Further classes are found from the last that can be named here.
+            classes.partition_point(|class| class.bytes < least).min(u8::MAX.into()) as u8
+        }))
+    }
+
+    #[inline]
+    fn of(&self, len: usize) -> usize {
+        self.0[(usize::BITS - len.saturating_sub(1).leading_zeros()) as usize].into()
+    }
 }
 
 impl BufferPool {
@@ -84,12 +104,25 @@ impl BufferPool {
     #[inline]
     #[must_use]
     pub fn acquire(&self, len: usize) -> Buffer {
-        match self.classes.iter().find(|class| len <= class.bytes).and_then(|class| class.pool.get()) {
+        match self.class_of(len).and_then(|class| class.pool.get()) {
             Some(pool) => match pool.core.lend_near() {
                 Some(own) => Buffer::new(Pooled::new(own), len),
                 None => self.acquire_from_afar(len),
             },
             None => self.acquire_from_afar(len),
+        }
+    }
+
+    /// The smallest class that has room for so many bytes.
+    #[inline]
+    fn class_of(&self, len: usize) -> Option<&Class> {
+        let mut at = self.routes.of(len);
+        loop {
+            let class = self.classes.get(at)?;
+            if len <= class.bytes {
+                return Some(class);
+            }
+            at += 1;
         }
     }
 
@@ -107,7 +140,7 @@ impl BufferPool {
 
     #[cold]
     fn acquire_from_afar(&self, len: usize) -> Buffer {
-        let Some(class) = self.classes.iter().find(|class| len <= class.bytes) else {
+        let Some(class) = self.class_of(len) else {
             self.totals.oversize.fetch_add(1, Ordering::Relaxed);
             return Buffer::new(self.exact(len), len);
         };
@@ -156,6 +189,7 @@ impl BufferPool {
                 .priority(self.priority)
                 .declared(self.descriptor)
                 .weigh(|block| size_of::<Block>() as u64 + block.weight())
+                .constant()
                 .build_in(&domain);
         match pool {
             Ok(pool) => pool,
@@ -172,7 +206,7 @@ impl BufferPool {
     /// Makes `count` buffers with room for `len` bytes, with memory of the system behind each page, and lets them wait.
     /// Returns how many there was room for.
     pub fn warm(&self, count: usize, len: usize) -> usize {
-        let Some(class) = self.classes.iter().find(|class| len <= class.bytes) else { return 0 };
+        let Some(class) = self.class_of(len) else { return 0 };
         let pool = self.pool_of(class);
         let warmed = (0..count).take_while(|_| {
             // What is warm already stays: nothing is dropped for this.
@@ -378,8 +412,10 @@ impl BufferPoolBuilder {
         if !(priority.is_finite() && priority > 0.0) {
             return Err(PoolError::Priority(priority));
         }
-        let classes = classes.into_iter().map(|bytes| Class { bytes, pool: OnceLock::new() }).collect();
+        let classes: Box<[Class]> =
+            classes.into_iter().map(|bytes| Class { bytes, pool: OnceLock::new() }).collect();
         Ok(BufferPool {
+            routes: Routes::new(&classes),
             classes,
             beyond: OnceLock::new(),
             name,

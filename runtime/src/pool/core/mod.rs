@@ -96,6 +96,8 @@ pub(crate) struct PoolCore<T> {
     pub(super) depths: Depths,
     /// What the next object to go is worth, as it was said last.
     pub(super) price: Price,
+    /// Its place among the tenant's instances, unless another stands for it there.
+    pub(super) rank: AtomicU32,
     /// Shared with the other instances, if there are any.
     pub(super) tenant: Arc<PoolTenant>,
     /// The tenant's.
@@ -176,6 +178,7 @@ impl<T> PoolCore<T> {
             costs: Median::default(),
             depths: Depths::new(),
             price: Price::new(),
+            rank: AtomicU32::new(0),
             tenant: Arc::clone(tenant),
             card,
             domain: Arc::clone(&tenant.domain),
@@ -251,6 +254,20 @@ impl<T> PoolCore<T> {
         unsafe { self.place.find(self) }
     }
 
+    /// The same, for who is about to lend.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) fn magazine_to_lend(&self) -> Option<&Magazine<T>> {
+        // SAFETY: as above.
+        unsafe { self.place.find_to_lend(self) }
+    }
+
+    /// The same, if this pool lent last in this thread.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) fn magazine_of_last(&self) -> Option<&Magazine<T>> {
+        // SAFETY: as above.
+        unsafe { self.place.find_last(self) }
+    }
+
     /// What the object that was weighed last weighs.
     pub(super) fn typical(&self) -> u64 {
         self.typical.load(Ordering::Relaxed)
@@ -290,7 +307,7 @@ impl<T> PoolCore<T> {
             f64::INFINITY
         };
         self.price.set(price);
-        self.tenant.publish(self.note());
+        self.tell();
     }
 
     /// The books of an object that leaves.
@@ -375,10 +392,13 @@ impl<T> Drop for PoolCore<T> {
     /// What was idle, and what is lent, is gone before; this is what the empty pool took.
     fn drop(&mut self) {
         self.price.set(f64::INFINITY);
-        if let Some(stand_in) = self.stand_in.get() {
-            stand_in.end();
+        match self.stand_in.get() {
+            Some(stand_in) => {
+                stand_in.end();
+                self.tenant.forget(&**stand_in);
+            }
+            None => self.tenant.forget(self),
         }
-        self.tenant.publish(f64::INFINITY);
         self.card.remove_base(Self::base(&self.depot, &self.recipe));
         self.uncharge_magazines();
     }
