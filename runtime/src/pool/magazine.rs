@@ -33,20 +33,12 @@ pub(super) const BYTES: u64 = 4 << 20;
 const IS_LIGHT: bool = cfg!(all(target_os = "linux", not(larder_shuttle), not(larder_fences)));
 
 /// What one thread keeps of one pool.
-#[repr(align(128))]
+///
+/// In this order, because nobody else's memory is to share a line of cache with what its owner writes: in front are the
+/// counters of the `Arc` and what is seldom written, behind are places that are seldom reached. An alignment would cost as
+/// much, and leave open what the allocator takes for it.
+#[repr(C)]
 pub(crate) struct Magazine<T> {
-    /// The owner is at the places.
-    busy: AtomicBool,
-    /// How many of the places are taken: written like them, read by all.
-    len: AtomicU32,
-    /// How many there are.
-    most: u32,
-    /// Leases from here that nobody counted yet, and those that were counted when they were lent; written by the owner alone.
-    hits: AtomicU64,
-    looked: AtomicU64,
-    /// The first `len` hold objects, the warmest last. The owner's while it is busy and the gate is open; whoever shut the
-    /// gate has them while the owner is not busy.
-    places: UnsafeCell<[*mut Node<T>; PLACES_OF_ONE]>,
     /// Those of the leases that were counted for the pool, and for its curve, and what a sweep found. Written under the lock
     /// of the pool's list.
     pub(super) counted: AtomicU64,
@@ -55,6 +47,18 @@ pub(crate) struct Magazine<T> {
     /// The depot's shard that this thread goes to.
     pub(super) home: usize,
     core: Weak<PoolCore<T>>,
+    /// Leases from here that nobody counted yet, and those that were counted when they were lent; written by the owner alone.
+    hits: AtomicU64,
+    looked: AtomicU64,
+    /// How many of the places are taken: written like them, read by all.
+    len: AtomicU32,
+    /// How many there are.
+    most: u32,
+    /// The owner is at the places.
+    busy: AtomicBool,
+    /// The first `len` hold objects, the warmest last. The owner's while it is busy and the gate is open; whoever shut the
+    /// gate has them while the owner is not busy.
+    places: UnsafeCell<[*mut Node<T>; PLACES_OF_ONE]>,
 }
 
 // SAFETY: the places are used by one thread at a time, as the protocol above says; their nodes may move between threads

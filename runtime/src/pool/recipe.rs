@@ -73,12 +73,15 @@ pub fn keep(outcome: impl ResetOutcome) -> bool {
     outcome.keep()
 }
 
+/// No object weighs more, whatever the user says: sums of weights are to stay numbers.
+const HEAVIEST: u64 = 1 << 48;
+
 /// Heap bytes of an object that weighs so much.
 #[doc(hidden)]
 #[inline]
 #[must_use]
 pub fn heap_of<T>(_: &T, weight: u64) -> u64 {
-    weight.saturating_sub(size_of::<T>() as u64)
+    weight.saturating_sub(size_of::<T>() as u64).min(HEAVIEST)
 }
 
 /// Makes an object by its default.

@@ -15,6 +15,7 @@ use crate::stats::{Count, TenantStats};
 use crate::sync::{AtomicUsize, Ordering};
 use crate::tenant::{Card, Claim, Given, Need, ScopeId, Tenant, Terms, Twins, arc};
 use crate::time::Nanos;
+use crate::unwind::each_to_the_end;
 
 /// An instance as others hold it.
 type Held = Arc<dyn Instance>;
@@ -117,6 +118,13 @@ impl PoolTenant {
         self.instances.live().into_iter()
     }
 
+    /// What all instances say together. A user's `Drop` that panics in one keeps none from being asked.
+    fn sum(&self, mut ask: impl FnMut(Held) -> u64) -> u64 {
+        let mut sum = 0;
+        each_to_the_end(self.live(), |instance| sum += ask(instance));
+        sum
+    }
+
     /// Whether there is more than the instance that asks.
     pub(super) fn has_several(&self) -> bool {
         self.adopted.load(Ordering::SeqCst) > 1
@@ -175,7 +183,7 @@ impl Tenant for PoolTenant {
     }
 
     fn sweep(&self, now: Nanos) -> u64 {
-        self.live().map(|instance| instance.sweep(now)).sum()
+        self.sum(|instance| instance.sweep(now))
     }
 
     fn learn(&self) -> Option<Curve> {
@@ -185,11 +193,11 @@ impl Tenant for PoolTenant {
     }
 
     fn drop_idle(&self) -> u64 {
-        self.live().map(|instance| instance.drop_idle()).sum()
+        self.sum(|instance| instance.drop_idle())
     }
 
     fn clear(&self) {
-        self.live().for_each(|instance| instance.clear());
+        each_to_the_end(self.live(), |instance| instance.clear());
     }
 
     fn follow_mode(&self) {
@@ -197,7 +205,7 @@ impl Tenant for PoolTenant {
     }
 
     fn leave(&self, scope: ScopeId) {
-        self.live().for_each(|instance| instance.leave(scope));
+        each_to_the_end(self.live(), |instance| instance.leave(scope));
         drop(self.twins.leave(scope));
     }
 

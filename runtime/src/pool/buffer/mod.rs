@@ -104,13 +104,13 @@ impl BufferPool {
     #[inline]
     #[must_use]
     pub fn acquire(&self, len: usize) -> Buffer {
-        match self.class_of(len).and_then(|class| class.pool.get()) {
-            Some(pool) => match pool.core.lend_near() {
-                Some(own) => Buffer::new(Pooled::new(own), len),
-                None => self.acquire_from_afar(len),
-            },
+        let near =
+            self.class_of(len).and_then(|class| class.pool.get()).and_then(|pool| pool.core.lend_near());
+        let block = match near {
+            Some(own) => Pooled::new(own),
             None => self.acquire_from_afar(len),
-        }
+        };
+        Buffer::new(block, len)
     }
 
     /// The smallest class that has room for so many bytes.
@@ -139,17 +139,17 @@ impl BufferPool {
     }
 
     #[cold]
-    fn acquire_from_afar(&self, len: usize) -> Buffer {
+    fn acquire_from_afar(&self, len: usize) -> Pooled<Block> {
         let Some(class) = self.class_of(len) else {
             self.totals.oversize.fetch_add(1, Ordering::Relaxed);
-            return Buffer::new(self.exact(len), len);
+            return self.exact(len);
         };
         let pool = self.pool_of(class);
         if pool.idle() == 0 && !self.has_room(class.bytes as u64) {
             self.totals.surplus.fetch_add(1, Ordering::Relaxed);
-            return Buffer::new(self.exact(class.bytes), len);
+            return self.exact(class.bytes);
         }
-        Buffer::new(pool.acquire(), len)
+        pool.acquire()
     }
 
     /// By how much so many bytes more would pass the bound.
@@ -174,7 +174,7 @@ impl BufferPool {
     /// Memory of this size that goes when it is dropped.
     fn exact(&self, bytes: usize) -> Pooled<Block> {
         let beyond = self.beyond.get_or_init(|| self.make_pool("beyond".to_owned(), 1));
-        beyond.lend_once(Block::new(bytes, self.kind, &self.totals, false))
+        beyond.lend_once(Block::new(bytes, self.kind, &self.totals))
     }
 
     fn pool_of<'a>(&self, class: &'a Class) -> &'a Pool<Block> {
@@ -184,13 +184,12 @@ impl BufferPool {
     fn make_pool(&self, class: String, bytes: usize) -> Pool<Block> {
         let (kind, totals) = (self.kind, Arc::clone(&self.totals));
         let domain = Domain::from_core(Arc::clone(&self.domain));
-        let pool =
-            Pool::builder(format!("{}/{class}", self.name), move || Block::new(bytes, kind, &totals, false))
-                .priority(self.priority)
-                .declared(self.descriptor)
-                .weigh(|block| size_of::<Block>() as u64 + block.weight())
-                .constant()
-                .build_in(&domain);
+        let pool = Pool::builder(format!("{}/{class}", self.name), move || Block::new(bytes, kind, &totals))
+            .priority(self.priority)
+            .declared(self.descriptor)
+            .weigh(|block| size_of::<Block>() as u64 + block.weight())
+            .constant()
+            .build_in(&domain);
         match pool {
             Ok(pool) => pool,
             // The priority was checked when this pool was built, and nothing else is said.
@@ -213,7 +212,7 @@ impl BufferPool {
             if self.excess(class.bytes as u64) > 0 {
                 return false;
             }
-            let mut block = Block::new(class.bytes, self.kind, &self.totals, false);
+            let mut block = Block::new(class.bytes, self.kind, &self.totals);
             block.touch();
             pool.put(block).is_ok()
         });

@@ -193,7 +193,7 @@ impl<T> PoolCore<T> {
         }
         let deadline = self.deadline(most);
         loop {
-            let gift = Ticket::new(&self.me(), deadline).wait_async().await;
+            let gift = Ticket::new(Arc::clone(&self), deadline).wait_async().await;
             if let Some(result) = self.unwrap(gift) {
                 return result;
             }

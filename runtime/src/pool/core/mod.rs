@@ -22,7 +22,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use super::bound::StandIn;
 use super::depot::Depot;
 use super::magazine::{self, Gate, Magazine, Place};
-use super::node::Kind;
+use super::node::{Kind, List};
 use super::recipe::{PoolProof, Recipe};
 use super::tenant::PoolTenant;
 use super::wait::Queue;
@@ -356,13 +356,15 @@ impl<T> PoolCore<T> {
             // What comes back is looked at until there are few enough.
             self.gate.shut(Gate::ALERT);
             self.gather();
-            while self.members.load(Ordering::SeqCst) > max
+            let mut beyond = List::new();
+            while self.members.load(Ordering::SeqCst).saturating_sub(beyond.len() as u64) > max
                 && let Some(own) = self.depot.take_coldest(f64::INFINITY)
             {
-                self.card.tally.add(Count::Evictions, 1);
-                drop(own);
+                beyond.push_warm(own);
             }
+            self.card.tally.add(Count::Evictions, beyond.len() as u64);
             self.publish();
+            drop(beyond);
         }
         self.serve();
     }

@@ -11,10 +11,17 @@ use crate::pressure::Level;
 use crate::sync::Ordering;
 
 impl<T> PoolCore<T> {
-    /// The end of a lease: the object is reset and waits for the next, or goes.
+    /// Whether nothing is to be done with an object that comes back now, but to keep it.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(in crate::pool) fn give_back(mut own: Own<T>) {
-        if own.way == Way::Plain && !std::thread::panicking() {
+    pub(in crate::pool) fn is_plain(own: &Own<T>) -> bool {
+        own.way == Way::Plain && !std::thread::panicking()
+    }
+
+    /// The end of a lease: the object is reset and waits for the next, or goes. Said to be [plain](Self::is_plain) by the
+    /// caller, who has not taken the object then: so the look needs no code for a panic.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(in crate::pool) fn give_back(mut own: Own<T>, is_plain: bool) {
+        if is_plain {
             // SAFETY: the object keeps its pool, and nobody else has the object until it is pushed. Nothing is asked of the pool
             // after that.
             let core = unsafe { &*Arc::as_ptr(&own.core) };
@@ -162,6 +169,10 @@ impl<T> PoolCore<T> {
         if self.gate.has(Gate::CLOSED | Gate::ALERT) && !self.heeds() {
             return drop(own);
         }
+        let own = match self.hand_over(own) {
+            Ok(()) => return,
+            Err(own) => own,
+        };
         let home = self.magazine().map_or(0, |magazine| magazine.home);
         let mut list = List::new();
         list.push_warm(own);
@@ -185,9 +196,10 @@ impl<T> PoolCore<T> {
     pub(in crate::pool) fn stow(&self, home: usize, mut list: List<T>) {
         self.appraise(&mut list);
         self.depot.put_all(home, list);
-        self.keep_bounds();
+        let beyond = self.keep_bounds();
         self.publish();
         self.serve();
+        drop(beyond);
     }
 
     /// Says what objects are worth that come to wait in the depot from here on.
