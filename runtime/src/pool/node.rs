@@ -39,7 +39,7 @@ pub(crate) struct Node<T> {
     pub(super) until: Nanos,
     pub(super) kind: Kind,
     pub(super) way: Way,
-    /// So many sweeps found it in the depot since it came there.
+    /// So many sweeps found it idle since its last lease.
     pub(super) seen: u8,
 }
 

@@ -21,6 +21,7 @@ impl<T> PoolCore<T> {
     /// caller, who has not taken the object then: so the look needs no code for a panic.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(in crate::pool) fn give_back(mut own: Own<T>, is_plain: bool) {
+        own.seen = 0;
         if is_plain {
             // SAFETY: the object keeps its pool, and nobody else has the object until it is pushed. Nothing is asked of the pool
             // after that.
@@ -207,7 +208,6 @@ impl<T> PoolCore<T> {
         let level = self.domain.inflation() / self.card.scale();
         list.for_each_mut(|node| {
             node.credit = level + self.density_of(node.weight());
-            node.seen = 0;
         });
     }
 
