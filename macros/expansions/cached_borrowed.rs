@@ -4,28 +4,33 @@ pub fn describe(name: &str, id: u32, opts: &Opts) -> Arc<str> {
     fn __larder_body((name, id, opts): (&str, u32, &Opts)) -> Arc<str> {
         format!("{name}{id}{opts:?}").into()
     }
-    let cache = __in_an_impl_write_cached_assoc__describe_0_0();
-    let miss = {
-        let query = &(
+    let __cache = __in_an_impl_write_cached_assoc__describe_0_0();
+    let __miss = {
+        let __query = &(
             ::larder::__private::by_ref::<str>(name),
             ::larder::__private::Keyed::<u32>::OF.by_value(&id),
             ::larder::__private::Keyed::<Opts>::OF.by_value(opts),
         );
         match ::larder::__private::look(
-            cache,
-            query,
+            __cache,
+            __query,
             ::larder::__private::Valued::<Arc<str>>::OF.ops(),
         ) {
-            ::core::option::Option::Some(value) => return value,
-            ::core::option::Option::None => ::larder::__private::missed(cache, query),
+            ::core::option::Option::Some(__value) => return __value,
+            ::core::option::Option::None => ::larder::__private::missed(__cache, __query),
         }
     };
-    ::larder::__private::load_with(cache, miss, (name, id, opts), __larder_body)
+    ::larder::__private::load_with(__cache, __miss, (name, id, opts), __larder_body)
 }
 /// The cache behind [`describe()`].
 ///
 /// A key is `(name, id, opts)`.
-#[allow(dead_code, unreachable_pub, reason = "not every cache is looked into by hand")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    non_snake_case,
+    reason = "not every cache is looked into by hand"
+)]
 #[must_use]
 #[inline]
 pub fn describe_cache() -> &'static ::larder::Cache<
@@ -54,7 +59,7 @@ fn __in_an_impl_write_cached_assoc__describe_0_0() -> &'static ::larder::Cache<
         Arc<str>,
     > = ::larder::__private::Single::new(&__DESCRIPTOR);
     match __SITE.get() {
-        ::core::option::Option::Some(cache) => cache,
+        ::core::option::Option::Some(__cache) => __cache,
         ::core::option::Option::None => {
             __SITE
                 .first(

@@ -3,6 +3,17 @@ async fn fetch(
     path: String,
     __fixed: &'static str,
 ) -> Result<Page, Failure> {
+    #[allow(
+        clippy::too_many_arguments,
+        clippy::type_complexity,
+        clippy::option_option,
+        clippy::vec_box,
+        clippy::box_collection,
+        clippy::rc_buffer,
+        clippy::redundant_allocation,
+        clippy::result_large_err,
+        reason = "it is said of the function itself"
+    )]
     async fn __larder_body(
         client: &Client,
         path: String,
@@ -10,28 +21,28 @@ async fn fetch(
     ) -> Result<Page, Failure> {
         client.get(path).await
     }
-    let cache = __in_an_impl_write_cached_assoc__fetch_0_0();
-    let miss = {
-        let query = &(
+    let __cache = __in_an_impl_write_cached_assoc__fetch_0_0();
+    let __miss = {
+        let __query = &(
             ::larder::__private::Keyed::<Client>::OF.by_value(client),
             ::larder::__private::Keyed::<String>::OF.by_value(&path),
             ::larder::__private::by_ref::<str>(__fixed),
         );
         match ::larder::__private::look(
-            cache,
-            query,
+            __cache,
+            __query,
             ::larder::__private::Valued::<Page>::OF.ops(),
         ) {
-            ::core::option::Option::Some(value) => {
-                return ::larder::__private::Fallible::from_value(value);
+            ::core::option::Option::Some(__value) => {
+                return ::larder::__private::Fallible::from_value(__value);
             }
-            ::core::option::Option::None => ::larder::__private::missed(cache, query),
+            ::core::option::Option::None => ::larder::__private::missed(__cache, __query),
         }
     };
     let client = ::std::borrow::ToOwned::to_owned(client);
     ::larder::__private::try_load_detached(
-            cache,
-            miss,
+            __cache,
+            __miss,
             async move { __larder_body(&client, path, __fixed).await },
         )
         .await
@@ -39,7 +50,12 @@ async fn fetch(
 /// The cache behind [`fetch()`].
 ///
 /// A key is `(client, path, _fixed)`.
-#[allow(dead_code, unreachable_pub, reason = "not every cache is looked into by hand")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    non_snake_case,
+    reason = "not every cache is looked into by hand"
+)]
 #[must_use]
 #[inline]
 fn fetch_cache() -> &'static ::larder::Cache<
@@ -69,7 +85,7 @@ fn __in_an_impl_write_cached_assoc__fetch_0_0() -> &'static ::larder::Cache<
         Page,
     > = ::larder::__private::Single::new(&__DESCRIPTOR);
     match __SITE.get() {
-        ::core::option::Option::Some(cache) => cache,
+        ::core::option::Option::Some(__cache) => __cache,
         ::core::option::Option::None => {
             __SITE
                 .first(

@@ -6,6 +6,17 @@ fn nearest<'a, T: CacheKey, const N: usize>(
 where
     T: Point<N>,
 {
+    #[allow(
+        clippy::too_many_arguments,
+        clippy::type_complexity,
+        clippy::option_option,
+        clippy::vec_box,
+        clippy::box_collection,
+        clippy::rc_buffer,
+        clippy::redundant_allocation,
+        clippy::result_large_err,
+        reason = "it is said of the function itself"
+    )]
     fn __larder_body<'a, T: CacheKey, const N: usize>(
         ((x, mut y), among, _hint): ((f64, f64), &'a [T], Option<&T>),
     ) -> Option<Vec<T>>
@@ -44,37 +55,37 @@ where
             _,
         >(::larder::__private::Valued::<Vec<T>>::OF.ops()),
     );
-    let cache = __in_an_impl_write_cached_assoc__nearest_0_0::<T, N>();
-    let miss = {
-        let query = &(
+    let __cache = __in_an_impl_write_cached_assoc__nearest_0_0::<T, N>();
+    let __miss = {
+        let __query = &(
             (
                 ::larder::__private::Bits64::new(__arg0.0),
                 ::larder::__private::Bits64::new(__arg0.1),
             ),
             ::larder::__private::Keyed::<T>::OF.by_slice(among),
             match &__hint {
-                ::core::option::Option::Some(part) => {
+                ::core::option::Option::Some(__part) => {
                     ::core::option::Option::Some(
-                        ::larder::__private::Keyed::<T>::OF.by_value(*part),
+                        ::larder::__private::Keyed::<T>::OF.by_value(*__part),
                     )
                 }
                 ::core::option::Option::None => ::core::option::Option::None,
             },
         );
         match ::larder::__private::look(
-            cache,
-            query,
+            __cache,
+            __query,
             ::larder::__private::Valued::<Vec<T>>::OF.ops(),
         ) {
-            ::core::option::Option::Some(value) => {
-                return ::larder::__private::Fallible::from_value(value);
+            ::core::option::Option::Some(__value) => {
+                return ::larder::__private::Fallible::from_value(__value);
             }
-            ::core::option::Option::None => ::larder::__private::missed(cache, query),
+            ::core::option::Option::None => ::larder::__private::missed(__cache, __query),
         }
     };
     ::larder::__private::try_load_with(
-        cache,
-        miss,
+        __cache,
+        __miss,
         (__arg0, among, __hint),
         __larder_body::<T, N>,
     )
@@ -82,7 +93,12 @@ where
 /// The cache behind [`nearest()`].
 ///
 /// A key is `(_, among, _hint)`.
-#[allow(dead_code, unreachable_pub, reason = "not every cache is looked into by hand")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    non_snake_case,
+    reason = "not every cache is looked into by hand"
+)]
 #[must_use]
 #[inline]
 fn nearest_cache<T: CacheKey, const N: usize>() -> &'static ::larder::Cache<

@@ -1,33 +1,40 @@
 /// Documented.
 pub fn find(&self, name: &str) -> Option<usize> {
-    let (cache, miss) = {
+    let (__cache, __miss) = {
         let __key0: &str = name.trim();
-        let cache = Self::__not_in_an_impl_of_a_trait__find_0_0(&self);
-        let miss = {
-            let query = ::larder::__private::by_ref::<str>(__key0);
+        let __cache = Self::__not_in_an_impl_of_a_trait__find_0_0(&self);
+        let __miss = {
+            let __query = ::larder::__private::by_ref::<str>(__key0);
             match ::larder::__private::look(
-                cache,
-                query,
+                __cache,
+                __query,
                 ::larder::__private::Valued::<usize>::OF.ops(),
             ) {
-                ::core::option::Option::Some(value) => {
-                    return ::larder::__private::Fallible::from_value(value);
+                ::core::option::Option::Some(__value) => {
+                    return ::larder::__private::Fallible::from_value(__value);
                 }
-                ::core::option::Option::None => ::larder::__private::missed(cache, query),
+                ::core::option::Option::None => {
+                    ::larder::__private::missed(__cache, __query)
+                }
             }
         };
-        (cache, miss)
+        (__cache, __miss)
     };
     ::larder::__private::try_load(
-        cache,
-        miss,
+        __cache,
+        __miss,
         move || (move || -> Option<usize> { self.text.find(name.trim()) })(),
     )
 }
 /// The cache behind [`find()`](Self::find), this object's own.
 ///
 /// A key is `name.trim()`, without a tuple around it.
-#[allow(dead_code, unreachable_pub, reason = "not every cache is looked into by hand")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    non_snake_case,
+    reason = "not every cache is looked into by hand"
+)]
 #[must_use]
 #[inline]
 pub fn find_cache(&self) -> &::larder::Cache<::std::string::String, usize> {

@@ -1,5 +1,5 @@
 async fn load(&self, __arg1: (u8, u8), log: &Log) -> Result<Page, Failure> {
-    let cache = {
+    let __cache = {
         ::larder::__private::declare! {
             static __DESCRIPTOR : ::larder::__private::Descriptor =
             ::larder::__private::Descriptor::cached(::core::concat!(::core::module_path!(),
@@ -49,8 +49,8 @@ async fn load(&self, __arg1: (u8, u8), log: &Log) -> Result<Page, Failure> {
                 || (),
             )
     };
-    let miss = {
-        let query = &(
+    let __miss = {
+        let __query = &(
             ::larder::__private::Keyed::<Self>::OF.by_value(self),
             (
                 ::larder::__private::Keyed::<u8>::OF.by_value(&__arg1.0),
@@ -58,23 +58,23 @@ async fn load(&self, __arg1: (u8, u8), log: &Log) -> Result<Page, Failure> {
             ),
         );
         match ::larder::__private::look(
-            cache,
-            query,
+            __cache,
+            __query,
             ::larder::__private::Valued::<Page>::OF.ops(),
         ) {
-            ::core::option::Option::Some(value) => {
-                return ::larder::__private::Fallible::from_value(value);
+            ::core::option::Option::Some(__value) => {
+                return ::larder::__private::Fallible::from_value(__value);
             }
-            ::core::option::Option::None => ::larder::__private::missed(cache, query),
+            ::core::option::Option::None => ::larder::__private::missed(__cache, __query),
         }
     };
-    let here = ::larder::__private::here(cache);
-    match ::larder::__private::begin_async(&here, miss).await {
-        ::core::result::Result::Ok(value) => {
-            ::larder::__private::Fallible::from_value(value)
+    let __here = ::larder::__private::here(__cache);
+    match ::larder::__private::begin_async(&__here, __miss).await {
+        ::core::result::Result::Ok(__value) => {
+            ::larder::__private::Fallible::from_value(__value)
         }
-        ::core::result::Result::Err(mut loading) => {
-            let body = async move {
+        ::core::result::Result::Err(mut __loading) => {
+            let __body = async move {
                 if false {
                     return ::larder::__private::never::<Result<Page, Failure>>();
                 }
@@ -84,12 +84,12 @@ async fn load(&self, __arg1: (u8, u8), log: &Log) -> Result<Page, Failure> {
                     self.read(b, log).await
                 }
             };
-            let returned = ::larder::__private::polled(
-                    &mut loading,
-                    ::core::pin::pin!(body),
+            let __returned = ::larder::__private::polled(
+                    &mut __loading,
+                    ::core::pin::pin!(__body),
                 )
                 .await;
-            ::larder::__private::try_end(loading, returned)
+            ::larder::__private::try_end(__loading, __returned)
         }
     }
 }

@@ -2,24 +2,29 @@ fn answer() -> u32 {
     fn __larder_body((): ()) -> u32 {
         42
     }
-    let cache = __in_an_impl_write_cached_assoc__answer_0_0();
-    let miss = {
-        let query = ();
+    let __cache = __in_an_impl_write_cached_assoc__answer_0_0();
+    let __miss = {
+        let __query = ();
         match ::larder::__private::look(
-            cache,
-            query,
+            __cache,
+            __query,
             ::larder::__private::Valued::<u32>::OF.ops(),
         ) {
-            ::core::option::Option::Some(value) => return value,
-            ::core::option::Option::None => ::larder::__private::missed(cache, query),
+            ::core::option::Option::Some(__value) => return __value,
+            ::core::option::Option::None => ::larder::__private::missed(__cache, __query),
         }
     };
-    ::larder::__private::load_with(cache, miss, (), __larder_body)
+    ::larder::__private::load_with(__cache, __miss, (), __larder_body)
 }
 /// The cache behind [`answer()`].
 ///
 /// A key is `()`.
-#[allow(dead_code, unreachable_pub, reason = "not every cache is looked into by hand")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    non_snake_case,
+    reason = "not every cache is looked into by hand"
+)]
 #[must_use]
 #[inline]
 fn answer_cache() -> &'static ::larder::Cache<(), u32> {
@@ -38,7 +43,7 @@ fn __in_an_impl_write_cached_assoc__answer_0_0() -> &'static ::larder::Cache<(),
         &__DESCRIPTOR,
     );
     match __SITE.get() {
-        ::core::option::Option::Some(cache) => cache,
+        ::core::option::Option::Some(__cache) => __cache,
         ::core::option::Option::None => {
             __SITE
                 .first(

@@ -1,36 +1,38 @@
 #[allow(dead_code, reason = "those beside it may be all that is called")]
 pub fn load(path: &str, reload: bool) -> io::Result<Page> {
-    let cache = __in_an_impl_write_cached_assoc__load_0_0();
-    let miss = {
-        let query = ::larder::__private::by_ref::<str>(path);
+    let __cache = __in_an_impl_write_cached_assoc__load_0_0();
+    let __miss = {
+        let __query = ::larder::__private::by_ref::<str>(path);
         if reload {
-            ::larder::__private::forced(cache, query)
+            ::larder::__private::forced(__cache, __query)
         } else {
             match ::larder::__private::look(
-                cache,
-                query,
+                __cache,
+                __query,
                 ::larder::__private::Valued::<
                     <io::Result<Page> as ::larder::__private::Fallible>::Value,
                 >::OF
                     .ops(),
             ) {
-                ::core::option::Option::Some(value) => {
-                    return ::larder::__private::Fallible::from_value(value);
+                ::core::option::Option::Some(__value) => {
+                    return ::larder::__private::Fallible::from_value(__value);
                 }
-                ::core::option::Option::None => ::larder::__private::missed(cache, query),
+                ::core::option::Option::None => {
+                    ::larder::__private::missed(__cache, __query)
+                }
             }
         }
     };
     ::larder::__private::apart(move || {
-        let here = ::larder::__private::here(cache);
-        match ::larder::__private::begin_or_refresh(&here, miss) {
-            ::core::result::Result::Ok(value) => {
-                ::larder::__private::Fallible::from_value(value)
+        let __here = ::larder::__private::here(__cache);
+        match ::larder::__private::begin_or_refresh(&__here, __miss) {
+            ::core::result::Result::Ok(__value) => {
+                ::larder::__private::Fallible::from_value(__value)
             }
-            ::core::result::Result::Err(loading) => {
+            ::core::result::Result::Err(__loading) => {
                 ::larder::__private::Verdict::into_result(
                     ::larder::__private::try_end(
-                        loading,
+                        __loading,
                         ::larder::__private::judge(
                             load_uncached(path, reload),
                             |page| page.is_whole(),
@@ -44,7 +46,12 @@ pub fn load(path: &str, reload: bool) -> io::Result<Page> {
 /// The cache behind [`load()`].
 ///
 /// A key is `path`, without a tuple around it.
-#[allow(dead_code, unreachable_pub, reason = "not every cache is looked into by hand")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    non_snake_case,
+    reason = "not every cache is looked into by hand"
+)]
 #[must_use]
 #[inline]
 pub fn load_cache() -> &'static ::larder::Cache<
@@ -98,8 +105,21 @@ fn __in_an_impl_write_cached_assoc__load_0_0() -> &'static ::larder::Cache<
 }
 /// The body of [`load()`], without the cache.
 #[allow(
+    clippy::unnecessary_wraps,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    clippy::option_option,
+    clippy::vec_box,
+    clippy::box_collection,
+    clippy::rc_buffer,
+    clippy::redundant_allocation,
+    clippy::result_large_err,
+    reason = "it is said of the function itself"
+)]
+#[allow(
     dead_code,
     unreachable_pub,
+    non_snake_case,
     clippy::missing_errors_doc,
     clippy::missing_panics_doc,
     clippy::missing_safety_doc,
@@ -115,8 +135,21 @@ pub fn load_uncached(
 }
 /// Runs the body of [`load()`] and stores what it returns, over what is there.
 #[allow(
+    clippy::unnecessary_wraps,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    clippy::option_option,
+    clippy::vec_box,
+    clippy::box_collection,
+    clippy::rc_buffer,
+    clippy::redundant_allocation,
+    clippy::result_large_err,
+    reason = "it is said of the function itself"
+)]
+#[allow(
     dead_code,
     unreachable_pub,
+    non_snake_case,
     clippy::missing_errors_doc,
     clippy::missing_panics_doc,
     clippy::missing_safety_doc,
@@ -124,21 +157,21 @@ pub fn load_uncached(
     reason = "not every one is used, and what the function says holds for it"
 )]
 pub fn load_refresh(path: &str, reload: bool) -> io::Result<Page> {
-    let cache = __in_an_impl_write_cached_assoc__load_0_0();
-    let miss = {
-        let query = ::larder::__private::by_ref::<str>(path);
-        ::larder::__private::forced(cache, query)
+    let __cache = __in_an_impl_write_cached_assoc__load_0_0();
+    let __miss = {
+        let __query = ::larder::__private::by_ref::<str>(path);
+        ::larder::__private::forced(__cache, __query)
     };
     ::larder::__private::apart(move || {
-        let here = ::larder::__private::here(cache);
-        match ::larder::__private::begin_or_refresh(&here, miss) {
-            ::core::result::Result::Ok(value) => {
-                ::larder::__private::Fallible::from_value(value)
+        let __here = ::larder::__private::here(__cache);
+        match ::larder::__private::begin_or_refresh(&__here, __miss) {
+            ::core::result::Result::Ok(__value) => {
+                ::larder::__private::Fallible::from_value(__value)
             }
-            ::core::result::Result::Err(loading) => {
+            ::core::result::Result::Err(__loading) => {
                 ::larder::__private::Verdict::into_result(
                     ::larder::__private::try_end(
-                        loading,
+                        __loading,
                         ::larder::__private::judge(
                             load_uncached(path, reload),
                             |page| page.is_whole(),
@@ -151,8 +184,21 @@ pub fn load_refresh(path: &str, reload: bool) -> io::Result<Page> {
 }
 /// Calls [`load()`], and says whether that was a hit.
 #[allow(
+    clippy::unnecessary_wraps,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    clippy::option_option,
+    clippy::vec_box,
+    clippy::box_collection,
+    clippy::rc_buffer,
+    clippy::redundant_allocation,
+    clippy::result_large_err,
+    reason = "it is said of the function itself"
+)]
+#[allow(
     dead_code,
     unreachable_pub,
+    non_snake_case,
     clippy::missing_errors_doc,
     clippy::missing_panics_doc,
     clippy::missing_safety_doc,
@@ -163,44 +209,46 @@ pub fn load_with_status(
     path: &str,
     reload: bool,
 ) -> (io::Result<Page>, ::larder::Status) {
-    let cache = __in_an_impl_write_cached_assoc__load_0_0();
-    let miss = {
-        let query = ::larder::__private::by_ref::<str>(path);
+    let __cache = __in_an_impl_write_cached_assoc__load_0_0();
+    let __miss = {
+        let __query = ::larder::__private::by_ref::<str>(path);
         if reload {
-            ::larder::__private::forced(cache, query)
+            ::larder::__private::forced(__cache, __query)
         } else {
             match ::larder::__private::look(
-                cache,
-                query,
+                __cache,
+                __query,
                 ::larder::__private::Valued::<
                     <io::Result<Page> as ::larder::__private::Fallible>::Value,
                 >::OF
                     .ops(),
             ) {
-                ::core::option::Option::Some(value) => {
+                ::core::option::Option::Some(__value) => {
                     return (
-                        ::larder::__private::Fallible::from_value(value),
+                        ::larder::__private::Fallible::from_value(__value),
                         ::larder::Status::Hit,
                     );
                 }
-                ::core::option::Option::None => ::larder::__private::missed(cache, query),
+                ::core::option::Option::None => {
+                    ::larder::__private::missed(__cache, __query)
+                }
             }
         }
     };
     ::larder::__private::apart(move || {
-        let here = ::larder::__private::here(cache);
-        match ::larder::__private::begin_or_refresh(&here, miss) {
-            ::core::result::Result::Ok(value) => {
+        let __here = ::larder::__private::here(__cache);
+        match ::larder::__private::begin_or_refresh(&__here, __miss) {
+            ::core::result::Result::Ok(__value) => {
                 (
-                    ::larder::__private::Fallible::from_value(value),
+                    ::larder::__private::Fallible::from_value(__value),
                     ::larder::Status::Waited,
                 )
             }
-            ::core::result::Result::Err(loading) => {
+            ::core::result::Result::Err(__loading) => {
                 (
                     ::larder::__private::Verdict::into_result(
                         ::larder::__private::try_end(
-                            loading,
+                            __loading,
                             ::larder::__private::judge(
                                 load_uncached(path, reload),
                                 |page| page.is_whole(),

@@ -36,7 +36,7 @@ impl Parser {
             &__DESCRIPTOR,
         );
         match __POOL.get() {
-            ::core::option::Option::Some(pool) => pool,
+            ::core::option::Option::Some(__pool) => __pool,
             ::core::option::Option::None => {
                 __POOL
                     .first(
@@ -46,18 +46,18 @@ impl Parser {
                             ::larder::__private::Recipe::<
                                 Self,
                             >::new({
-                                    let new: fn() -> Self = ::larder::__private::default_of::<
+                                    let __new: fn() -> Self = ::larder::__private::default_of::<
                                         Self,
                                     >;
-                                    new
+                                    __new
                                 })
-                                .at_once(|object| {
-                                    let reset: fn(&mut Self) -> _ = Self::clear;
-                                    if !::larder::__private::keep(reset(object)) {
+                                .at_once(|__object| {
+                                    let __reset: fn(&mut Self) -> _ = Self::clear;
+                                    if !::larder::__private::keep(__reset(__object)) {
                                         return ::core::option::Option::None;
                                     }
                                     ::core::option::Option::Some(
-                                        (::larder::__private::weigher!(Self).heap)(object),
+                                        (::larder::__private::weigher!(Self).heap)(__object),
                                     )
                                 })
                         },

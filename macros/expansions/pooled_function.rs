@@ -1,9 +1,21 @@
 /// Documented.
 pub fn connect(dsn: &str, tls: bool) -> Result<Pooled<Conn>, Failure> {
+    #[allow(
+        clippy::unnecessary_wraps,
+        clippy::too_many_arguments,
+        clippy::type_complexity,
+        clippy::option_option,
+        clippy::vec_box,
+        clippy::box_collection,
+        clippy::rc_buffer,
+        clippy::redundant_allocation,
+        clippy::result_large_err,
+        reason = "it is said of the function itself"
+    )]
     fn __larder_body(dsn: &str, tls: bool) -> Result<Conn, Failure> {
         Conn::open(dsn, tls)
     }
-    let vacancy = match ::larder::__private::look_on_shelf(
+    let __vacancy = match ::larder::__private::look_on_shelf(
         __in_an_impl_write_pooled_assoc__connect_0_0(),
         &&(
             ::larder::__private::by_ref::<str>(dsn),
@@ -28,12 +40,12 @@ pub fn connect(dsn: &str, tls: bool) -> Result<Pooled<Conn>, Failure> {
             ),
         ),
     ) {
-        ::core::result::Result::Ok(lease) => {
-            return <Result<Conn, Failure> as ::larder::__private::Made>::lent(lease);
+        ::core::result::Result::Ok(__lease) => {
+            return <Result<Conn, Failure> as ::larder::__private::Made>::lent(__lease);
         }
-        ::core::result::Result::Err(vacancy) => vacancy,
+        ::core::result::Result::Err(__vacancy) => __vacancy,
     };
-    vacancy.try_fill(move || __larder_body(dsn, tls))
+    __vacancy.try_fill(move || __larder_body(dsn, tls))
 }
 /// The pool that [`connect()`] takes a `Conn` from.
 #[allow(dead_code, unreachable_pub, reason = "not every pool is looked into by hand")]
@@ -53,20 +65,20 @@ fn __in_an_impl_write_pooled_assoc__connect_0_0() -> &'static ::larder::Shelves<
     static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
         &__DESCRIPTOR,
     );
-    let recipe = || {
+    let __recipe = || {
         ::larder::__private::Recipe::<
             Conn,
         >::new(::larder::__private::made_by_function::<Conn>)
-            .reset(|object| {
-                let reset: fn(&mut Conn) -> _ = |conn| !conn.broken;
-                ::larder::__private::keep(reset(object))
+            .reset(|__object| {
+                let __reset: fn(&mut Conn) -> _ = |conn| !conn.broken;
+                ::larder::__private::keep(__reset(__object))
             })
     };
     __SITE
         .shelves(
             ::larder::__private::poolable::<Conn>()
                 .weighed(::larder::__private::weigher!(Conn)),
-            recipe,
+            __recipe,
             || (),
         )
 }

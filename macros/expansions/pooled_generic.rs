@@ -41,11 +41,11 @@ where
                     ::larder::__private::Recipe::<
                         Self,
                     >::new({
-                            let new: fn() -> Self = || Self::new(16);
-                            new
+                            let __new: fn() -> Self = || Self::new(16);
+                            __new
                         })
-                        .weighed_at_once(|object| ::core::option::Option::Some(
-                            (::larder::__private::weigher!(Self).heap)(object),
+                        .weighed_at_once(|__object| ::core::option::Option::Some(
+                            (::larder::__private::weigher!(Self).heap)(__object),
                         ))
                 },
                 || (),

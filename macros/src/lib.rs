@@ -69,7 +69,7 @@ use proc_macro::TokenStream;
 /// | `jitter = 10%` | none | `ttl` and `ttl_by` end up to this part sooner, differently for each key; also `0.1` |
 /// | *the key* | | |
 /// | `skip(log, self)` | nothing | arguments that the result does not depend on |
-/// | `key(id, name.trim(): &str)` | all arguments | the parts of the key: arguments, and expressions with their types |
+/// | `key(id, name.trim(): &str)` | all arguments | the parts of the key: arguments, and expressions with their types; of a field, as in `self.name: String`, a hit takes no copy |
 /// | `key_by = path: Type` | | a function makes the key, from references to all arguments; without `: Type` there is no handle |
 /// | `commutative(a, b)` | | two arguments of one type whose order means nothing (`larder::Unordered`) |
 /// | `once` | | no key: one value, whatever the arguments are |

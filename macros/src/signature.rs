@@ -2,15 +2,17 @@
 //!
 //! Only shapes here: what a signature means for a cache is said in `cached/model.rs`.
 
-use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::visit::{self, Visit};
 use syn::{
-    Attribute, FnArg, GenericArgument, GenericParam, Generics, Item, Lifetime, PathArguments, Signature,
-    Token, Type, TypeFnPtr, TypeParamBound, Visibility, WherePredicate,
+    Attribute, FnArg, GenericArgument, GenericParam, Generics, Item, Lifetime, PathArguments, ReturnType,
+    Signature, Token, Type, TypeFnPtr, TypeParamBound, Visibility, WherePredicate,
 };
+
+use crate::errors::show;
 
 /// A function with a body.
 #[derive(Clone)]
@@ -281,6 +283,31 @@ pub(crate) fn without_idle_lifetimes(generics: &Generics) -> Generics {
         .cloned()
         .collect();
     kept
+}
+
+/// What is said of the signature of the user's function, and would be said again of one inside or beside it that has the
+/// same types; of one with `pub` also what is said of functions without. Nothing, where there is nothing to say.
+pub(crate) fn lints_said_before(function: &Function) -> Option<TokenStream> {
+    let Signature { inputs, output, .. } = &function.sig;
+    let is_plain = match output {
+        ReturnType::Default => true,
+        ReturnType::Type(_, ty) => {
+            named(ty, &["Result", "Option"]).is_none() && show(ty).matches('<').count() < 2
+        }
+    };
+    if inputs.len() <= 7 && is_plain {
+        return None;
+    }
+    let span = Span::mixed_site();
+    let of_private = (!matches!(function.vis, Visibility::Inherited))
+        .then(|| quote_spanned!(span=> clippy::unnecessary_wraps,));
+    Some(quote_spanned! {span=>
+        #[allow(
+            #of_private clippy::too_many_arguments, clippy::type_complexity, clippy::option_option, clippy::vec_box,
+            clippy::box_collection, clippy::rc_buffer, clippy::redundant_allocation,
+            clippy::result_large_err, reason = "it is said of the function itself"
+        )]
+    })
 }
 
 /// `14_8`: line and column, for names that only their own function can mean.

@@ -187,6 +187,11 @@ impl Object {
         self.name.len() as u64 + n
     }
 
+    #[cached(key(self.name: String, n))]
+    fn of_field(&self, n: u64) -> u64 {
+        self.name.len() as u64 + n
+    }
+
     #[cached(within = self.caches)]
     fn within(&self, text: &str) -> usize {
         self.name.len() + text.len()
@@ -221,6 +226,7 @@ fn a_hit_allocates_nothing() {
     let object = Object { name: "a name that is long enough for the heap".to_owned(), ..Object::default() };
     check("&self", || object.method(black_box("text")));
     check("a part of self", || object.of_name(black_box(1)));
+    check("a field by its name", || object.of_field(black_box(1)));
     check("a status", || object.of_name_with_status(black_box(1)));
     check("an object's cache", || object.within(black_box("text")));
     check("an expiring entry", || expiring(black_box(9)));

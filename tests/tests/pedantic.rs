@@ -53,6 +53,24 @@ fn weighed((a, mut b): (u8, u8), _: bool) -> Vec<u8> {
     vec![a, b]
 }
 
+/// Never fails, which is its own business: it may one day.
+///
+/// # Errors
+///
+/// None yet.
+#[cached]
+pub fn always(n: u32) -> Result<u32, String> {
+    Ok(n)
+}
+
+/// What is said of it is said once.
+#[cached(uncached, refresh, status)]
+#[expect(clippy::too_many_arguments, reason = "they are")]
+#[must_use]
+pub fn many(a: u8, b: u8, c: u8, d: u8, e: u8, f: &str, g: &str, h: &str) -> Vec<u8> {
+    [&[a, b, c, d, e], f.as_bytes(), g.as_bytes(), h.as_bytes()].concat()
+}
+
 /// How long each lives, and who computes it.
 #[cached(ttl = "5m", tti = "1m", ttl_by = |_, value| Duration::from_secs(*value), jitter = 10%, wait_at_most = "2s")]
 #[must_use]

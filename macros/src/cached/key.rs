@@ -8,7 +8,7 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::spanned::Spanned;
-use syn::{Expr, Pat, Receiver, ReceiverKind, Token, Type};
+use syn::{Expr, Pat, Receiver, ReceiverKind, Token, Type, UnOp};
 
 use super::args;
 use super::model::Argument;
@@ -21,6 +21,12 @@ use crate::spelling::nearest;
 
 /// A tuple of more has no impls.
 const MOST_PARTS: usize = 12;
+
+/// What is copied as soon as referred to, also where nothing can refer to it, as to a field of a packed struct.
+const NUMBERS: &[&str] = &[
+    "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32", "f64",
+    "bool", "char",
+];
 
 /// What the attribute says of the key.
 #[derive(Default)]
@@ -250,6 +256,8 @@ enum From {
     Place(TokenStream),
     /// The value of an expression, which gets a name of ours first.
     Expr { name: Ident, value: Box<Expr>, ty: Box<Type> },
+    /// What an expression names, such as a field, which nobody takes from there: a reference to it gets a name of ours.
+    Field { name: Ident, value: Box<Expr>, ty: Box<Type> },
     /// Two arguments in any order.
     Pair(TokenStream, TokenStream),
 }
@@ -376,9 +384,9 @@ impl Key {
             Self::Parts(parts) => one_or_tuple(&parts.iter().map(KeyPart::proof).collect::<Vec<_>>()),
             Self::Made { ty: Some(ty), .. } => Part::Value((**ty).clone()).proof(),
             Self::Made { ty: None, function, .. } => {
-                let p = private(Span::mixed_site().located_at(function.span()));
-                let key = made(Span::mixed_site());
-                quote!(#p::key_like(&#key, #p::Keyed::like(&#key).ops()))
+                let span = Span::mixed_site().located_at(function.span());
+                let (p, key) = (private(span), made(span));
+                quote_spanned!(span=> #p::key_like(&#key, #p::Keyed::like(&#key).ops()))
             }
         }
     }
@@ -476,7 +484,11 @@ impl KeyPart {
                 let span = Span::mixed_site().located_at(value.span());
                 quote_spanned!(span=> let #name: #ty = #value;)
             }
-            _ => TokenStream::new(),
+            From::Field { name, value, ty } => {
+                let span = Span::mixed_site().located_at(value.span());
+                quote_spanned!(span=> let #name: &#ty = &#value;)
+            }
+            From::Place(_) | From::Pair(..) => TokenStream::new(),
         }
     }
 
@@ -484,6 +496,7 @@ impl KeyPart {
         match &self.from {
             From::Place(place) => self.part.query(&Place::at(place.clone())),
             From::Expr { name, .. } => self.part.query(&Place::at(name.to_token_stream())),
+            From::Field { name, .. } => self.part.query(&Place::at(name.to_token_stream()).dereferenced()),
             From::Pair(a, b) => {
                 let p = private(Span::mixed_site());
                 let (a, b) = (self.part.query(&Place::at(a.clone())), self.part.query(&Place::at(b.clone())));
@@ -526,7 +539,22 @@ fn of_expr(
     let whole = part::Argument { name: &label, ty: &ty, generics: &function.sig.generics };
     let part = Part::of(&ty, &whole, errors)?;
     let name = format_ident!("__key{idx}", span = Span::mixed_site());
-    Some(KeyPart { label, part, from: From::Expr { name, value, ty } })
+    // A reference may still become another one, such as `&String` a `&str`.
+    let is_copied = matches!(bare(&ty), Type::Reference(_)) || named(&ty, NUMBERS).is_some();
+    let is_field = names_a_place(&value) && !is_copied;
+    let from = if is_field { From::Field { name, value, ty } } else { From::Expr { name, value, ty } };
+    Some(KeyPart { label, part, from })
+}
+
+/// Whether taking the value of this would take it from where it is.
+fn names_a_place(value: &Expr) -> bool {
+    match value {
+        Expr::Field(_) | Expr::Index(_) | Expr::Path(_) => true,
+        Expr::Unary(unary) => matches!(unary.op, UnOp::Deref(_)),
+        Expr::Paren(paren) => names_a_place(&paren.expr),
+        Expr::Group(group) => names_a_place(&group.expr),
+        _ => false,
+    }
 }
 
 /// What the receiver gives to the key: the object behind it.

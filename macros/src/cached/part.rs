@@ -242,7 +242,7 @@ impl Part {
                 part.query(&Place::at(reference).dereferenced())
             }
             Self::Option(part) => {
-                let inner = quote_spanned!(span=> part);
+                let inner = quote_spanned!(span=> __part);
                 let (place, part) = (place.borrowed(), part.query(&Place::at(inner.clone()).dereferenced()));
                 quote_spanned! {span=>
                     match #place {
@@ -302,7 +302,8 @@ impl Place {
         Self { tokens, behind: false }
     }
 
-    fn dereferenced(&self) -> Self {
+    /// What the place refers to.
+    pub(crate) fn dereferenced(&self) -> Self {
         Self { tokens: self.value(), behind: true }
     }
 

@@ -105,7 +105,7 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
             quote_spanned! {span=>
                 static __POOL: #p::SinglePool<#ident, #refuses> = #p::SinglePool::new(&__DESCRIPTOR);
                 match __POOL.get() {
-                    ::core::option::Option::Some(pool) => pool,
+                    ::core::option::Option::Some(__pool) => __pool,
                     ::core::option::Option::None => __POOL.first(#weighed, || #recipe),
                 }
             }
@@ -245,8 +245,8 @@ fn recipe(options: &Options, at_type: Span) -> TokenStream {
     let made = |new: &TokenStream| {
         quote_spanned! {span=>
             #p::Recipe::<Self>::new({
-                let new: fn() -> Self = #new;
-                new
+                let __new: fn() -> Self = #new;
+                __new
             })
         }
     };
@@ -276,10 +276,10 @@ fn at_once(options: &Options) -> TokenStream {
         let at_reset = Span::mixed_site().located_at(reset.span());
         let keep = {
             let keep = Ident::new("keep", at_reset);
-            quote_spanned!(at_reset=> #p::#keep(reset(object)))
+            quote_spanned!(at_reset=> #p::#keep(__reset(__object)))
         };
         quote_spanned! {span=>
-            let reset: fn(&mut Self) -> _ = #reset;
+            let __reset: fn(&mut Self) -> _ = #reset;
             if !#keep {
                 return ::core::option::Option::None;
             }
@@ -287,24 +287,24 @@ fn at_once(options: &Options) -> TokenStream {
     });
     let validate = options.validate.as_ref().map(|validate| {
         quote_spanned! {span=>
-            let validate: fn(&Self) -> ::core::primitive::bool = #validate;
-            if !validate(object) {
+            let __validate: fn(&Self) -> ::core::primitive::bool = #validate;
+            if !__validate(__object) {
                 return ::core::option::Option::None;
             }
         }
     });
     let heap = match &options.weigh {
         Some(weigh) => quote_spanned! {span=> {
-            let weigh: fn(&Self) -> ::core::primitive::u64 = #weigh;
-            #p::heap_of(object, weigh(object))
+            let __weigh: fn(&Self) -> ::core::primitive::u64 = #weigh;
+            #p::heap_of(__object, __weigh(__object))
         }},
-        None => quote_spanned!(span=> (#p::weigher!(Self).heap)(object)),
+        None => quote_spanned!(span=> (#p::weigher!(Self).heap)(__object)),
     };
     if reset.is_none() && validate.is_none() && options.weigh.is_none() {
-        return quote_spanned!(span=> .weighed_at_once(|object| ::core::option::Option::Some(#heap)));
+        return quote_spanned!(span=> .weighed_at_once(|__object| ::core::option::Option::Some(#heap)));
     }
     quote_spanned! {span=>
-        .at_once(|object| {
+        .at_once(|__object| {
             #reset
             #validate
             ::core::option::Option::Some(#heap)
@@ -322,18 +322,21 @@ pub(super) fn functions(options: &Options, object: &TokenStream) -> TokenStream 
 fn validate(options: &Options, object: &TokenStream) -> Option<TokenStream> {
     let span = Span::mixed_site();
     let ty = quote_spanned!(span=> fn(&#object) -> ::core::primitive::bool);
-    options.validate.as_ref().map(|validate| with("validate", validate, &ty, &quote_spanned!(span=> object)))
+    options
+        .validate
+        .as_ref()
+        .map(|validate| with("validate", validate, &ty, &quote_spanned!(span=> __object)))
 }
 
 fn weigh_and_trim(options: &Options, object: &TokenStream) -> TokenStream {
     let span = Span::mixed_site();
     let weigh = options.weigh.as_ref().map(|weigh| {
         let ty = quote_spanned!(span=> fn(&#object) -> ::core::primitive::u64);
-        with("weigh", weigh, &ty, &quote_spanned!(span=> object))
+        with("weigh", weigh, &ty, &quote_spanned!(span=> __object))
     });
     let trim = options.trim_to.as_ref().map(|trim| {
         let ty = quote_spanned!(span=> fn(&mut #object, ::core::primitive::u64));
-        with("trim", trim, &ty, &quote_spanned!(span=> object, bytes))
+        with("trim", trim, &ty, &quote_spanned!(span=> __object, __bytes))
     });
     quote_spanned!(span=> #weigh #trim)
 }
@@ -344,8 +347,8 @@ fn with(name: &str, function: &Expr, ty: &TokenStream, arguments: &TokenStream) 
     let name = Ident::new(name, span);
     quote_spanned! {span=>
         .#name(|#arguments| {
-            let function: #ty = #function;
-            function(#arguments)
+            let __function: #ty = #function;
+            __function(#arguments)
         })
     }
 }
@@ -359,11 +362,11 @@ fn reset(options: &Options, object: &TokenStream) -> TokenStream {
             let at_reset = Span::mixed_site().located_at(reset.span());
             let keep = {
                 let keep = Ident::new("keep", at_reset);
-                quote_spanned!(at_reset=> #p::#keep(reset(object)))
+                quote_spanned!(at_reset=> #p::#keep(__reset(__object)))
             };
             quote_spanned! {span=>
-                .reset(|object| {
-                    let reset: fn(&mut #object) -> _ = #reset;
+                .reset(|__object| {
+                    let __reset: fn(&mut #object) -> _ = #reset;
                     #keep
                 })
             }

@@ -19,7 +19,9 @@ use crate::cached::key::{Key, Wanted};
 use crate::cached::model::{Argument, Home, allow_unread, arguments, home, is_mutable};
 use crate::crate_path::{larder, private};
 use crate::errors::{Errors, Mistake};
-use crate::signature::{Function, bare, named, place_of, turbofish, without_idle_lifetimes};
+use crate::signature::{
+    Function, bare, lints_said_before, named, place_of, turbofish, without_idle_lifetimes,
+};
 
 /// A function whose objects are pooled, and how.
 pub(super) struct Model {
@@ -179,7 +181,8 @@ fn wrapper(model: &Model, accessor: &Ident) -> TokenStream {
         Home::Free => {
             let call = quote_spanned!(span=> __larder_body #instance(#(#names),*));
             let make = if sig.asyncness.is_some() { call } else { quote_spanned!(span=> move || #call) };
-            (Some(quote!(#body_sig #body)), make)
+            let lints = lints_said_before(&model.function);
+            (Some(quote!(#lints #body_sig #body)), make)
         }
         Home::Associated => {
             (None, in_place(&model.function, &model.arguments, &made.to_token_stream(), false))
@@ -195,17 +198,17 @@ fn wrapper(model: &Model, accessor: &Ident) -> TokenStream {
     let (query, proofs) = (model.key.query(), model.key.proofs());
     let ty = bare(made);
     let (lent, fill) = match (model.is_plain, sig.asyncness) {
-        (true, None) => (quote_spanned!(span=> lease), quote_spanned!(span=> vacancy.fill(#make))),
+        (true, None) => (quote_spanned!(span=> __lease), quote_spanned!(span=> __vacancy.fill(#make))),
         (true, Some(_)) => {
-            (quote_spanned!(span=> lease), quote_spanned!(span=> vacancy.fill_async(#make).await))
+            (quote_spanned!(span=> __lease), quote_spanned!(span=> __vacancy.fill_async(#make).await))
         }
         (false, asyncness) => {
             let at = span.located_at(ty.span());
             let at = private(at);
-            let lent = quote_spanned!(span=> <#ty as #at::Made>::lent(lease));
+            let lent = quote_spanned!(span=> <#ty as #at::Made>::lent(__lease));
             let fill = match asyncness {
-                None => quote_spanned!(span=> vacancy.try_fill(#make)),
-                Some(_) => quote_spanned!(span=> vacancy.try_fill_async(#make).await),
+                None => quote_spanned!(span=> __vacancy.try_fill(#make)),
+                Some(_) => quote_spanned!(span=> __vacancy.try_fill_async(#make).await),
             };
             (lent, fill)
         }
@@ -223,15 +226,15 @@ fn wrapper(model: &Model, accessor: &Ident) -> TokenStream {
     let bindings = model.key.bindings();
     let mut look = quote_spanned! {span=>
         match #p::look_on_shelf(#shelves, &#query, #proofs) {
-            ::core::result::Result::Ok(lease) => return #lent,
-            ::core::result::Result::Err(vacancy) => vacancy,
+            ::core::result::Result::Ok(__lease) => return #lent,
+            ::core::result::Result::Err(__vacancy) => __vacancy,
         }
     };
     if !bindings.is_empty() {
         // What an expression made may borrow from arguments that the body takes.
         look = quote_spanned!(span=> { #bindings #look });
     }
-    let mut block = Group::new(Delimiter::Brace, quote_spanned!(span=> #inside let vacancy = #look; #fill));
+    let mut block = Group::new(Delimiter::Brace, quote_spanned!(span=> #inside let __vacancy = #look; #fill));
     block.set_span(body.span());
     quote!(#(#attrs)* #vis #outer_sig #block)
 }
@@ -287,7 +290,7 @@ fn site(model: &Model) -> TokenStream {
     quote_spanned! {span=>
         #p::declare! { static __DESCRIPTOR: #p::Descriptor = #descriptor; }
         static __SITE: #p::Site = #p::Site::new(&__DESCRIPTOR);
-        let recipe = || #p::Recipe::<#object>::new(#p::made_by_function::<#object>) #rest;
-        __SITE.shelves(#proof.weighed(#p::weigher!(#object)), recipe, || ())
+        let __recipe = || #p::Recipe::<#object>::new(#p::made_by_function::<#object>) #rest;
+        __SITE.shelves(#proof.weighed(#p::weigher!(#object)), __recipe, || ())
     }
 }

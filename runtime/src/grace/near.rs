@@ -6,8 +6,9 @@
 //!
 //! An address is as good as the *layout* of the structure that it points into. A layout is a number that no two
 //! structures have in common; a structure takes another one before memory that readers have the address of is freed, and
-//! frees it after a grace period. (Only if an address was noted under the one it has: there are 2^32.) So who reads, and finds the structure's layout in a name, may look at the address;
-//! whether what was there is still there, the thing itself must say.
+//! frees it after a grace period. (Only if an address was noted under the one that it has: there are 2^32.) So who reads,
+//! and finds the structure's layout in a name, may look at the address; whether what was there is still there, the thing
+//! itself must say.
 //!
 //! Addresses are noted with every eighth hit that did not find its own: what is used often is soon there, and a loop over
 //! more than the table holds does not write it all the time. A thread has the table from its first read on, because later

@@ -28,6 +28,8 @@ const LIFE: Nanos = 1000;
 const EMPTY: u64 = 2048;
 /// More than an empty cache, its neighbour and the first entry of a shard take.
 const OVERHEAD: u64 = 16 * 1024;
+/// What each of many entries may take beside its heap while pages and tables grow for them.
+const GROWTH: u64 = 256;
 
 /// How entries of a cache expire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,7 +219,7 @@ impl<K: Name, V: Payload> World<K, V> {
         let bytes: u64 = arrivals.iter().map(|(_, entry)| entry.size).sum();
         let more = arrivals.iter().filter(|(key, _)| self.model.fresh(*key).is_none()).count() as u64;
         self.max_bytes == u64::MAX
-            && used + bytes + 2 * OVERHEAD < self.limit
+            && used + bytes + arrivals.len() as u64 * GROWTH + 2 * OVERHEAD < self.limit
             && before.entries + more <= self.max_entries
     }
 

@@ -8,10 +8,11 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier};
 
 use larder::{Cache, Change, Policy};
 use larder_tests::short_or_deep;
+use parking_lot::Mutex;
 
 use crate::support::{MB, Random, all_at_once, check, domain};
 
@@ -173,9 +174,9 @@ fn play(policy: Policy, keys: u64, max_entries: Option<u64>, rounds: u64) {
             let calls = (0..CALLS)
                 .map(|at| stage.call(&mut random, 1 + thread as u64 + THREADS as u64 * (at + CALLS * round)));
             let calls: Vec<Event> = calls.collect();
-            history.lock().unwrap().extend(calls);
+            history.lock().extend(calls);
             if barrier.wait().is_leader() {
-                let all = std::mem::take(&mut *history.lock().unwrap());
+                let all = std::mem::take(&mut *history.lock());
                 let wrong = (0..keys).find(|key| !is_linearizable(*key, &all, max_entries.is_some()));
                 if let Some(key) = wrong {
                     eprintln!("round {round}, key {key}: no order explains {all:#?}");

@@ -1,13 +1,13 @@
 //! Changing an entry by what it is, going through all entries, and many keys at once.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use larder::testing::ManualClock;
 use larder::{Cache, Change, Domain};
 use larder_tests::short_or_deep;
+use parking_lot::Mutex;
 
 use crate::support::{MB, Random, all_at_once, check, check_emptied, domain};
 
@@ -162,7 +162,7 @@ fn no_two_computes_follow_from_one_value() {
                     assert_eq!(end, (what != 4).then_some(new));
                     if let Some(from) = from {
                         assert_eq!(from % 4, key);
-                        assert!(used.lock().unwrap().insert(from), "{from} was followed twice");
+                        assert!(used.lock().insert(from), "{from} was followed twice");
                     }
                 }
             }

@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Barrier, Mutex, OnceLock};
+use std::sync::{Arc, Barrier, OnceLock};
 use std::time::Duration;
 
 use larder::{Builder, Cache, Change, Domain, Policy, RemovalCause, TenantStats};
+use parking_lot::Mutex;
 
 use crate::support::{
     EMPTY, MB, OnDrop, Random, all_at_once, blob, bytes, check, check_emptied, clocked, domain, in_time,
@@ -179,7 +180,7 @@ fn threads_that_remove_at_once_tell_of_each_entry_once() {
         .max_entries(500)
         .on_remove(move |key, (value, text), _| {
             assert_eq!(text, format!("{key}: {value}"));
-            assert!(told_to.lock().unwrap().insert(value), "{value} is told twice");
+            assert!(told_to.lock().insert(value), "{value} is told twice");
         })
         .build_in(&domain)
         .unwrap();
@@ -205,7 +206,7 @@ fn threads_that_remove_at_once_tell_of_each_entry_once() {
     let rejections = cache.stats().rejections;
     assert_eq!(cache.stats().listener_panics, 0, "no assertion failed");
     drop(cache);
-    assert_eq!(told.lock().unwrap().len() as u64, stored.load(Ordering::Relaxed) - rejections);
+    assert_eq!(told.lock().len() as u64, stored.load(Ordering::Relaxed) - rejections);
     check(&domain);
 }
 

@@ -38,22 +38,22 @@ fn load_in_halves(model: &Model, plan: &Plan, variant: Variant, may_be_forced: b
     if !asynchronous && !may_be_forced && variant == Variant::Call {
         return function_load(model, plan).unwrap_or_else(|| whole_load(model, &run));
     }
-    let returned = if asynchronous { quote_spanned!(span=> returned) } else { run.clone() };
+    let returned = if asynchronous { quote_spanned!(span=> __returned) } else { run.clone() };
     let (found_it, ran) = match (&model.options.cache_if, &model.returns) {
         (None, Returns::Plain { .. }) => {
-            (quote_spanned!(span=> value), quote_spanned!(span=> #p::end(loading, #returned)))
+            (quote_spanned!(span=> __value), quote_spanned!(span=> #p::end(__loading, #returned)))
         }
         (None, Returns::Fallible { .. }) => (
-            quote_spanned!(span=> #p::Fallible::from_value(value)),
-            quote_spanned!(span=> #p::try_end(loading, #returned)),
+            quote_spanned!(span=> #p::Fallible::from_value(__value)),
+            quote_spanned!(span=> #p::try_end(__loading, #returned)),
         ),
         (Some(keep), Returns::Plain { .. }) => (
-            quote_spanned!(span=> value),
-            quote_spanned!(span=> #p::Verdict::into_value(#p::try_end(loading, #p::judge_value(#returned, #keep)))),
+            quote_spanned!(span=> __value),
+            quote_spanned!(span=> #p::Verdict::into_value(#p::try_end(__loading, #p::judge_value(#returned, #keep)))),
         ),
         (Some(keep), Returns::Fallible { .. }) => (
-            quote_spanned!(span=> #p::Fallible::from_value(value)),
-            quote_spanned!(span=> #p::Verdict::into_result(#p::try_end(loading, #p::judge(#returned, #keep)))),
+            quote_spanned!(span=> #p::Fallible::from_value(__value)),
+            quote_spanned!(span=> #p::Verdict::into_result(#p::try_end(__loading, #p::judge(#returned, #keep)))),
         ),
     };
     let (found_it, ran) = match variant {
@@ -77,21 +77,21 @@ fn load_in_halves(model: &Model, plan: &Plan, variant: Variant, may_be_forced: b
     if !asynchronous {
         return quote_spanned! {span=>
             #p::apart(move || {
-                let here = #p::here(#cache);
-                match #p::#begin(&here, miss) {
-                    ::core::result::Result::Ok(value) => #found_it,
-                    ::core::result::Result::Err(loading) => #ran,
+                let __here = #p::here(#cache);
+                match #p::#begin(&__here, __miss) {
+                    ::core::result::Result::Ok(__value) => #found_it,
+                    ::core::result::Result::Err(__loading) => #ran,
                 }
             })
         };
     }
     quote_spanned! {span=>
-        let here = #p::here(#cache);
-        match #p::#begin(&here, miss).await {
-            ::core::result::Result::Ok(value) => #found_it,
-            ::core::result::Result::Err(mut loading) => {
-                let body = #run;
-                let returned = #p::polled(&mut loading, ::core::pin::pin!(body)).await;
+        let __here = #p::here(#cache);
+        match #p::#begin(&__here, __miss).await {
+            ::core::result::Result::Ok(__value) => #found_it,
+            ::core::result::Result::Err(mut __loading) => {
+                let __body = #run;
+                let __returned = #p::polled(&mut __loading, ::core::pin::pin!(__body)).await;
                 #ran
             }
         }
@@ -111,7 +111,7 @@ fn function_load(model: &Model, plan: &Plan) -> Option<TokenStream> {
         }
         Body::Inside | Body::Beside(_) if !has_more => {
             let count = model.arguments.len();
-            let taken: Vec<_> = (0..count).map(|at| format_ident!("argument_{at}", span = span)).collect();
+            let taken: Vec<_> = (0..count).map(|at| format_ident!("__argument_{at}", span = span)).collect();
             let call = call_with(model, plan, &taken);
             quote_spanned!(span=> |(#(#taken,)*)| #call)
         }
@@ -123,7 +123,7 @@ fn function_load(model: &Model, plan: &Plan) -> Option<TokenStream> {
         Returns::Plain { .. } => quote_spanned!(span=> load_with),
         Returns::Fallible { .. } => quote_spanned!(span=> try_load_with),
     };
-    Some(quote_spanned!(span=> #p::#load(#cache, miss, (#(#given,)*), #body)))
+    Some(quote_spanned!(span=> #p::#load(#cache, __miss, (#(#given,)*), #body)))
 }
 
 /// A load that calls its body, whatever that is.
@@ -132,15 +132,15 @@ fn whole_load(model: &Model, run: &TokenStream) -> TokenStream {
     let p = private(span);
     let cache = found(model);
     match (&model.options.cache_if, &model.returns) {
-        (None, Returns::Plain { .. }) => quote_spanned!(span=> #p::load(#cache, miss, move || #run)),
-        (None, Returns::Fallible { .. }) => quote_spanned!(span=> #p::try_load(#cache, miss, move || #run)),
+        (None, Returns::Plain { .. }) => quote_spanned!(span=> #p::load(#cache, __miss, move || #run)),
+        (None, Returns::Fallible { .. }) => quote_spanned!(span=> #p::try_load(#cache, __miss, move || #run)),
         (Some(keep), Returns::Plain { .. }) => {
             let judged = quote_spanned!(span=> #p::judge_value(#run, #keep));
-            quote_spanned!(span=> #p::Verdict::into_value(#p::try_load(#cache, miss, move || #judged)))
+            quote_spanned!(span=> #p::Verdict::into_value(#p::try_load(#cache, __miss, move || #judged)))
         }
         (Some(keep), Returns::Fallible { .. }) => {
             let judged = quote_spanned!(span=> #p::judge(#run, #keep));
-            quote_spanned!(span=> #p::Verdict::into_result(#p::try_load(#cache, miss, move || #judged)))
+            quote_spanned!(span=> #p::Verdict::into_result(#p::try_load(#cache, __miss, move || #judged)))
         }
     }
 }
@@ -153,15 +153,15 @@ fn load_around(model: &Model, plan: &Plan, variant: Variant, may_be_forced: bool
     let (owned, mut body) = body(model, plan);
     let status = variant == Variant::Status;
     if status || cache_if.is_some() {
-        let ran = status.then(|| quote_spanned!(span=> let ran = ::core::clone::Clone::clone(&ran);));
-        let mark = status.then(|| quote_spanned!(span=> ran.mark();));
-        let value = quote_spanned!(span=> body.await);
+        let ran = status.then(|| quote_spanned!(span=> let __ran = ::core::clone::Clone::clone(&__ran);));
+        let mark = status.then(|| quote_spanned!(span=> __ran.mark();));
+        let value = quote_spanned!(span=> __body.await);
         let value = match (cache_if, &model.returns) {
             (None, _) => value,
             (Some(keep), Returns::Plain { .. }) => quote_spanned!(span=> #p::judge_value(#value, #keep)),
             (Some(keep), Returns::Fallible { .. }) => quote_spanned!(span=> #p::judge(#value, #keep)),
         };
-        body = quote_spanned!(span=> { #ran let body = #body; async move { #mark #value } });
+        body = quote_spanned!(span=> { #ran let __body = #body; async move { #mark #value } });
     }
     let fails = cache_if.is_some() || matches!(model.returns, Returns::Fallible { .. });
     let function = match (fails, may_be_forced) {
@@ -172,7 +172,7 @@ fn load_around(model: &Model, plan: &Plan, variant: Variant, may_be_forced: bool
     };
     let function = Ident::new(function, span);
     let cache = found(model);
-    let mut value = quote_spanned!(span=> #p::#function(#cache, miss, #body).await);
+    let mut value = quote_spanned!(span=> #p::#function(#cache, __miss, #body).await);
     if cache_if.is_some() {
         value = match model.returns {
             Returns::Plain { .. } => quote_spanned!(span=> #p::Verdict::into_value(#value)),
@@ -181,9 +181,9 @@ fn load_around(model: &Model, plan: &Plan, variant: Variant, may_be_forced: bool
     }
     if status {
         value = quote_spanned! {span=>
-            let ran = #p::Ran::new();
-            let value = #value;
-            (value, ran.status())
+            let __ran = #p::Ran::new();
+            let __value = #value;
+            (__value, __ran.status())
         };
     }
     quote_spanned!(span=> #owned #value)

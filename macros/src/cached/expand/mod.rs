@@ -17,7 +17,7 @@ use syn::{Attribute, FnArg, Meta, Pat, PatIdent, ReturnType, Safety, Signature, 
 use super::model::{Home, Model, Returns, allow_unread};
 use super::settings::{Options, Place};
 use crate::crate_path::{larder, private};
-use crate::signature::{Function, turbofish};
+use crate::signature::{Function, lints_said_before, turbofish};
 pub(crate) use load::in_place;
 use load::load;
 use site::{
@@ -133,11 +133,13 @@ fn wrapper(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
     let inside = match plan.body {
         Body::Inside => {
             let body_sig = Signature { ident: Ident::new("__larder_body", span), ..body_signature(model) };
-            Some(quote!(#body_sig #body))
+            let lints = lints_said_before(&model.function);
+            Some(quote!(#lints #body_sig #body))
         }
         Body::Whole => {
             let body_sig = Signature { ident: Ident::new("__larder_body", span), ..whole_signature(model) };
-            Some(quote!(#body_sig #body))
+            let lints = lints_said_before(&model.function);
+            Some(quote!(#lints #body_sig #body))
         }
         Body::Closure | Body::Beside(_) => None,
     };
@@ -148,15 +150,15 @@ fn wrapper(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
     let (cache, probe) = (find_cache(model, plan), probe(model, variant));
     let bindings = model.key.bindings();
     let find = if bindings.is_empty() {
-        quote_spanned!(span=> let cache = #cache; #probe)
+        quote_spanned!(span=> let __cache = #cache; #probe)
     } else {
         // What an expression made may borrow from arguments that the body takes.
         quote_spanned! {span=>
-            let (cache, miss) = {
+            let (__cache, __miss) = {
                 #bindings
-                let cache = #cache;
+                let __cache = #cache;
                 #probe
-                (cache, miss)
+                (__cache, __miss)
             };
         }
     };
@@ -263,12 +265,15 @@ fn beside(model: &Model, attrs: &[Attribute], sig: &Signature, docs: &str, block
             token
         })
         .collect();
+    let said_before = lints_said_before(&model.function);
     quote_spanned! {span=>
         #[doc = #docs]
         #(#attrs)*
+        #said_before
         #[allow(
-            dead_code, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::missing_safety_doc,
-            clippy::must_use_candidate, reason = "not every one is used, and what the function says holds for it"
+            dead_code, unreachable_pub, non_snake_case, clippy::missing_errors_doc, clippy::missing_panics_doc,
+            clippy::missing_safety_doc, clippy::must_use_candidate,
+            reason = "not every one is used, and what the function says holds for it"
         )]
         #vis #sig #block
     }
@@ -313,9 +318,9 @@ fn allow_instead_of_expect(attr: &mut Attribute) {
 fn found(model: &Model) -> TokenStream {
     let span = model.span();
     match model.options.place {
-        Place::Within(_) if model.is_consumed => quote_spanned!(span=> &cache),
-        Place::Thread => quote_spanned!(span=> &cache),
-        Place::Global | Place::Within(_) => quote_spanned!(span=> cache),
+        Place::Within(_) if model.is_consumed => quote_spanned!(span=> &__cache),
+        Place::Thread => quote_spanned!(span=> &__cache),
+        Place::Global | Place::Within(_) => quote_spanned!(span=> __cache),
     }
 }
 
@@ -353,8 +358,8 @@ fn probe(model: &Model, variant: Variant) -> TokenStream {
     let p = private(span);
     let (query, value) = (model.key.query(), ops_of_value(model));
     let hit = match model.returns {
-        Returns::Plain { .. } => quote_spanned!(span=> value),
-        Returns::Fallible { .. } => quote_spanned!(span=> #p::Fallible::from_value(value)),
+        Returns::Plain { .. } => quote_spanned!(span=> __value),
+        Returns::Fallible { .. } => quote_spanned!(span=> #p::Fallible::from_value(__value)),
     };
     let hit = match variant {
         Variant::Status => {
@@ -365,20 +370,20 @@ fn probe(model: &Model, variant: Variant) -> TokenStream {
     };
     let cache = found(model);
     let look = quote_spanned! {span=>
-        match #p::look(#cache, query, #value) {
-            ::core::option::Option::Some(value) => return #hit,
-            ::core::option::Option::None => #p::missed(#cache, query),
+        match #p::look(#cache, __query, #value) {
+            ::core::option::Option::Some(__value) => return #hit,
+            ::core::option::Option::None => #p::missed(#cache, __query),
         }
     };
     let miss = match (variant, &model.options.force_if) {
-        (Variant::Refresh, _) => quote_spanned!(span=> #p::forced(#cache, query)),
-        (_, Some(force)) => quote_spanned!(span=> if #force { #p::forced(#cache, query) } else { #look }),
+        (Variant::Refresh, _) => quote_spanned!(span=> #p::forced(#cache, __query)),
+        (_, Some(force)) => quote_spanned!(span=> if #force { #p::forced(#cache, __query) } else { #look }),
         (_, None) => look,
     };
     // A block, so that a task keeps nothing of it while it waits.
     quote_spanned! {span=>
-        let miss = {
-            let query = #query;
+        let __miss = {
+            let __query = #query;
             #miss
         };
     }

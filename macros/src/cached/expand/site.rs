@@ -37,7 +37,7 @@ pub(super) fn handle(model: &Model, plan: &Plan, ident: &Ident) -> TokenStream {
     quote_spanned! {span=>
         #(#[doc = #docs])*
         #(#attrs)*
-        #[allow(dead_code, unreachable_pub, reason = "not every cache is looked into by hand")]
+        #[allow(dead_code, unreachable_pub, non_snake_case, reason = "not every cache is looked into by hand")]
         #[must_use]
         #[inline]
         #vis fn #ident #params(#own) -> #cache #bounds {
@@ -161,7 +161,7 @@ pub(super) fn site(model: &Model) -> TokenStream {
             #p::declare! { static __DESCRIPTOR: #p::Descriptor = #descriptor; }
             static __SITE: #p::Single<#ty, #value_ty> = #p::Single::new(&__DESCRIPTOR);
             match __SITE.get() {
-                ::core::option::Option::Some(cache) => cache,
+                ::core::option::Option::Some(__cache) => __cache,
                 ::core::option::Option::None => __SITE.first(#keys, #value, #extras),
             }
         };

@@ -134,6 +134,19 @@ impl Client {
         std::future::ready(run()).await
     }
 
+    /// A field stays where it is.
+    #[cached(key(self.tenant: String, n))]
+    fn of_field(&self, n: u32, log: &Logger) -> u32 {
+        let Logger = log;
+        run() + n + self.id
+    }
+
+    #[cached(key((self.tenant): String, self.id: u32))]
+    async fn of_fields(self) -> String {
+        run();
+        std::future::ready(self.tenant).await
+    }
+
     /// The key borrows from what the body takes.
     #[cached(key(self.tenant.as_str(): &str, std::borrow::Cow::Borrowed(&*text): std::borrow::Cow<'_, str>))]
     fn consumed(self, text: String) -> String {
@@ -142,7 +155,36 @@ impl Client {
     }
 }
 
+struct Row {
+    names: Vec<String>,
+    at: (f64, Option<String>),
+    path: std::path::PathBuf,
+    word: String,
+}
+
+#[cached(key(row.names[0]: String, row.at: (f64, Option<String>), row.path: std::path::PathBuf, &row.word: &str, *n: u64))]
+fn of_row(row: &Row, n: &u64) -> u32 {
+    run() + row.names.len() as u32 + *n as u32
+}
+
+#[repr(packed)]
+struct Packed {
+    small: u8,
+    large: u64,
+}
+
+#[cached(key(packed.small: u8, packed.large: u64))]
+fn of_packed(packed: Packed) -> u64 {
+    u64::from(run()) + packed.large
+}
+
 fn main() {
+    let row = |n: f64| Row { names: vec!["a".into()], at: (n, None), path: "p".into(), word: "w".into() };
+    assert!(one_entry(|| of_row(&row(0.5), &1), || of_row(&row(0.5), &1)));
+    assert!(!one_entry(|| of_row(&row(0.5), &2), || of_row(&row(0.25), &2)));
+    assert_eq!(of_row_cache().len(), 3);
+    let packed = || Packed { small: 1, large: 2 };
+    assert!(one_entry(|| of_packed(packed()), || of_packed(packed())));
     assert!(one_entry(|| skipped(1, &Logger), || skipped(1, &Logger)));
     assert!(!one_entry(|| skipped(2, &Logger), || skipped(3, &Logger)));
     let mut counter = 0;
