@@ -47,6 +47,7 @@ mod expiry;
 mod flight;
 mod global;
 mod grace;
+mod instances;
 mod key;
 mod local;
 #[cfg(all(test, larder_shuttle))]

@@ -14,6 +14,7 @@ use super::{CacheTenant, Instance};
 use crate::curve::{Followed, OFF};
 use crate::domain::scope::{self, State};
 use crate::flight::{Flights, Superseded};
+use crate::instances::Ranked;
 use crate::key::{KeyHasher, Seeded};
 use crate::removal::RemovalCause;
 use crate::stats::{Count, Counters};
@@ -426,7 +427,7 @@ impl<K, V> Drop for Core<K, V> {
     }
 }
 
-impl<K, V> Instance for Core<K, V> {
+impl<K, V> Ranked for Core<K, V> {
     fn set_place(&self, place: u32) {
         self.place.store(place, Ordering::Relaxed);
     }
@@ -442,7 +443,9 @@ impl<K, V> Instance for Core<K, V> {
     fn due(&self) -> Nanos {
         self.store.due()
     }
+}
 
+impl<K, V> Instance for Core<K, V> {
     fn next_victim(&self) -> Option<(f64, f64)> {
         self.store.next_victim(&self.tenant.card.reservation)
     }

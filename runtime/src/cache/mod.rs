@@ -6,7 +6,6 @@ mod builder;
 mod call;
 mod detached;
 mod instance;
-mod instances;
 mod learning;
 mod listener;
 mod load;

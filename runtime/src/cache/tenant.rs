@@ -5,13 +5,13 @@
 
 use std::sync::{Arc, Weak};
 
-use super::instances::{Held, Instances};
 use super::rate::Rate;
 use crate::cost::{Measure, Median};
 use crate::curve::{Curve, Followed, Sampling};
 use crate::domain::DomainCore;
 use crate::domain::scope::State;
 use crate::expiry::{Expires, Lifetime};
+use crate::instances::{Instances, Ranked};
 use crate::policy::{Moment, Policy};
 use crate::stats::{Count, TenantStats};
 use crate::store::{Evicted, Wanted};
@@ -28,20 +28,11 @@ const OTHERS: usize = 8;
 /// So many instances at the most are asked for what is expired, each time.
 const EXPIRED: usize = 16;
 
+/// An instance as others hold it.
+type Held = Arc<dyn Instance + Send + Sync>;
+
 /// One cache of a tenant, whatever its types.
-pub(crate) trait Instance {
-    /// Its place among the instances from now on.
-    fn set_place(&self, place: u32);
-
-    /// Its place among the instances.
-    fn place(&self) -> u32;
-
-    /// The credit of its next victims; infinite when empty.
-    fn credit(&self) -> f64;
-
-    /// No entry expires before.
-    fn due(&self) -> Nanos;
-
+pub(crate) trait Instance: Ranked {
     /// What each byte of its next victim saves, in nanoseconds of compute, and that victim's credit.
     fn next_victim(&self) -> Option<(f64, f64)>;
 
@@ -95,7 +86,7 @@ pub(crate) struct CacheTenant {
     pub(super) sampling: Sampling,
     /// How long entries live; `None` when nothing expires. Boxed, because most caches have none.
     pub(crate) lifetime: Option<Box<Lifetime>>,
-    instances: Instances,
+    instances: Instances<dyn Instance + Send + Sync>,
     /// What stands for this tenant in scopes of tests.
     twins: Twins<Self>,
 }

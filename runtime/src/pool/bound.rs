@@ -12,15 +12,18 @@ use super::core::{Dropped, Price};
 use super::magazine::{Gate, Magazine};
 use super::tenant::{Figures, Instance};
 use crate::curve::Curve;
+use crate::instances::Ranked;
 use crate::stats::Count;
 use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::tenant::{Claim, Need, ScopeId};
-use crate::time::Nanos;
+use crate::time::{NEVER, Nanos};
 
 /// What stands for a pool that is bound to its thread.
 pub(super) struct StandIn {
     state: Mutex<State>,
     price: Price,
+    /// Its place among the tenant's instances.
+    rank: AtomicU32,
 }
 
 struct State {
@@ -99,7 +102,7 @@ impl StandIn {
     /// For this pool, which says so before [it ends](Self::end).
     fn new<T>(core: &PoolCore<T>) -> Self {
         let state = State { watched: Some(Watched::of(core)), requests: Requests::default(), density: 0.0 };
-        Self { state: Mutex::new(state), price: Price::new() }
+        Self { state: Mutex::new(state), price: Price::new(), rank: AtomicU32::new(0) }
     }
 
     /// The pool goes: nobody can ask for anything any more.
@@ -149,21 +152,35 @@ impl StandIn {
     }
 }
 
-impl Instance for StandIn {
-    fn price(&self) -> f64 {
+impl Ranked for StandIn {
+    fn set_place(&self, place: u32) {
+        self.rank.store(place, Ordering::Relaxed);
+    }
+
+    fn place(&self) -> u32 {
+        self.rank.load(Ordering::Relaxed)
+    }
+
+    fn credit(&self) -> f64 {
         self.price.get()
     }
 
+    fn due(&self) -> Nanos {
+        NEVER
+    }
+}
+
+impl Instance for StandIn {
     fn density(&self) -> f64 {
         self.state.lock().density
     }
 
-    /// Asks for the bytes; they come later, so nothing is promised.
     /// Only the thread could count what it lends.
     fn learn(&self) -> Option<Curve> {
         None
     }
 
+    /// Asks for the bytes; they come later, so nothing is promised.
     fn reclaim(&self, claim: Claim, _why: Count) -> Dropped {
         self.ask(|requests| requests.bytes = requests.bytes.saturating_add(claim.bytes.max(1)));
         self.price.set(f64::INFINITY);
@@ -240,15 +257,14 @@ impl<T> PoolCore<T> {
         if let Some(now) = requests.swept {
             self.sweep_idle(now);
         }
-        self.note();
+        self.tell();
         true
     }
 
-    /// Tells the stand-in, if there is one, how things are; returns the price that others are to see.
-    pub(super) fn note(&self) -> f64 {
-        let price = self.price.get();
-        let Some(stand_in) = self.stand_in.get() else { return price };
-        stand_in.note(self.density_of(self.typical()), price);
-        stand_in.price()
+    /// Tells the tenant, and the stand-in, if there is one, how things are.
+    pub(super) fn tell(&self) {
+        let Some(stand_in) = self.stand_in.get() else { return self.tenant.publish(self) };
+        stand_in.note(self.density_of(self.typical()), self.price.get());
+        self.tenant.publish(&**stand_in);
     }
 }

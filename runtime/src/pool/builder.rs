@@ -246,6 +246,12 @@ impl<T, R> PoolBuilder<T, R> {
         self
     }
 
+    /// An object weighs the same as long as it lives.
+    pub(super) fn constant(mut self) -> Self {
+        self.recipe = self.recipe.constant();
+        self
+    }
+
     /// It is a part of this annotated item.
     pub(super) fn declared(self, descriptor: Option<&'static Descriptor>) -> Self {
         Self { descriptor, ..self }

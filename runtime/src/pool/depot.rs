@@ -15,18 +15,24 @@ pub(super) struct Depot<T> {
     is_fifo: bool,
 }
 
-#[repr(align(128))]
+#[repr(C)]
 struct Shard<T> {
     list: Mutex<List<T>>,
     /// Bits of what its coldest object is worth, on the pool's own scale; infinite without one.
     coldest: AtomicU64,
+    /// No two shards share a line of cache, wherever the first of them begins.
+    _apart: [u64; 8],
 }
 
 impl<T> Depot<T> {
     /// `shelved` says that objects are looked for by what they were made for.
     pub(super) fn new(shards: usize, is_fifo: bool, shelved: bool) -> Self {
         let list = || if shelved { List::indexed() } else { List::new() };
-        let shard = || Shard { list: Mutex::new(list()), coldest: AtomicU64::new(f64::INFINITY.to_bits()) };
+        let shard = || Shard {
+            list: Mutex::new(list()),
+            coldest: AtomicU64::new(f64::INFINITY.to_bits()),
+            _apart: [0; 8],
+        };
         let shards = (0..shards.max(1)).map(|_| shard()).collect();
         Self { shards, len: AtomicUsize::new(0), is_fifo }
     }

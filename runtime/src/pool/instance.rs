@@ -10,20 +10,35 @@ use super::magazine::Gate;
 use super::node::{List, Own};
 use super::tenant::{Figures, Instance};
 use crate::curve::Curve;
+use crate::instances::Ranked;
 use crate::pressure::Level;
 use crate::stats::Count;
 use crate::sync::{Ordering, fork};
 use crate::tenant::{Claim, ScopeId};
-use crate::time::{self, Nanos};
+use crate::time::{self, NEVER, Nanos};
 
 /// So many sweeps find an object idle before short memory takes it: one that is idle between two bursts stays.
 const PATIENCE: u8 = 3;
 
-impl<T: Send + 'static> Instance for PoolCore<T> {
-    fn price(&self) -> f64 {
+impl<T> Ranked for PoolCore<T> {
+    fn set_place(&self, place: u32) {
+        self.rank.store(place, Ordering::Relaxed);
+    }
+
+    fn place(&self) -> u32 {
+        self.rank.load(Ordering::Relaxed)
+    }
+
+    fn credit(&self) -> f64 {
         self.price.get()
     }
 
+    fn due(&self) -> Nanos {
+        NEVER
+    }
+}
+
+impl<T: Send + 'static> Instance for PoolCore<T> {
     fn density(&self) -> f64 {
         self.density_of(self.typical())
     }

@@ -78,10 +78,11 @@ impl<T> Pooled<T> {
 impl<T> Drop for Pooled<T> {
     #[inline]
     fn drop(&mut self) {
+        let is_plain = PoolCore::is_plain(&self.own);
         // SAFETY: `drop` runs once, and who takes the object otherwise never lets it run.
         let own = unsafe { ManuallyDrop::take(&mut self.own) };
         Self::note_end(&own);
-        PoolCore::give_back(own);
+        PoolCore::give_back(own, is_plain);
     }
 }
 

@@ -33,20 +33,12 @@ pub(super) const BYTES: u64 = 4 << 20;
 const IS_LIGHT: bool = cfg!(all(target_os = "linux", not(larder_shuttle), not(larder_fences)));
 
 /// What one thread keeps of one pool.
-#[repr(align(128))]
+///
+/// In this order, because nobody else's memory is to share a line of cache with what its owner writes: in front are the
+/// counters of the `Arc` and what is seldom written, behind are places that are seldom reached. An alignment would cost as
+/// much, and leave open what the allocator takes for it.
+#[repr(C)]
 pub(crate) struct Magazine<T> {
-    /// The owner is at the places.
-    busy: AtomicBool,
-    /// How many of the places are taken: written like them, read by all.
-    len: AtomicU32,
-    /// How many there are.
-    most: u32,
-    /// Leases from here that nobody counted yet, and those that were counted when they were lent; written by the owner alone.
-    hits: AtomicU64,
-    looked: AtomicU64,
-    /// The first `len` hold objects, the warmest last. The owner's while it is busy and the gate is open; whoever shut the
-    /// gate has them while the owner is not busy.
-    places: UnsafeCell<[*mut Node<T>; PLACES_OF_ONE]>,
     /// Those of the leases that were counted for the pool, and for its curve, and what a sweep found. Written under the lock
     /// of the pool's list.
     pub(super) counted: AtomicU64,
@@ -55,6 +47,18 @@ pub(crate) struct Magazine<T> {
     /// The depot's shard that this thread goes to.
     pub(super) home: usize,
     core: Weak<PoolCore<T>>,
+    /// Leases from here that nobody counted yet, and those that were counted when they were lent; written by the owner alone.
+    hits: AtomicU64,
+    looked: AtomicU64,
+    /// How many of the places are taken: written like them, read by all.
+    len: AtomicU32,
+    /// How many there are.
+    most: u32,
+    /// The owner is at the places.
+    busy: AtomicBool,
+    /// The first `len` hold objects, the warmest last. The owner's while it is busy and the gate is open; whoever shut the
+    /// gate has them while the owner is not busy.
+    places: UnsafeCell<[*mut Node<T>; PLACES_OF_ONE]>,
 }
 
 // SAFETY: the places are used by one thread at a time, as the protocol above says; their nodes may move between threads
@@ -360,9 +364,9 @@ impl Gate {
 struct Seat {
     /// Of one pool alone, ever.
     pool: u64,
-    magazine: *const (),
+    magazine: NonNull<()>,
     /// Gives the magazine back: the thread ends, or another pool has the index now.
-    retire: unsafe fn(*const ()),
+    retire: unsafe fn(NonNull<()>),
 }
 
 /// The magazines of one thread, by the index of their pool.
@@ -397,23 +401,53 @@ shuttle::thread_local! {
 ///
 /// A place is told to be a pool's by the pool's address. That is no other pool's for as long as the thread has a seat for it,
 /// because the magazine in the seat keeps the address taken; and whatever takes the seat takes the place, too.
+///
+/// What comes back is nearly always of the pool that lent last. Looking there first is not for fewer steps: where the place
+/// is then depends on nothing that the object says, so a processor need not wait for the object to know what it writes to.
 #[cfg(not(larder_shuttle))]
 mod near {
     use std::cell::Cell;
-    use std::ptr;
+    use std::ptr::{self, NonNull};
 
     const PLACES: usize = 64;
+
+    struct Nears {
+        /// How far behind the first place that of the pool is that lent last, in bytes; always that of a place.
+        last: Cell<usize>,
+        places: [Near; PLACES],
+    }
 
     struct Near {
         pool: Cell<*const ()>,
         /// In one of the thread's seats, while that is the pool's.
-        magazine: Cell<*const ()>,
+        magazine: Cell<NonNull<()>>,
     }
 
     thread_local! {
-        static NEAR: [Near; PLACES] = const {
-            [const { Near { pool: Cell::new(ptr::null()), magazine: Cell::new(ptr::null()) } }; PLACES]
+        static NEAR: Nears = const {
+            Nears {
+                last: Cell::new(0),
+                places: [const { Near { pool: Cell::new(ptr::null()), magazine: Cell::new(NonNull::dangling()) } }; PLACES],
+            }
         };
+    }
+
+    impl Nears {
+        /// # Safety
+        ///
+        /// The offset is one of [`offset`].
+        #[cfg_attr(not(debug_assertions), inline(always))]
+        unsafe fn at(&self, offset: usize) -> &Near {
+            // SAFETY: the offset is that of a place.
+            unsafe { &*self.places.as_ptr().byte_add(offset) }
+        }
+    }
+
+    impl Near {
+        #[cfg_attr(not(debug_assertions), inline(always))]
+        fn of(&self, pool: *const ()) -> Option<NonNull<()>> {
+            if self.pool.get() == pool { Some(self.magazine.get()) } else { None }
+        }
     }
 
     /// How far behind the first place that of a pool is, in bytes.
@@ -425,21 +459,39 @@ mod near {
     ///
     /// The offset is one of [`offset`].
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) unsafe fn find(offset: usize, pool: *const ()) -> Option<*const ()> {
+    pub(super) unsafe fn find(offset: usize, pool: *const ()) -> Option<NonNull<()>> {
+        // SAFETY: the caller's promise.
+        NEAR.with(|near| unsafe { near.at(offset) }.of(pool))
+    }
+
+    /// The same, for who is about to lend.
+    ///
+    /// # Safety
+    ///
+    /// The offset is one of [`offset`].
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) unsafe fn find_to_lend(offset: usize, pool: *const ()) -> Option<NonNull<()>> {
         NEAR.with(|near| {
-            // SAFETY: the offset is that of a place.
-            let near = unsafe { &*near.as_ptr().byte_add(offset) };
-            if near.pool.get() == pool { Some(near.magazine.get()) } else { None }
+            near.last.set(offset);
+            // SAFETY: the caller's promise.
+            unsafe { near.at(offset) }.of(pool)
         })
+    }
+
+    /// The pool's, if it lent last.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) fn find_last(pool: *const ()) -> Option<NonNull<()>> {
+        // SAFETY: all that is noted there is the offset of a place.
+        NEAR.with(|near| unsafe { near.at(near.last.get()) }.of(pool))
     }
 
     /// # Safety
     ///
     /// The offset is one of [`offset`].
-    pub(super) unsafe fn note(offset: usize, pool: *const (), magazine: *const ()) {
+    pub(super) unsafe fn note(offset: usize, pool: *const (), magazine: NonNull<()>) {
         NEAR.with(|near| {
             // SAFETY: as above.
-            let near = unsafe { &*near.as_ptr().byte_add(offset) };
+            let near = unsafe { near.at(offset) };
             near.pool.set(pool);
             near.magazine.set(magazine);
         });
@@ -447,21 +499,31 @@ mod near {
 
     /// The thread's seats go.
     pub(super) fn forget() {
-        NEAR.with(|near| near.iter().for_each(|near| near.pool.set(ptr::null())));
+        NEAR.with(|near| near.places.iter().for_each(|near| near.pool.set(ptr::null())));
     }
 }
 /// Under the models each look goes to the list, which the model knows.
 #[cfg(larder_shuttle)]
 mod near {
+    use std::ptr::NonNull;
+
     pub(super) fn offset(_: usize) -> usize {
         0
     }
 
-    pub(super) unsafe fn find(_: usize, _: *const ()) -> Option<*const ()> {
+    pub(super) unsafe fn find(_: usize, _: *const ()) -> Option<NonNull<()>> {
         None
     }
 
-    pub(super) unsafe fn note(_: usize, _: *const (), _: *const ()) {}
+    pub(super) unsafe fn find_to_lend(_: usize, _: *const ()) -> Option<NonNull<()>> {
+        None
+    }
+
+    pub(super) fn find_last(_: *const ()) -> Option<NonNull<()>> {
+        None
+    }
+
+    pub(super) unsafe fn note(_: usize, _: *const (), _: NonNull<()>) {}
 
     pub(super) fn forget() {}
 }
@@ -506,11 +568,48 @@ impl Place {
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) unsafe fn find<T>(&self, core: &PoolCore<T>) -> Option<&Magazine<T>> {
         // SAFETY: the offset was made for that.
-        match unsafe { near::find(self.near, ptr::from_ref(core).cast()) } {
+        let near = unsafe { near::find(self.near, ptr::from_ref(core).cast()) };
+        // SAFETY: the caller's promise.
+        unsafe { self.or_seat(core, near) }
+    }
+
+    /// The same, for who is about to lend.
+    ///
+    /// # Safety
+    ///
+    /// The same.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) unsafe fn find_to_lend<T>(&self, core: &PoolCore<T>) -> Option<&Magazine<T>> {
+        // SAFETY: as above.
+        let near = unsafe { near::find_to_lend(self.near, ptr::from_ref(core).cast()) };
+        // SAFETY: the caller's promise.
+        unsafe { self.or_seat(core, near) }
+    }
+
+    /// The same, if the thread's last lease was of this pool.
+    ///
+    /// # Safety
+    ///
+    /// The same.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) unsafe fn find_last<T>(&self, core: &PoolCore<T>) -> Option<&Magazine<T>> {
+        // SAFETY: as in `or_seat`.
+        near::find_last(ptr::from_ref(core).cast())
+            .map(|magazine| unsafe { magazine.cast::<Magazine<T>>().as_ref() })
+    }
+
+    /// What is near, or else what the list says.
+    ///
+    /// # Safety
+    ///
+    /// The same, and what is near is the pool's.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    unsafe fn or_seat<T>(&self, core: &PoolCore<T>, near: Option<NonNull<()>>) -> Option<&Magazine<T>> {
+        match near {
             // SAFETY: the magazine is in a seat of this pool's, whose magazines are of `T`s; the seat keeps it alive for as long
             // as the thread has it, and only the thread itself, in `sit` or at its end, gives it up: then the place is
             // another's, or nobody's.
-            Some(magazine) => Some(unsafe { &*magazine.cast::<Magazine<T>>() }),
+            Some(magazine) => Some(unsafe { magazine.cast::<Magazine<T>>().as_ref() }),
             // SAFETY: the caller's promise.
             None => unsafe { self.find_seat(core) },
         }
@@ -537,19 +636,20 @@ impl Place {
         unsafe { near::note(self.near, ptr::from_ref(core).cast(), seat.magazine) };
         // SAFETY: the id says that the seat is this pool's, whose magazines are of `T`s; the seat keeps it alive for as
         // long as the thread has it, and only the thread itself, in `sit` or at its end, gives it up.
-        Some(unsafe { &*seat.magazine.cast::<Magazine<T>>() })
+        Some(unsafe { seat.magazine.cast::<Magazine<T>>().as_ref() })
     }
 
     /// Gives this thread a magazine; `false` where the thread is about to end.
     pub(super) fn sit<T: 'static>(&self, magazine: &Arc<Magazine<T>>) -> bool {
-        unsafe fn retire<T: 'static>(magazine: *const ()) {
+        unsafe fn retire<T: 'static>(magazine: NonNull<()>) {
             // SAFETY: it was leaked in `sit`, once, and comes back once.
-            let magazine = unsafe { Arc::from_raw(magazine.cast::<Magazine<T>>()) };
+            let magazine = unsafe { Arc::from_raw(magazine.cast::<Magazine<T>>().as_ptr()) };
             if let Some(core) = magazine.core.upgrade() {
                 core.retire(&magazine);
             }
         }
-        let here = Arc::into_raw(Arc::clone(magazine)).cast();
+        // SAFETY: an `Arc` points to something.
+        let here = unsafe { NonNull::new_unchecked(Arc::into_raw(Arc::clone(magazine)).cast_mut()) }.cast();
         let seat = Seat { pool: self.id, magazine: here, retire: retire::<T> };
         let mut seat = Some(seat);
         let before = SEATS.try_with(|seats| {

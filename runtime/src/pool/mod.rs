@@ -151,7 +151,7 @@ impl Options {
 ///
 /// # Cost
 ///
-/// An object has a block of its own, with about a hundred bytes beside it. A thread that uses the pool has a magazine of 384
+/// An object has a block of its own, with about a hundred bytes beside it. A thread that uses the pool has a magazine of 352
 /// bytes, and up to 32 objects and 4 MB in it, which count as idle. All of it is charged.
 ///
 /// # Examples

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::PoolCore;
 use super::shelf::{Index, Label, Shelf};
 use crate::time::Nanos;
+use crate::unwind::each_to_the_end;
 use crate::weight::block_of;
 use crate::weight::weigh::allocation;
 
@@ -359,20 +360,8 @@ impl<T> List<T> {
 
 impl<T> Drop for List<T> {
     fn drop(&mut self) {
-        /// Goes on with the rest when an object's `Drop` panics.
-        struct Rest<'a, T>(&'a mut List<T>);
-        impl<T> Drop for Rest<'_, T> {
-            fn drop(&mut self) {
-                while self.0.len > 0 {
-                    drop(self.0.pop_cold());
-                }
-            }
-        }
-        while self.len > 0 {
-            let own = self.pop_cold();
-            let rest = Rest(self);
-            drop(own);
-            std::mem::forget(rest);
+        if self.len > 0 {
+            each_to_the_end(std::iter::from_fn(|| self.pop_cold()), drop);
         }
     }
 }

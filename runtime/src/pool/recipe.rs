@@ -73,12 +73,15 @@ pub fn keep(outcome: impl ResetOutcome) -> bool {
     outcome.keep()
 }
 
+/// No object weighs more, whatever the user says: sums of weights are to stay numbers.
+const HEAVIEST: u64 = 1 << 48;
+
 /// Heap bytes of an object that weighs so much.
 #[doc(hidden)]
 #[inline]
 #[must_use]
 pub fn heap_of<T>(_: &T, weight: u64) -> u64 {
-    weight.saturating_sub(size_of::<T>() as u64)
+    weight.saturating_sub(size_of::<T>() as u64).min(HEAVIEST)
 }
 
 /// Makes an object by its default.
@@ -173,6 +176,8 @@ pub struct Recipe<T> {
     pub(super) exact: bool,
     /// Whether there are none, whatever the type says.
     is_shallow: bool,
+    /// Whether an object weighs what it weighed when it was made.
+    is_constant: bool,
 }
 
 impl<T> Recipe<T> {
@@ -204,6 +209,7 @@ impl<T> Recipe<T> {
             only_weighs: true,
             exact,
             is_shallow: true,
+            is_constant: false,
         }
     }
 
@@ -230,6 +236,12 @@ impl<T> Recipe<T> {
     pub fn weigh(self, weigh: impl Fn(&T) -> u64 + Send + Sync + 'static) -> Self {
         let heap = Box::new(move |object: &T| heap_of(object, weigh(object)));
         Self { heap: HeapOf::User(heap), exact: true, ..self }
+    }
+
+    /// No object ever weighs anything else than when it was made.
+    #[must_use]
+    pub(crate) fn constant(self) -> Self {
+        Self { is_constant: true, ..self }
     }
 
     /// Does this with what comes back, instead of `reset`, `validate` and the weigher: returns the heap bytes of an object that is
@@ -260,7 +272,7 @@ impl<T> Recipe<T> {
     pub(super) fn is_empty(&self) -> bool {
         let weighs_nothing = match &self.heap {
             HeapOf::Type(_) => self.is_shallow,
-            HeapOf::User(_) => false,
+            HeapOf::User(_) => self.is_constant,
         };
         self.only_weighs && self.reset.is_none() && self.validate.is_none() && weighs_nothing
     }

@@ -280,3 +280,31 @@ fn threads_on_few_objects_lose_none_and_share_none() {
     pool.clear();
     assert_eq!(alive.load(Ordering::Relaxed), 0);
 }
+
+#[cfg(feature = "bytes")]
+#[test]
+fn buffers_are_bytes_that_return_with_the_last_of_them() {
+    use bytes::{BufMut, Bytes};
+
+    let domain = domain(1 << 20);
+    let pool = crate::BufferPool::builder("bytes").classes([16]).build_in(&domain).unwrap();
+    let leased = || pool.stats().classes[0].leased;
+    let mut buffer = pool.acquire(16);
+    buffer.put_u16(0x6162);
+    buffer.put_slice(b"cdef");
+    assert_eq!((buffer.remaining_mut(), &buffer[..]), (10, &b"abcdef"[..]));
+    let at = buffer.as_ptr();
+    let shared = buffer.freeze();
+    let bytes = Bytes::from(shared.slice(2..));
+    let piece = bytes.slice(1..3);
+    drop((shared, bytes));
+    assert_eq!((&piece[..], piece.as_ptr(), leased()), (&b"de"[..], at.wrapping_add(3), 1));
+    drop(piece);
+    assert_eq!(leased(), 0);
+    let mut buffer = pool.acquire(16);
+    buffer.put_slice(b"whole");
+    let bytes = Bytes::from(buffer);
+    assert_eq!((&bytes[..], leased()), (&b"whole"[..], 1));
+    drop(bytes);
+    assert_eq!(leased(), 0);
+}

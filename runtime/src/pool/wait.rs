@@ -125,10 +125,10 @@ pub(super) struct Ticket<T> {
 
 impl<T> Ticket<T> {
     /// Takes a place at the end of the queue.
-    pub(super) fn new(core: &Arc<PoolCore<T>>, deadline: Nanos) -> Self {
+    pub(super) fn new(core: Arc<PoolCore<T>>, deadline: Nanos) -> Self {
         let waiter = Arc::new(Waiter(Mutex::new(State::Waits(None))));
         core.queue_up(&waiter);
-        Self { waiter, core: Arc::clone(core), deadline, alarm: None }
+        Self { waiter, core, deadline, alarm: None }
     }
 
     /// Blocks the thread; `None` when the deadline came first.

@@ -28,6 +28,7 @@ mod panics;
 mod pins;
 mod policy;
 mod pool;
+mod pool_abuse;
 mod pressure;
 mod proptest_budget;
 mod ramps;

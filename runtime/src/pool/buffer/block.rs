@@ -2,8 +2,11 @@
 //!
 //! What was written once stays initialised however often the block is lent: so reading into it needs no zeroing, and
 //! nothing that was never written is ever shown. Not here: whom the block is lent to.
+//!
+//! Large ones come from the system itself, in whole pages: so what is charged for them is what they take, whatever an
+//! allocator has learned meanwhile, large pages begin where they do, and what goes is the system's again at once.
 
-use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -15,6 +18,8 @@ use crate::weight::block_of;
 pub(super) const PAGE: usize = 4096;
 /// From here on the system is asked for large pages.
 const HUGE: usize = 2 << 20;
+/// From here on blocks come from the system: from where glibc maps them, too.
+const MAPPED_FROM: usize = 128 << 10;
 
 /// What all blocks of a pool count together. Blocks that live count for themselves, in plain fields, and add up here
 /// when they go.
@@ -46,6 +51,8 @@ pub(super) struct Kind {
 pub(crate) struct Block {
     at: NonNull<u8>,
     layout: Layout,
+    /// Bytes that the system gave for it; 0 where it is the allocator's.
+    mapped: usize,
     /// So many bytes from the start were written at some time. Never more than the layout has.
     written: usize,
     is_locked: bool,
@@ -64,17 +71,25 @@ impl Block {
     /// # Panics
     ///
     /// When `bytes` are more than any allocation may have.
-    pub(super) fn new(bytes: usize, kind: Kind, totals: &Arc<Totals>, zeroed: bool) -> Self {
+    pub(super) fn new(bytes: usize, kind: Kind, totals: &Arc<Totals>) -> Self {
         let layout = Layout::from_size_align(bytes.max(1), kind.align);
         let layout =
             layout.unwrap_or_else(|_| panic!("a buffer of {bytes} bytes is more than any memory holds"));
-        // SAFETY: the layout has a size.
-        let at = unsafe { if zeroed { alloc_zeroed(layout) } else { alloc(layout) } };
-        let Some(at) = NonNull::new(at) else { handle_alloc_error(layout) };
+        let (at, mapped) = match pages::map(layout) {
+            Some(mapped) => mapped,
+            None => {
+                // SAFETY: the layout has a size.
+                let at = unsafe { alloc(layout) };
+                let Some(at) = NonNull::new(at) else { handle_alloc_error(layout) };
+                (at, 0)
+            }
+        };
         let mut block = Self {
             at,
             layout,
-            written: if zeroed { layout.size() } else { 0 },
+            mapped,
+            // Pages come zeroed.
+            written: if mapped > 0 { layout.size() } else { 0 },
             is_locked: false,
             leases: 0,
             asked: 0,
@@ -92,9 +107,9 @@ impl Block {
         self.layout.size()
     }
 
-    /// Bytes on the heap, as the allocator rounds them.
+    /// Bytes that it takes: whole pages, or as the allocator rounds them.
     pub(super) fn weight(&self) -> u64 {
-        block_of(self.layout)
+        if self.mapped > 0 { self.mapped as u64 } else { block_of(self.layout) }
     }
 
     /// Counts a lease for which so many bytes were asked.
@@ -175,7 +190,7 @@ impl Block {
             unsafe { libc::madvise(self.at.as_ptr().cast(), self.layout.size(), libc::MADV_HUGEPAGE) };
         }
         #[cfg(not(target_os = "linux"))]
-        let _ = HUGE;
+        let _ = (HUGE, MAPPED_FROM);
     }
 
     /// Keeps the block in memory, never on a disk, if the system allows it.
@@ -209,7 +224,93 @@ impl Drop for Block {
         self.totals.asked.fetch_add(asked, Ordering::Relaxed);
         self.totals.lent.fetch_add(lent, Ordering::Relaxed);
         self.totals.bytes.fetch_sub(size, Ordering::Relaxed);
-        // SAFETY: allocated with this layout, once.
-        unsafe { dealloc(self.at.as_ptr(), self.layout) };
+        if self.mapped > 0 {
+            // SAFETY: mapped with this length, once.
+            unsafe { pages::unmap(self.at, self.mapped) };
+        } else {
+            // SAFETY: allocated with this layout, once.
+            unsafe { dealloc(self.at.as_ptr(), self.layout) };
+        }
     }
+}
+
+/// Memory of the system, in whole pages.
+#[cfg(all(target_os = "linux", not(miri)))]
+mod pages {
+    use std::alloc::Layout;
+    use std::ptr::{self, NonNull};
+    use std::sync::OnceLock;
+
+    use super::{HUGE, MAPPED_FROM, PAGE};
+
+    /// What the system deals in.
+    fn page() -> usize {
+        static SIZE: OnceLock<usize> = OnceLock::new();
+        // SAFETY: it only reads.
+        *SIZE.get_or_init(|| usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(PAGE))
+    }
+
+    /// Fresh pages for a large block, and how many bytes of them. `None` for a small one, or where the system has no more
+    /// such places, as an allocator may have some left.
+    pub(super) fn map(layout: Layout) -> Option<(NonNull<u8>, usize)> {
+        if layout.size() < MAPPED_FROM {
+            return None;
+        }
+        let page = page();
+        let bytes = layout.size().checked_next_multiple_of(page)?;
+        let align = if layout.size() >= HUGE { layout.align().max(HUGE) } else { layout.align() };
+        // What is missing to the alignment is found in front of the block, the rest behind it, and both go back.
+        let spare = align.saturating_sub(page);
+        let (protection, kind) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        let all = bytes.checked_add(spare)?;
+        // SAFETY: no address is asked for, so nothing that is there is replaced.
+        let at = unsafe { libc::mmap(ptr::null_mut(), all, protection, kind, -1, 0) };
+        if at == libc::MAP_FAILED {
+            return None;
+        }
+        let at = at.cast::<u8>();
+        let before = at.addr().next_multiple_of(align) - at.addr();
+        // SAFETY: `before` is no more than `spare`, so both ends are in what was mapped just now, and are nobody's.
+        let at = unsafe {
+            let start = at.add(before);
+            unmap_part(at, before);
+            unmap_part(start.add(bytes), spare - before);
+            start
+        };
+        Some((NonNull::new(at)?, bytes))
+    }
+
+    /// # Safety
+    ///
+    /// So many bytes from there were mapped, and nobody uses them.
+    unsafe fn unmap_part(at: *mut u8, bytes: usize) {
+        // SAFETY: the caller's promise.
+        if bytes > 0 && unsafe { libc::munmap(at.cast(), bytes) } != 0 {
+            // The system has no place to note one more gap. It gets the memory back all the same, only the addresses stay.
+            // SAFETY: as above.
+            unsafe { libc::madvise(at.cast(), bytes, libc::MADV_DONTNEED) };
+        }
+    }
+
+    /// # Safety
+    ///
+    /// It came from [`map`], with this length, and nobody uses it.
+    pub(super) unsafe fn unmap(at: NonNull<u8>, bytes: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { unmap_part(at.as_ptr(), bytes) };
+    }
+}
+
+/// Elsewhere all blocks are the allocator's.
+#[cfg(not(all(target_os = "linux", not(miri))))]
+mod pages {
+    use std::alloc::Layout;
+    use std::ptr::NonNull;
+
+    pub(super) fn map(_: Layout) -> Option<(NonNull<u8>, usize)> {
+        None
+    }
+
+    pub(super) unsafe fn unmap(_: NonNull<u8>, _: usize) {}
 }

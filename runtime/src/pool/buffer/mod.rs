@@ -44,6 +44,7 @@ const CLASSES: [usize; 8] = [4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304
 /// ```
 pub struct BufferPool {
     classes: Box<[Class]>,
+    routes: Routes,
     /// Makes what is larger than all classes; keeps nothing.
     beyond: OnceLock<Pool<Block>>,
     name: String,
@@ -58,6 +59,25 @@ pub struct BufferPool {
 struct Class {
     bytes: usize,
     pool: OnceLock<Pool<Block>>,
+}
+
+/// Where to look for the class of a length: by the number of its bits, the first class that some such length needs.
+struct Routes([u8; usize::BITS as usize + 1]);
+
+impl Routes {
+    fn new(classes: &[Class]) -> Self {
+        Self(std::array::from_fn(|bits| {
+            // The least length that has so many bits, counted from 0.
+            let least = if bits == 0 { 0 } else { (1_usize << (bits - 1)).saturating_add(1) };
+            // Further classes are found from the last that can be named here.
+            classes.partition_point(|class| class.bytes < least).min(u8::MAX.into()) as u8
+        }))
+    }
+
+    #[inline]
+    fn of(&self, len: usize) -> usize {
+        self.0[(usize::BITS - len.saturating_sub(1).leading_zeros()) as usize].into()
+    }
 }
 
 impl BufferPool {
@@ -84,12 +104,25 @@ impl BufferPool {
     #[inline]
     #[must_use]
     pub fn acquire(&self, len: usize) -> Buffer {
-        match self.classes.iter().find(|class| len <= class.bytes).and_then(|class| class.pool.get()) {
-            Some(pool) => match pool.core.lend_near() {
-                Some(own) => Buffer::new(Pooled::new(own), len),
-                None => self.acquire_from_afar(len),
-            },
+        let near =
+            self.class_of(len).and_then(|class| class.pool.get()).and_then(|pool| pool.core.lend_near());
+        let block = match near {
+            Some(own) => Pooled::new(own),
             None => self.acquire_from_afar(len),
+        };
+        Buffer::new(block, len)
+    }
+
+    /// The smallest class that has room for so many bytes.
+    #[inline]
+    fn class_of(&self, len: usize) -> Option<&Class> {
+        let mut at = self.routes.of(len);
+        loop {
+            let class = self.classes.get(at)?;
+            if len <= class.bytes {
+                return Some(class);
+            }
+            at += 1;
         }
     }
 
@@ -106,17 +139,17 @@ impl BufferPool {
     }
 
     #[cold]
-    fn acquire_from_afar(&self, len: usize) -> Buffer {
-        let Some(class) = self.classes.iter().find(|class| len <= class.bytes) else {
+    fn acquire_from_afar(&self, len: usize) -> Pooled<Block> {
+        let Some(class) = self.class_of(len) else {
             self.totals.oversize.fetch_add(1, Ordering::Relaxed);
-            return Buffer::new(self.exact(len), len);
+            return self.exact(len);
         };
         let pool = self.pool_of(class);
         if pool.idle() == 0 && !self.has_room(class.bytes as u64) {
             self.totals.surplus.fetch_add(1, Ordering::Relaxed);
-            return Buffer::new(self.exact(class.bytes), len);
+            return self.exact(class.bytes);
         }
-        Buffer::new(pool.acquire(), len)
+        pool.acquire()
     }
 
     /// By how much so many bytes more would pass the bound.
@@ -141,7 +174,7 @@ impl BufferPool {
     /// Memory of this size that goes when it is dropped.
     fn exact(&self, bytes: usize) -> Pooled<Block> {
         let beyond = self.beyond.get_or_init(|| self.make_pool("beyond".to_owned(), 1));
-        beyond.lend_once(Block::new(bytes, self.kind, &self.totals, false))
+        beyond.lend_once(Block::new(bytes, self.kind, &self.totals))
     }
 
     fn pool_of<'a>(&self, class: &'a Class) -> &'a Pool<Block> {
@@ -151,12 +184,12 @@ impl BufferPool {
     fn make_pool(&self, class: String, bytes: usize) -> Pool<Block> {
         let (kind, totals) = (self.kind, Arc::clone(&self.totals));
         let domain = Domain::from_core(Arc::clone(&self.domain));
-        let pool =
-            Pool::builder(format!("{}/{class}", self.name), move || Block::new(bytes, kind, &totals, false))
-                .priority(self.priority)
-                .declared(self.descriptor)
-                .weigh(|block| size_of::<Block>() as u64 + block.weight())
-                .build_in(&domain);
+        let pool = Pool::builder(format!("{}/{class}", self.name), move || Block::new(bytes, kind, &totals))
+            .priority(self.priority)
+            .declared(self.descriptor)
+            .weigh(|block| size_of::<Block>() as u64 + block.weight())
+            .constant()
+            .build_in(&domain);
         match pool {
             Ok(pool) => pool,
             // The priority was checked when this pool was built, and nothing else is said.
@@ -172,14 +205,14 @@ impl BufferPool {
     /// Makes `count` buffers with room for `len` bytes, with memory of the system behind each page, and lets them wait.
     /// Returns how many there was room for.
     pub fn warm(&self, count: usize, len: usize) -> usize {
-        let Some(class) = self.classes.iter().find(|class| len <= class.bytes) else { return 0 };
+        let Some(class) = self.class_of(len) else { return 0 };
         let pool = self.pool_of(class);
         let warmed = (0..count).take_while(|_| {
             // What is warm already stays: nothing is dropped for this.
             if self.excess(class.bytes as u64) > 0 {
                 return false;
             }
-            let mut block = Block::new(class.bytes, self.kind, &self.totals, false);
+            let mut block = Block::new(class.bytes, self.kind, &self.totals);
             block.touch();
             pool.put(block).is_ok()
         });
@@ -378,8 +411,10 @@ impl BufferPoolBuilder {
         if !(priority.is_finite() && priority > 0.0) {
             return Err(PoolError::Priority(priority));
         }
-        let classes = classes.into_iter().map(|bytes| Class { bytes, pool: OnceLock::new() }).collect();
+        let classes: Box<[Class]> =
+            classes.into_iter().map(|bytes| Class { bytes, pool: OnceLock::new() }).collect();
         Ok(BufferPool {
+            routes: Routes::new(&classes),
             classes,
             beyond: OnceLock::new(),
             name,

@@ -21,21 +21,24 @@ impl<T> PoolCore<T> {
         self.depot.len() + magazines
     }
 
-    /// Drops what is idle beyond the bounds, or came back when it was too late.
-    pub(super) fn keep_bounds(&self) {
+    /// Takes out what is idle beyond the bounds, or came back when it was too late: to be dropped when all else is done,
+    /// because its `Drop` may panic.
+    #[must_use]
+    pub(super) fn keep_bounds(&self) -> List<T> {
         if self.gate.has(Gate::CLOSED) {
             // Who closed it may have looked before this came.
-            drop(self.depot.take_all(|_| true));
-            return;
+            return self.depot.take_all(|_| true);
         }
+        let mut beyond = List::new();
         if self.options.max_idle < u64::MAX {
             while self.idle() as u64 > self.options.max_idle
                 && let Some(own) = self.depot.take_coldest(f64::INFINITY)
             {
                 self.card.tally.add(Count::Evictions, 1);
-                drop(own);
+                beyond.push_warm(own);
             }
         }
+        beyond
     }
 
     /// Takes out idle objects, the coldest first, until about `bytes` went, or, after the first, one is worth more than

@@ -41,7 +41,7 @@ impl<T> PoolCore<T> {
     /// The object that came back last to this thread, if that is all there is to it.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(in crate::pool) fn lend_near(&self) -> Option<Own<T>> {
-        self.magazine()?.pop_near(&self.gate)
+        self.magazine_to_lend()?.pop_near(&self.gate)
     }
 
     /// An idle object of this thread's, or of the depot.
@@ -193,7 +193,7 @@ impl<T> PoolCore<T> {
         }
         let deadline = self.deadline(most);
         loop {
-            let gift = Ticket::new(&self.me(), deadline).wait_async().await;
+            let gift = Ticket::new(Arc::clone(&self), deadline).wait_async().await;
             if let Some(result) = self.unwrap(gift) {
                 return result;
             }

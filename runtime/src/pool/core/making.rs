@@ -87,6 +87,11 @@ impl<T> PoolCore<T> {
         Some(Room(Some(self.me())))
     }
 
+    /// Whether there may be room for one object more: a look, and no place taken.
+    pub(super) fn may_have_room(&self) -> bool {
+        self.members.load(Ordering::SeqCst) < self.max.load(Ordering::SeqCst)
+    }
+
     /// A new object, within the bound if there is room.
     pub(super) fn make(&self, room: Option<Room<T>>) -> Result<Own<T>, Refusal> {
         self.card.tally.miss();

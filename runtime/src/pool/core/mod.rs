@@ -22,7 +22,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use super::bound::StandIn;
 use super::depot::Depot;
 use super::magazine::{self, Gate, Magazine, Place};
-use super::node::Kind;
+use super::node::{Kind, List};
 use super::recipe::{PoolProof, Recipe};
 use super::tenant::PoolTenant;
 use super::wait::Queue;
@@ -96,6 +96,8 @@ pub(crate) struct PoolCore<T> {
     pub(super) depths: Depths,
     /// What the next object to go is worth, as it was said last.
     pub(super) price: Price,
+    /// Its place among the tenant's instances, unless another stands for it there.
+    pub(super) rank: AtomicU32,
     /// Shared with the other instances, if there are any.
     pub(super) tenant: Arc<PoolTenant>,
     /// The tenant's.
@@ -176,6 +178,7 @@ impl<T> PoolCore<T> {
             costs: Median::default(),
             depths: Depths::new(),
             price: Price::new(),
+            rank: AtomicU32::new(0),
             tenant: Arc::clone(tenant),
             card,
             domain: Arc::clone(&tenant.domain),
@@ -251,6 +254,20 @@ impl<T> PoolCore<T> {
         unsafe { self.place.find(self) }
     }
 
+    /// The same, for who is about to lend.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) fn magazine_to_lend(&self) -> Option<&Magazine<T>> {
+        // SAFETY: as above.
+        unsafe { self.place.find_to_lend(self) }
+    }
+
+    /// The same, if this pool lent last in this thread.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) fn magazine_of_last(&self) -> Option<&Magazine<T>> {
+        // SAFETY: as above.
+        unsafe { self.place.find_last(self) }
+    }
+
     /// What the object that was weighed last weighs.
     pub(super) fn typical(&self) -> u64 {
         self.typical.load(Ordering::Relaxed)
@@ -290,7 +307,7 @@ impl<T> PoolCore<T> {
             f64::INFINITY
         };
         self.price.set(price);
-        self.tenant.publish(self.note());
+        self.tell();
     }
 
     /// The books of an object that leaves.
@@ -339,13 +356,15 @@ impl<T> PoolCore<T> {
             // What comes back is looked at until there are few enough.
             self.gate.shut(Gate::ALERT);
             self.gather();
-            while self.members.load(Ordering::SeqCst) > max
+            let mut beyond = List::new();
+            while self.members.load(Ordering::SeqCst).saturating_sub(beyond.len() as u64) > max
                 && let Some(own) = self.depot.take_coldest(f64::INFINITY)
             {
-                self.card.tally.add(Count::Evictions, 1);
-                drop(own);
+                beyond.push_warm(own);
             }
+            self.card.tally.add(Count::Evictions, beyond.len() as u64);
             self.publish();
+            drop(beyond);
         }
         self.serve();
     }
@@ -375,10 +394,13 @@ impl<T> Drop for PoolCore<T> {
     /// What was idle, and what is lent, is gone before; this is what the empty pool took.
     fn drop(&mut self) {
         self.price.set(f64::INFINITY);
-        if let Some(stand_in) = self.stand_in.get() {
-            stand_in.end();
+        match self.stand_in.get() {
+            Some(stand_in) => {
+                stand_in.end();
+                self.tenant.forget(&**stand_in);
+            }
+            None => self.tenant.forget(self),
         }
-        self.tenant.publish(f64::INFINITY);
         self.card.remove_base(Self::base(&self.depot, &self.recipe));
         self.uncharge_magazines();
     }

@@ -11,12 +11,37 @@ use crate::pressure::Level;
 use crate::sync::Ordering;
 
 impl<T> PoolCore<T> {
-    /// The end of a lease: the object is reset and waits for the next, or goes.
+    /// Whether nothing is to be done with an object that comes back now, but to keep it.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(in crate::pool) fn give_back(mut own: Own<T>) {
+    pub(in crate::pool) fn is_plain(own: &Own<T>) -> bool {
+        own.way == Way::Plain && !std::thread::panicking()
+    }
+
+    /// The end of a lease: the object is reset and waits for the next, or goes. Said to be [plain](Self::is_plain) by the
+    /// caller, who has not taken the object then: so the look needs no code for a panic.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(in crate::pool) fn give_back(mut own: Own<T>, is_plain: bool) {
         own.seen = 0;
-        // SAFETY: the object keeps its pool, and nobody else has the object until it is pushed. Nothing is asked of the pool
-        // after that.
+        if is_plain {
+            // SAFETY: the object keeps its pool, and nobody else has the object until it is pushed. Nothing is asked of the pool
+            // after that.
+            let core = unsafe { &*Arc::as_ptr(&own.core) };
+            if let Some(magazine) = core.magazine_of_last() {
+                // SAFETY: the object keeps the pool until it is pushed.
+                match unsafe { magazine.push_near(&raw const core.gate, own) } {
+                    Ok(()) => return,
+                    Err(back) => own = back,
+                }
+            }
+        }
+        // One call for all else: this is compiled into whatever drops a lease.
+        Self::give_back_used(own);
+    }
+
+    /// The same, where something has to be done with the object first, or another pool lent last.
+    #[inline(never)]
+    fn give_back_used(mut own: Own<T>) {
+        // SAFETY: as in `give_back`.
         let core = unsafe { &*Arc::as_ptr(&own.core) };
         if own.way != Way::Afar && !std::thread::panicking() {
             if own.way == Way::Plain {
@@ -40,7 +65,7 @@ impl<T> PoolCore<T> {
     /// `core` is the object's.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn put_near(core: &Self, own: Own<T>) {
-        match core.magazine() {
+        match core.magazine_of_last().or_else(|| core.magazine()) {
             // SAFETY: the object keeps the pool until it is pushed.
             Some(magazine) => match unsafe { magazine.push_near(&raw const core.gate, own) } {
                 Ok(()) => {}
@@ -145,6 +170,10 @@ impl<T> PoolCore<T> {
         if self.gate.has(Gate::CLOSED | Gate::ALERT) && !self.heeds() {
             return drop(own);
         }
+        let own = match self.hand_over(own) {
+            Ok(()) => return,
+            Err(own) => own,
+        };
         let home = self.magazine().map_or(0, |magazine| magazine.home);
         let mut list = List::new();
         list.push_warm(own);
@@ -168,14 +197,18 @@ impl<T> PoolCore<T> {
     pub(in crate::pool) fn stow(&self, home: usize, mut list: List<T>) {
         self.appraise(&mut list);
         self.depot.put_all(home, list);
-        self.keep_bounds();
+        let beyond = self.keep_bounds();
         self.publish();
         self.serve();
+        drop(beyond);
     }
 
+    /// Says what objects are worth that come to wait in the depot from here on.
     pub(super) fn appraise(&self, list: &mut List<T>) {
         let level = self.domain.inflation() / self.card.scale();
-        list.for_each_mut(|node| node.credit = level + self.density_of(node.weight()));
+        list.for_each_mut(|node| {
+            node.credit = level + self.density_of(node.weight());
+        });
     }
 
     /// The object weighs something else than when it was lent: shrinks it if it is too large, and charges it anew.

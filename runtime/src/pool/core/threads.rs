@@ -135,9 +135,10 @@ impl<T> PoolCore<T> {
         }
         self.gate.open(Gate::DRAINED);
         drop(magazines);
-        self.keep_bounds();
+        let beyond = self.keep_bounds();
         self.publish();
         self.serve();
+        drop(beyond);
     }
 
     /// Takes the magazines' bytes off the books: the limit is too low even for them.

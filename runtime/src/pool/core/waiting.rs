@@ -22,7 +22,7 @@ impl<T> PoolCore<T> {
     pub(super) fn wait(&self, most: Option<std::time::Duration>) -> Result<Own<T>, Refusal> {
         let deadline = self.deadline(most);
         loop {
-            let gift = Ticket::new(&self.me(), deadline).wait();
+            let gift = Ticket::new(self.me(), deadline).wait();
             if let Some(result) = self.unwrap(gift) {
                 return result;
             }
@@ -55,16 +55,54 @@ impl<T> PoolCore<T> {
     pub(in crate::pool) fn queue_up(&self, waiter: &Arc<Waiter<T>>) {
         let mut queue = self.queue.lock();
         queue.push(Arc::clone(waiter));
-        self.gate.shut(Gate::WAITED);
+        // Opened only with the queue locked, so what is shut now stays so.
+        if !self.gate.has(Gate::WAITED) {
+            self.gate.shut(Gate::WAITED);
+        }
         drop(queue);
         self.calm.store(0, Ordering::Relaxed);
-        if self.gate.shut(Gate::SCARCE) {
+        if !self.gate.has(Gate::SCARCE) && self.gate.shut(Gate::SCARCE) {
             self.gather();
         }
         if self.gate.has(Gate::CLOSED) {
             self.turn_away();
         }
-        self.serve();
+        // Read after the queue was written: who returns something reads the queue after that.
+        if self.depot.len_word().load(Ordering::SeqCst) > 0 || self.may_have_room() {
+            self.serve();
+        }
+    }
+
+    /// Gives an object that came back to who waits longest.
+    ///
+    /// # Errors
+    ///
+    /// Gives it back when nobody waits.
+    pub(in crate::pool) fn hand_over(&self, own: Own<T>) -> Result<(), Own<T>> {
+        let mut gift = Gift::Object(own);
+        while !self.queue.is_empty()
+            && let Some(waiter) = self.next_waiter()
+        {
+            match waiter.give(gift) {
+                Ok(()) => return Ok(()),
+                // It was gone; the next one gets it.
+                Err(back) => gift = back,
+            }
+        }
+        match gift {
+            Gift::Object(own) => Err(own),
+            Gift::Room(_) | Gift::Nothing => unreachable!("what is given comes back as it was"),
+        }
+    }
+
+    /// Takes who waits longest out of the queue.
+    fn next_waiter(&self) -> Option<Arc<Waiter<T>>> {
+        let mut queue = self.queue.lock();
+        let waiter = queue.pop();
+        if queue.is_empty() {
+            self.gate.open(Gate::WAITED);
+        }
+        waiter
     }
 
     /// Gives those who wait what there is for them.

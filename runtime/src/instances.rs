@@ -1,6 +1,6 @@
-//! The instances of a cache tenant, in a tournament: who of them has the cheapest victim, and whose entries are due first.
+//! The instances of a tenant, in a tournament: who of them has the cheapest victim, and whose entries are due first.
 //!
-//! A method with a cache in each object may have thousands. Whoever makes room, or publishes a price, finds the right
+//! A method with a cache in each object may have thousands, and so may a type with a pool on each thread. Whoever makes room, or publishes a price, finds the right
 //! one in as many steps as the number of them has digits, and whoever changed one says so in as many. What stands here
 //! of an instance is never above what is so: whoever lowers it says so before anybody could need to know, and what
 //! rose (entries were invalidated, or used) shows when the instance comes up. Then it is put right, and the next one comes.
@@ -14,28 +14,38 @@ use std::sync::{Arc, Weak};
 
 use smallvec::SmallVec;
 
-use super::Instance;
 use crate::sync::{RwLock, fork};
 use crate::time::{NEVER, Nanos};
 use crate::weight::weigh::allocation;
 
-/// An instance as others hold it.
-pub(super) type Held = Arc<dyn Instance + Send + Sync>;
+/// What has a place among the instances of a tenant, and is compared with the others.
+pub(crate) trait Ranked {
+    /// Its place among the instances from now on.
+    fn set_place(&self, place: u32);
+
+    /// Its place among the instances.
+    fn place(&self) -> u32;
+
+    /// The credit of its next victims; infinite when empty.
+    fn credit(&self) -> f64;
+
+    /// No entry expires before.
+    fn due(&self) -> Nanos;
+}
 
 /// So often at the most what comes up is put right: others may change it each time.
 const CORRECTED: usize = 64;
 
 /// All instances of one tenant.
-pub(super) struct Instances {
-    list: RwLock<List>,
+pub(crate) struct Instances<I: ?Sized> {
+    list: RwLock<List<I>>,
     /// There is one, and there will be no other.
     alone: bool,
 }
 
-#[derive(Default)]
-struct List {
+struct List<I: ?Sized> {
     /// By their places.
-    places: SmallVec<[Option<Weak<dyn Instance + Send + Sync>>; 1]>,
+    places: SmallVec<[Option<Weak<I>>; 1]>,
     /// Since there were two at once.
     tournament: Option<Box<Tournament>>,
 }
@@ -61,7 +71,7 @@ impl Standing {
     /// Of what nobody has looked at yet: it comes up, and is put right.
     const UNKNOWN: Self = Self { credit: 0.0, due: 0 };
 
-    fn of(instance: &dyn Instance) -> Self {
+    fn of(instance: &(impl Ranked + ?Sized)) -> Self {
         Self { credit: instance.credit(), due: instance.due() }
     }
 
@@ -75,18 +85,18 @@ impl Standing {
     }
 }
 
-impl Instances {
+impl<I: Ranked + ?Sized> Instances<I> {
     /// None yet. `alone` promises that there will be one only, of which nothing needs to be known here.
-    pub(super) fn new(alone: bool) -> Self {
-        Self { list: RwLock::new(List::default()), alone }
+    pub(crate) fn new(alone: bool) -> Self {
+        Self { list: RwLock::new(List::new()), alone }
     }
 
-    pub(super) fn is_alone(&self) -> bool {
+    pub(crate) fn is_alone(&self) -> bool {
         self.alone
     }
 
     /// Gives an instance its place, and returns by how many bytes the list has grown.
-    pub(super) fn add(&self, instance: &Held) -> u64 {
+    pub(crate) fn add(&self, instance: &Arc<I>) -> u64 {
         let mut list = self.list.write();
         let before = list.bytes();
         let first = list.add(instance);
@@ -99,7 +109,7 @@ impl Instances {
     }
 
     /// An instance is gone; returns by how many bytes the list has shrunk.
-    pub(super) fn remove(&self, instance: &dyn Instance) -> u64 {
+    pub(crate) fn remove(&self, instance: &(impl Ranked + ?Sized)) -> u64 {
         let mut list = self.list.write();
         let before = list.bytes();
         let moved = list.remove(instance.place());
@@ -111,13 +121,13 @@ impl Instances {
     }
 
     /// All of them, as handles: what they drop may call a new instance into being. Nearly always there is one.
-    pub(super) fn live(&self) -> SmallVec<[Held; 1]> {
+    pub(crate) fn live(&self) -> SmallVec<[Arc<I>; 1]> {
         let list = fork::read(&self.list);
         list.iter().flat_map(|list| list.places.iter().flatten().filter_map(Weak::upgrade)).collect()
     }
 
     /// An entry came to an instance, or is due earlier.
-    pub(super) fn announce(&self, instance: &dyn Instance) {
+    pub(crate) fn announce(&self, instance: &(impl Ranked + ?Sized)) {
         let lowers = fork::read(&self.list).is_some_and(|list| {
             let tournament = list.tournament.as_ref();
             tournament.is_some_and(|of| Standing::of(instance).lowers(of.standing(instance.place())))
@@ -128,7 +138,7 @@ impl Instances {
     }
 
     /// Notes what an instance says. It is asked under the lock, so that nobody's older look is noted later.
-    pub(super) fn renew(&self, instance: &dyn Instance) {
+    pub(crate) fn renew(&self, instance: &(impl Ranked + ?Sized)) {
         if self.alone {
             return;
         }
@@ -140,7 +150,7 @@ impl Instances {
     }
 
     /// The lowest credit of all; infinite when there is no victim.
-    pub(super) fn lowest_credit(&self) -> f64 {
+    pub(crate) fn lowest_credit(&self) -> f64 {
         let Some(list) = fork::read(&self.list) else { return f64::INFINITY };
         if let Some(tournament) = &list.tournament {
             return tournament.root().credit;
@@ -151,7 +161,7 @@ impl Instances {
     }
 
     /// The instance with the cheapest victim.
-    pub(super) fn cheapest(&self) -> Option<Held> {
+    pub(crate) fn cheapest(&self) -> Option<Arc<I>> {
         let mut last = None;
         for _ in 0..CORRECTED {
             let list = fork::read(&self.list)?;
@@ -173,14 +183,14 @@ impl Instances {
     }
 
     /// Up to so many instances with the cheapest victims, the cheapest first; of an only one, nothing.
-    pub(super) fn by_credit(&self, most: usize) -> Vec<Held> {
+    pub(crate) fn by_credit(&self, most: usize) -> Vec<Arc<I>> {
         let Some(list) = fork::read(&self.list) else { return Vec::new() };
         let Some(tournament) = &list.tournament else { return Vec::new() };
         tournament.by_credit().take(most).filter_map(|place| list.held(place)).collect()
     }
 
     /// The instance whose entries may be expired first, if that is by `now`.
-    pub(super) fn due(&self, now: Nanos) -> Option<Held> {
+    pub(crate) fn due(&self, now: Nanos) -> Option<Arc<I>> {
         let mut last = None;
         for _ in 0..CORRECTED {
             let list = fork::read(&self.list)?;
@@ -217,9 +227,13 @@ impl Instances {
     }
 }
 
-impl List {
+impl<I: Ranked + ?Sized> List<I> {
+    fn new() -> Self {
+        Self { places: SmallVec::new(), tournament: None }
+    }
+
     /// Returns the one that has been alone so far: nobody knows how it stands.
-    fn add(&mut self, instance: &Held) -> Option<Held> {
+    fn add(&mut self, instance: &Arc<I>) -> Option<Arc<I>> {
         let is_second = !self.places.is_empty() && self.tournament.is_none();
         if self.places.is_empty() {
             instance.set_place(0);
@@ -241,12 +255,12 @@ impl List {
 
     /// Returns handles of those who have other places now, to be dropped when the lock is released.
     #[must_use]
-    fn remove(&mut self, place: u32) -> Vec<Held> {
+    fn remove(&mut self, place: u32) -> Vec<Arc<I>> {
         if let Some(at) = self.places.get_mut(place as usize) {
             *at = None;
         }
         let Some(tournament) = &mut self.tournament else {
-            *self = Self::default();
+            *self = Self::new();
             return Vec::new();
         };
         tournament.give_place(place);
@@ -256,12 +270,12 @@ impl List {
 
     /// A list of half the size or less, for those who are left. Not while one of them is being dropped: nobody can tell it
     /// its new place, and it comes here in a moment.
-    fn compact(&mut self, left: usize) -> Vec<Held> {
-        let held: Vec<Held> = self.places.iter().flatten().filter_map(Weak::upgrade).collect();
+    fn compact(&mut self, left: usize) -> Vec<Arc<I>> {
+        let held: Vec<Arc<I>> = self.places.iter().flatten().filter_map(Weak::upgrade).collect();
         if held.len() < left {
             return held;
         }
-        *self = Self::default();
+        *self = Self::new();
         for instance in &held {
             // Who was the first is none that nobody has looked at, once the second is there.
             drop(self.add(instance));
@@ -272,7 +286,7 @@ impl List {
         held
     }
 
-    fn held(&self, place: u32) -> Option<Held> {
+    fn held(&self, place: u32) -> Option<Arc<I>> {
         self.places.get(place as usize)?.as_ref()?.upgrade()
     }
 
@@ -284,8 +298,7 @@ impl List {
     /// Bytes beside those of a tenant with one instance.
     fn bytes(&self) -> u64 {
         let Some(tournament) = &self.tournament else { return 0 };
-        let places =
-            allocation(size_of::<Option<Weak<dyn Instance + Send + Sync>>>() * self.places.capacity());
+        let places = allocation(size_of::<Option<Weak<I>>>() * self.places.capacity());
         places + allocation(size_of::<Tournament>()) + tournament.bytes()
     }
 }
@@ -423,11 +436,7 @@ impl Ord for Open {
 #[cfg(all(test, not(larder_shuttle)))]
 mod tests {
     use super::*;
-    use crate::cache::CacheTenant;
-    use crate::stats::Count;
-    use crate::store::{Evicted, Wanted};
     use crate::sync::{AtomicU32, AtomicU64, Ordering};
-    use crate::tenant::ScopeId;
 
     /// An instance that says what it is told to, and counts how often it is asked.
     #[derive(Default)]
@@ -456,7 +465,7 @@ mod tests {
         }
     }
 
-    impl Instance for Told {
+    impl Ranked for Told {
         fn set_place(&self, place: u32) {
             self.place.store(place, Ordering::Relaxed);
         }
@@ -473,46 +482,15 @@ mod tests {
         fn due(&self) -> Nanos {
             self.standing().due
         }
-
-        fn next_victim(&self) -> Option<(f64, f64)> {
-            None
-        }
-
-        fn evict(&self, _: &CacheTenant, _: Wanted, _: Count) -> Evicted {
-            Evicted::default()
-        }
-
-        fn expire(&self, _: &CacheTenant, _: Nanos) -> u64 {
-            0
-        }
-
-        fn expire_some(&self, _: &CacheTenant, _: Nanos, _: bool) -> u64 {
-            0
-        }
-
-        fn collect(&self, _: &CacheTenant) {}
-
-        fn clear(&self, _: &CacheTenant) {}
-
-        fn listener_panics(&self) -> u64 {
-            0
-        }
-
-        fn follow_keys(&self, _: crate::curve::Followed) {}
-
-        fn follow_mode(&self) {}
-
-        fn leave(&self, _: ScopeId) {}
     }
 
-    fn add(instances: &Instances, credit: f64, due: Nanos) -> Arc<Told> {
+    fn add(instances: &Instances<Told>, credit: f64, due: Nanos) -> Arc<Told> {
         let told = Told::new(credit, due);
-        let held: Held = Arc::clone(&told) as Held;
-        instances.add(&held);
+        instances.add(&told);
         told
     }
 
-    fn cheapest(instances: &Instances) -> Option<u32> {
+    fn cheapest(instances: &Instances<Told>) -> Option<u32> {
         instances.cheapest().map(|instance| instance.place())
     }
 
@@ -613,8 +591,7 @@ mod tests {
         let members: Vec<_> = (0..100)
             .map(|n| {
                 let told = Told::new(f64::from(n), NEVER);
-                let held: Held = Arc::clone(&told) as Held;
-                bytes += instances.add(&held);
+                bytes += instances.add(&told);
                 told
             })
             .collect();
