@@ -28,6 +28,7 @@ Parts, all of them unless some are named:
     large         ten million entries in a domain of 2 GB; only if named where --quick is given
     traces        hit ratios
     split         eight caches under one budget: compute time paid again, counted and not timed
+    real          five functions that do real work under one budget: time in bodies, resident memory
 
 Options:
     --quick         fewer rounds, fewer accesses: minutes, for a look rather than for a table
@@ -38,7 +39,7 @@ Options:
 ";
 
 /// Everything that can be measured, in the order in which it is.
-pub const PARTS: [&str; 18] = [
+pub const PARTS: [&str; 19] = [
     "hit",
     "annotated",
     "threads",
@@ -57,6 +58,7 @@ pub const PARTS: [&str; 18] = [
     "large",
     "traces",
     "split",
+    "real",
 ];
 
 #[derive(Debug, Default)]
@@ -66,6 +68,8 @@ pub struct Arguments {
     pub traces: Option<PathBuf>,
     pub plots: Option<PathBuf>,
     pub jobs: Option<usize>,
+    /// A part of a part, for a process that was started for it.
+    pub child: Option<String>,
     pub wants_help: bool,
 }
 
@@ -84,6 +88,7 @@ impl Arguments {
                 Long("traces") => arguments.traces = Some(parser.value()?.into()),
                 Long("plots") => arguments.plots = Some(parser.value()?.into()),
                 Long("jobs") => arguments.jobs = Some(parser.value()?.parse()?),
+                Long("child") => arguments.child = Some(parser.value()?.string()?),
                 Long("help") | Short('h') => arguments.wants_help = true,
                 Value(part) => {
                     let part = part.string()?;

@@ -12,6 +12,7 @@ mod large;
 mod measure;
 mod plot;
 mod pools;
+mod real;
 mod split;
 mod table;
 mod traces;
@@ -46,6 +47,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    if let Some(task) = &arguments.child {
+        return real::child(task);
+    }
     larder::budget().set_limit_mb(2048);
     if let Some(folder) = &arguments.plots {
         std::fs::create_dir_all(folder)
@@ -66,6 +70,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if arguments.wants("split") {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         split::run(arguments.is_quick, arguments.jobs.unwrap_or(cores), plots)?;
+    }
+    if arguments.wants("real") {
+        real::run(arguments.is_quick)?;
     }
     Ok(())
 }

@@ -47,6 +47,12 @@ impl Table {
         Self { sizes, cost }
     }
 
+    /// From what each tenant was seen to cost at each of these sizes, which rise: by tenant, size and phase.
+    #[must_use]
+    pub fn of_costs(sizes: Vec<u64>, cost: Vec<Vec<Vec<u64>>>) -> Self {
+        Self { sizes, cost }
+    }
+
     /// The same for larder's own caches.
     #[must_use]
     pub fn of_larder(load: &Load) -> Self {

@@ -145,8 +145,8 @@ impl CacheTenant {
             self.stop_learning();
             return None;
         }
-        let hits = self.card.tally.hits();
-        self.follow_all(self.sampling.note(|reuse| reuse.end_epoch(hits))?);
+        let (hits, (lookups, _)) = (self.card.tally.hits(), self.card.tally.lookups());
+        self.follow_all(self.sampling.note(|reuse| reuse.end_epoch(hits, lookups))?);
         self.sampling.curve()
     }
 
@@ -165,7 +165,7 @@ impl CacheTenant {
             Expires::ByUse(idle) => millis(idle),
             Expires::Never | Expires::ByAge => NO_DEADLINE,
         };
-        self.sampling.start(idle);
+        self.sampling.start(idle, self.card.tally.lookups().0);
         self.follow_all(self.sampling.note(|_| ()).unwrap_or(Followed::NOBODY));
     }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Coordinator;
-use super::journal::{Deed, Gave};
-use super::pour::{Party, Plan, Verdict, growth, pour};
+use super::journal::{Deed, Gave, address};
+use super::pour::{Party, Plan, Trend, Verdict, growth, pour};
 use crate::domain::DomainCore;
 use crate::stats::{Cause, in_bytes};
 use crate::tenant::{Card, Tenant};
@@ -19,6 +19,14 @@ use crate::time::{Nanos, nanos};
 pub(super) const LENGTH: Duration = Duration::from_secs(10);
 /// or after so many look-ups, whichever comes first.
 const LOOKUPS: u64 = 20_000;
+/// A load is calm when so many epochs long each tenant was asked about as often as before,
+const CALM: u32 = 20;
+/// where a change by this part of a tenant's share of the look-ups is none,
+const SWING: f64 = 0.4;
+/// nor is one by this part of all look-ups.
+const SMALL: f64 = 0.02;
+/// What an epoch leaves of a tenant's share of the look-ups.
+const KEPT: f64 = 0.75;
 /// So many receivers and givers of a plan are named.
 const NAMED: usize = 3;
 
@@ -35,6 +43,21 @@ pub(super) struct Epochs {
     before: f64,
     /// The same in the last epoch.
     lately: f64,
+    /// What is known of each tenant.
+    habits: Vec<Habit>,
+    /// For how many epochs the load has been the same.
+    calm: u32,
+}
+
+/// How a tenant was used until now, and which way its target went.
+#[derive(Clone, Copy, Debug)]
+struct Habit {
+    /// The tenant's address, by which it is told from the others that live.
+    of: usize,
+    lookups: u64,
+    /// Its part of all look-ups of an epoch, by the last ones.
+    share: f64,
+    trend: Trend,
 }
 
 /// Sums over all tenants.
@@ -51,6 +74,39 @@ impl Epochs {
     pub(super) fn gains(&self) -> Option<(f64, f64)> {
         let realised = if self.before > 0.0 { self.lately / self.before - 1.0 } else { 0.0 };
         self.predicted.map(|predicted| (predicted, realised))
+    }
+
+    /// Notes how often each tenant was asked in the epoch, which all together were `all` times, and whether that is as before.
+    fn observe(&mut self, tenants: &[Arc<dyn Tenant>], all: u64) {
+        let mut is_calm = true;
+        let habits = tenants.iter().map(|tenant| {
+            let of = address(tenant);
+            let lookups = tenant.card().tally.lookups().0;
+            let Some(habit) = self.habits.iter().find(|habit| habit.of == of) else {
+                return Habit { of, lookups, share: 0.0, trend: Trend::Free };
+            };
+            let share = lookups.saturating_sub(habit.lookups) as f64 / all.max(1) as f64;
+            let change = (share - habit.share).abs();
+            is_calm &= change <= SMALL || change <= SWING * share.max(habit.share);
+            Habit { lookups, share: habit.share * KEPT + share * (1.0 - KEPT), ..*habit }
+        });
+        self.habits = habits.collect();
+        self.calm = if is_calm { self.calm.saturating_add(1) } else { 0 };
+    }
+
+    /// Which way targets went last, as far as that is to be heeded.
+    fn trends(&self) -> Vec<Trend> {
+        let heeded = |habit: &Habit| if self.calm < CALM { Trend::Free } else { habit.trend };
+        self.habits.iter().map(heeded).collect()
+    }
+
+    /// Notes where targets went; by [`observe`](Self::observe)'s tenants.
+    fn moved(&mut self, moves: impl Iterator<Item = Option<(u64, u64)>>) {
+        for (habit, moved) in self.habits.iter_mut().zip(moves) {
+            if let Some((before, now)) = moved {
+                habit.trend = habit.trend.next(before, now);
+            }
+        }
     }
 
     /// Notes what was counted until now.
@@ -77,11 +133,16 @@ impl Coordinator {
         if !over {
             return;
         }
+        let lookups = counted.lookups.saturating_sub(epochs.counted.lookups);
         epochs.end(now, counted);
         let before = epochs.lately;
         // What is dropped below may be the last of a cache, and run a user's code.
         drop(epochs);
         let tenants = core.live();
+        let Some(mut epochs) = self.epochs.try_lock() else { return };
+        epochs.observe(&tenants, lookups);
+        let trends = epochs.trends();
+        drop(epochs);
         let curves: Vec<_> = tenants.iter().map(|tenant| tenant.learn()).collect();
         let growths = tenants.iter().zip(&curves).map(|(tenant, curve)| {
             let held = tenant.card().reservation.spent();
@@ -92,7 +153,8 @@ impl Coordinator {
         let parties: Vec<Party<'_>> = tenants
             .iter()
             .zip(&curves)
-            .map(|(tenant, curve)| {
+            .zip(&trends)
+            .map(|((tenant, curve), trend)| {
                 let card = tenant.card();
                 Party {
                     bytes: start_of(card),
@@ -101,12 +163,18 @@ impl Coordinator {
                     priority: card.scale(),
                     curve: curve.as_ref(),
                     group: usize::from(card.namespace()).checked_sub(1),
+                    trend: *trend,
                 }
             })
             .collect();
         let plan = pour(&parties, core.ledger.allowed(), &shares);
         for (tenant, target) in tenants.iter().zip(&plan.targets) {
             tenant.card().set_target(target.unwrap_or(u64::MAX));
+        }
+        if let Some(mut epochs) = self.epochs.try_lock() {
+            let starts = parties.iter().map(|party| party.bytes);
+            epochs
+                .moved(starts.zip(&plan.targets).map(|(start, target)| target.map(|target| (start, target))));
         }
         if plan.verdict != Verdict::Move {
             return;

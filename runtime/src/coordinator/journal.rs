@@ -171,7 +171,8 @@ impl Earnings {
     }
 }
 
-fn address(tenant: &Arc<dyn Tenant>) -> usize {
+/// What tells a tenant from the others that live.
+pub(super) fn address(tenant: &Arc<dyn Tenant>) -> usize {
     Arc::as_ptr(tenant).cast::<()>() as usize
 }
 

@@ -18,12 +18,17 @@ use crate::curve::{Curve, KEPT};
 
 /// So much of the budget moves in an epoch, at the most.
 const STEP: f64 = 0.10;
-/// A plan must gain more than this part of what is saved,
+/// A plan must gain more than this part of what is saved, or of what could be saved beside, whichever is less: where nearly all
+/// is saved, a fiftieth of that is most of what is left,
 const GAIN: f64 = 0.02;
 /// and move more than this part of the budget.
 const MOVED: f64 = 0.01;
 /// What moves in a step must pay for its filling within so many epochs of what the whole way gains.
 const EPOCHS: f64 = 100.0;
+/// While the load is calm, a target that went one way turns round only after so many epochs,
+const REST: u32 = 5;
+/// and only by more than this part of itself: less is noise of the sample.
+const TURN: f64 = 0.35;
 /// Where a curve is so far below its hull, a piece is a cliff.
 const CLIFF: f64 = 0.20;
 /// Every tenant is left so many bytes, or a quarter of an even share: to see what it would do with more.
@@ -44,6 +49,48 @@ pub(super) struct Party<'a> {
     pub(super) curve: Option<&'a Curve>,
     /// Its group, a place in the list of shares; `None` where nothing was promised.
     pub(super) group: Option<usize>,
+    /// Which way its target went last, while the load is calm.
+    pub(super) trend: Trend,
+}
+
+/// Which way a target went last, and how many epochs ago.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Trend {
+    /// It has not moved, or nothing is to be made of it.
+    #[default]
+    Free,
+    /// It rose.
+    Up(u32),
+    /// It fell.
+    Down(u32),
+}
+
+impl Trend {
+    /// After one more epoch, in which the target went from `before` to `now`.
+    pub(super) fn next(self, before: u64, now: u64) -> Self {
+        // What follows a tenant's holdings by a thousandth is no move.
+        if now > before.saturating_add(before / 1000) {
+            return Self::Up(0);
+        }
+        if now.saturating_add(before / 1000) < before {
+            return Self::Down(0);
+        }
+        match self {
+            Self::Free => Self::Free,
+            Self::Up(age) => Self::Up(age.saturating_add(1)),
+            Self::Down(age) => Self::Down(age.saturating_add(1)),
+        }
+    }
+
+    /// Whether a target may go from `now` to `then`.
+    fn allows(self, now: u64, then: u64) -> bool {
+        let age = match self {
+            Self::Up(age) if then < now => age,
+            Self::Down(age) if then > now => age,
+            _ => return true,
+        };
+        age >= REST && now.abs_diff(then) as f64 > now.max(then) as f64 * TURN
+    }
 }
 
 /// What is to be done, and why.
@@ -189,6 +236,9 @@ pub(super) fn pour(parties: &[Party<'_>], budget: u64, shares: &[u64]) -> Plan {
     poured.spread(parties);
     let now = start(parties, budget);
     let owed = owed(parties, &poured.bytes, &now, shares);
+    if owed == 0 {
+        poured.keep_course(parties, &now, budget);
+    }
     decide(parties, &hulls, &poured, &now, budget, owed)
 }
 
@@ -278,6 +328,35 @@ impl Poured {
     }
 }
 
+impl Poured {
+    /// Leaves those where they are who would turn round for little, and takes no more from the rest than somebody gets.
+    ///
+    /// Whoever still grows has steeper pieces than whoever still gives, so nothing is lost by it.
+    fn keep_course(&mut self, parties: &[Party<'_>], now: &[Option<u64>], budget: u64) {
+        let (mut up, mut down, mut spare) = (0_u64, 0_u64, budget);
+        for ((party, then), now) in parties.iter().zip(&mut self.bytes).zip(now) {
+            let (Some(then), Some(now)) = (then, *now) else { continue };
+            if !party.trend.allows(now, *then) {
+                *then = now;
+            }
+            up += then.saturating_sub(now);
+            down += now.saturating_sub(*then);
+            spare = spare.saturating_sub(now);
+        }
+        let part = |of: u64, all: u64| (of as f64 / all.max(1) as f64).min(1.0);
+        let (growing, giving) = (part(down.saturating_add(spare), up), part(up, down));
+        for (then, now) in self.bytes.iter_mut().zip(now) {
+            let (Some(then), Some(now)) = (then, *now) else { continue };
+            *then = if *then > now {
+                now + ((*then - now) as f64 * growing) as u64
+            } else {
+                // Rounded up, so that what is given is never less than what is taken.
+                now - (((now - *then) as f64 * giving).ceil() as u64).min(now - *then)
+            };
+        }
+    }
+}
+
 /// Whether so much of a piece is worth far less than its share of the piece.
 fn is_cliff(party: &Party<'_>, hull: Option<&Hull>, has: u64, given: u64) -> bool {
     let (Some(curve), Some(hull)) = (party.curve, hull) else { return false };
@@ -324,9 +403,12 @@ fn decide(
     let (mut up, mut down, mut refill) = (0_u64, 0_u64, 0.0);
     // By the curves themselves: just before a cliff the hull has little left to gain.
     let mut real = 0.0;
+    // By the hulls, with bytes for everything.
+    let mut missing = 0.0_f64;
     for (at, hull) in hulls.iter().enumerate() {
         let (Some(hull), Some(now), Some(then)) = (hull, now[at], poured.bytes[at]) else { continue };
         plan.saved += hull.value(now);
+        missing += hull.value(u64::MAX) - hull.value(now);
         plan.gain += hull.value(then) - hull.value(now);
         let curve = |bytes| parties[at].curve.map_or(0.0, |curve| curve.value(bytes) * parties[at].priority);
         real += curve(then) - curve(now);
@@ -345,7 +427,7 @@ fn decide(
     } else if owed as f64 > budget as f64 * MOVED {
         // A promise is kept, whatever it gains.
         Verdict::Move
-    } else if plan.gain <= 0.0 || plan.gain.max(real) <= plan.saved * GAIN {
+    } else if plan.gain <= 0.0 || plan.gain.max(real) <= plan.saved.min(missing) * GAIN {
         Verdict::SmallGain
     } else if plan.gain.max(real) * f64::from(1.0 - KEPT) * EPOCHS <= refill * part {
         Verdict::Refill

@@ -10,6 +10,9 @@
 //!
 //! is the compute time that `m` bytes would have saved. A reuse of what has expired or was invalidated earns nothing.
 //!
+//! What is remembered is the *shape* of a curve, for several epochs: what a look-up saves with so many bytes. How many look-ups
+//! there are is counted and not sampled, and is taken from the last epochs alone, so that a crowd that comes or goes is seen at once.
+//!
 //! At most [`MOST`] keys are followed. Where there are more, first those go that were not used for longer than the
 //! whole budget could hold them, because no split of it would have them; then the threshold falls, and with it all
 //! keys above. It rises again where fewer than [`LEAST`] are left. The keys lie in the order of their last use, with a
@@ -22,9 +25,9 @@ use crate::cost;
 use crate::weight::weigh::allocation;
 
 /// So many keys are followed at the most.
-pub(super) const MOST: usize = 256;
+pub(super) const MOST: usize = 512;
 /// So many are worth a curve, and too few for one below.
-pub(super) const LEAST: usize = 128;
+pub(super) const LEAST: usize = 256;
 /// Places in the order of last uses: when the last one is taken, the keys move together.
 const PLACES: usize = 2 * MOST;
 /// Buckets for each doubling of the distance.
@@ -35,6 +38,8 @@ const FIRST: u32 = 14;
 const BUCKETS: usize = 30 * STEPS;
 /// What an epoch leaves of what was seen before it.
 pub(crate) const KEPT: f32 = 0.75;
+/// What an epoch leaves of the pace before it.
+const PACE_KEPT: f64 = 0.5;
 /// A threshold that takes every key.
 const ALL: u32 = u32::MAX;
 /// A threshold starts at one key in so many, and rises to `ALL` where these are few.
@@ -115,6 +120,12 @@ pub(crate) struct Reuse {
     sparse: u8,
     /// Epochs that brought something.
     epochs: u8,
+    /// All look-ups of the tenant until this epoch, and until it was followed.
+    lookups: u64,
+    /// Look-ups of the epochs that `saved` remembers, decayed like them.
+    seen: f64,
+    /// Look-ups of an epoch, by the last ones.
+    pace: f64,
 }
 
 /// Where the hash of a key stands among all: those with the lowest ranks are followed. The bits that pick shards and
@@ -146,8 +157,9 @@ fn edge(bucket: usize) -> u64 {
 }
 
 impl Reuse {
-    /// Nothing is known yet. Entries are expired that were not used for `idle` milliseconds.
-    pub(crate) fn new(idle: u32) -> Self {
+    /// Nothing is known yet, of a tenant that has had so many look-ups. Entries are expired that were not used for `idle`
+    /// milliseconds.
+    pub(crate) fn new(idle: u32, lookups: u64) -> Self {
         Self {
             keys: Vec::with_capacity(MOST),
             index: HashTable::with_capacity(MOST),
@@ -163,12 +175,15 @@ impl Reuse {
             weight: 1.0,
             sparse: 0,
             epochs: 0,
+            lookups,
+            seen: 0.0,
+            pace: 0.0,
         }
     }
 
     /// More bytes than it ever takes.
     pub(crate) fn most_bytes() -> u64 {
-        let index = 512 * (size_of::<u16>() + 1) + 64;
+        let index = 2 * MOST * (size_of::<u16>() + 1) + 64;
         let parts = [
             size_of::<Self>(),
             MOST * size_of::<Key>(),
@@ -292,8 +307,12 @@ impl Reuse {
     }
 
     /// Ends an epoch: what was seen before counts a little less from now on, and the threshold rises if there are too
-    /// few keys to tell anything. `hits` are those of the tenant so far.
-    pub(crate) fn end_epoch(&mut self, hits: u64) {
+    /// few keys to tell anything. `hits` and `lookups` are those of the tenant so far.
+    pub(crate) fn end_epoch(&mut self, hits: u64, lookups: u64) {
+        let own = lookups.saturating_sub(self.lookups) as f64;
+        self.lookups = lookups;
+        self.pace = if self.seen == 0.0 { own } else { self.pace * PACE_KEPT + own * (1.0 - PACE_KEPT) };
+        self.seen = (self.seen + own) * f64::from(KEPT);
         let new = hits.saturating_sub(self.hits) as f64 * self.rate();
         self.weight = if self.heard < HEARD { 1.0 } else { (new / f64::from(self.heard)).max(1.0) };
         (self.hits, self.heard) = (hits, 0);
@@ -316,11 +335,14 @@ impl Reuse {
         if self.epochs < 2 {
             return None;
         }
+        // As if all epochs that are remembered had been like the last ones.
+        let lately = self.pace * f64::from(KEPT / (1.0 - KEPT));
+        let scale = if self.seen > 0.0 { lately / self.seen } else { 1.0 };
         let mut points = Vec::new();
         let mut sum = 0.0;
         for (at, saved) in self.saved.iter().enumerate() {
             if *saved > 0.0 {
-                sum += f64::from(*saved);
+                sum += f64::from(*saved) * scale;
                 points.push((edge(at), sum));
             }
         }

@@ -21,10 +21,10 @@ impl Sampling {
         if fork::forked() { self.0.try_lock() } else { Some(self.0.lock()) }
     }
 
-    /// Starts to learn, if it did not yet.
-    pub(crate) fn start(&self, idle: u32) {
+    /// Starts to learn, if it did not yet, of a tenant that has had so many look-ups.
+    pub(crate) fn start(&self, idle: u32, lookups: u64) {
         if let Some(mut state) = self.lock() {
-            state.get_or_insert_with(|| Box::new(Reuse::new(idle)));
+            state.get_or_insert_with(|| Box::new(Reuse::new(idle, lookups)));
         }
     }
 

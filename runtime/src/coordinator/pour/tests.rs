@@ -20,7 +20,15 @@ fn even(each: f64, most: u64) -> Curve {
 }
 
 fn party(bytes: u64, curve: &Curve) -> Party<'_> {
-    Party { bytes, floor: 0, ceiling: u64::MAX, priority: 1.0, curve: Some(curve), group: None }
+    Party {
+        bytes,
+        floor: 0,
+        ceiling: u64::MAX,
+        priority: 1.0,
+        curve: Some(curve),
+        group: None,
+        trend: Trend::Free,
+    }
 }
 
 fn targets(plan: &Plan) -> Vec<u64> {
@@ -100,6 +108,44 @@ fn noise_small_steps_and_refills_that_do_not_pay_move_nothing() {
     assert_eq!(pour(&[], 100 * MB, &[]).verdict, Verdict::Nothing);
 }
 
+#[test]
+fn where_nearly_all_is_saved_a_part_of_what_is_left_is_worth_moving_for() {
+    // The first bytes save nearly all, and of the rest one has all that there is.
+    let sated = Curve::from_points(vec![(10 * MB, 1000.0)], 0.0);
+    let mut points = vec![(10 * MB, 1000.0)];
+    points.extend((1..=40).map(|mb| ((10 + mb) * MB, 1000.0 + mb as f64 * 0.25)));
+    let hungry = Curve::from_points(points, 0.0);
+    let plan = pour(&[party(50 * MB, &sated), party(20 * MB, &hungry)], 70 * MB, &[]);
+    assert!(plan.gain < plan.saved * GAIN);
+    assert_eq!(plan.verdict, Verdict::Move);
+}
+
+#[test]
+fn while_the_load_is_calm_a_target_turns_round_only_for_good() {
+    let (dear, cheap, other) = (even(10.0, 60), even(1.0, 1000), even(2.0, 1000));
+    let plan = |trend, bytes: u64| {
+        let mut parties = [party(bytes, &dear), party(100 * MB - bytes, &cheap)];
+        parties[0].trend = trend;
+        pour(&parties, 100 * MB, &[])
+    };
+    // From 50 to 60 MB is a sixth, from 30 it is half.
+    assert_eq!(plan(Trend::Up(9), 50 * MB).verdict, Verdict::Move);
+    assert_eq!(plan(Trend::Down(9), 50 * MB).verdict, Verdict::SmallMove);
+    assert_eq!(targets(&plan(Trend::Down(9), 50 * MB)), [50, 50]);
+    assert_eq!(plan(Trend::Down(REST - 1), 30 * MB).verdict, Verdict::SmallMove);
+    assert_eq!(targets(&plan(Trend::Down(REST), 30 * MB)), [40, 60]);
+    // Who keeps its course gives nothing, and who takes gets what the others give.
+    let mut parties = [party(30 * MB, &dear), party(35 * MB, &cheap), party(35 * MB, &other)];
+    parties[1].trend = Trend::Up(0);
+    let plan = pour(&parties, 100 * MB, &[]);
+    assert_eq!(plan.targets[1], Some(35 * MB));
+    let sum: u64 = plan.targets.iter().flatten().sum();
+    assert!(sum <= 100 * MB && plan.targets[0] > Some(30 * MB), "{:?}", plan.targets);
+    assert_eq!(Trend::Up(3).next(1000 * MB, 1000 * MB + 1), Trend::Up(4));
+    assert_eq!(Trend::Up(3).next(1000 * MB, 900 * MB), Trend::Down(0));
+    assert_eq!(Trend::Free.next(MB, MB), Trend::Free);
+}
+
 /// What a tenant holds, its floor, its ceiling and its priority.
 type Terms = (u64, u64, u64, f64);
 
@@ -133,6 +179,8 @@ fn no_plan_breaks_budget_floors_ceilings_or_is_worse_than_the_one_before() {
     for round in 0..3000 {
         let (curves, rest, budget) = any(&mut random);
         let stranger = random.below(4) == 0;
+        let kinds = [Trend::Free, Trend::Up(0), Trend::Up(9), Trend::Down(0), Trend::Down(9)];
+        let trends: Vec<Trend> = curves.iter().map(|_| kinds[random.below(5) as usize]).collect();
         let parties: Vec<Party<'_>> = curves
             .iter()
             .zip(&rest)
@@ -144,6 +192,7 @@ fn no_plan_breaks_budget_floors_ceilings_or_is_worse_than_the_one_before() {
                 priority,
                 curve: (at > 0 || !stranger).then_some(curve),
                 group: None,
+                trend: trends[at],
             })
             .collect();
         let plan = pour(&parties, budget, &[]);

@@ -76,7 +76,7 @@ fn exact(trace: &[u64]) -> Vec<(u64, f64)> {
 }
 
 fn learned(trace: &[u64], budget: u64) -> Reuse {
-    let mut reuse = Reuse::new(NO_DEADLINE);
+    let mut reuse = Reuse::new(NO_DEADLINE, 0);
     for key in trace {
         let hash = mix(*key);
         reuse.used(hash, None, 0);
@@ -90,7 +90,7 @@ fn learned(trace: &[u64], budget: u64) -> Reuse {
 #[track_caller]
 fn check(trace: &[u64], within: f64) {
     let exact = Curve::from_points(exact(trace), 0.0);
-    let mut reuse = Reuse::new(NO_DEADLINE);
+    let mut reuse = Reuse::new(NO_DEADLINE, 0);
     reuse.threshold = ALL / 8;
     for key in trace {
         reuse.used(mix(*key), None, 0);
@@ -119,7 +119,7 @@ fn a_sample_knows_the_curves_of_skewed_even_and_looping_uses() {
 #[test]
 fn all_keys_of_a_small_set_are_followed_and_the_curve_is_exact_to_a_bucket() {
     let trace = zipf(60, 0.5, 5000);
-    let mut reuse = Reuse::new(NO_DEADLINE);
+    let mut reuse = Reuse::new(NO_DEADLINE, 0);
     reuse.threshold = ALL;
     for key in &trace {
         reuse.used(mix(*key), None, 0);
@@ -140,7 +140,7 @@ fn all_keys_of_a_small_set_are_followed_and_the_curve_is_exact_to_a_bucket() {
 
 #[test]
 fn a_hash_below_the_threshold_is_what_a_cache_would_follow() {
-    let mut reuse = Reuse::new(NO_DEADLINE);
+    let mut reuse = Reuse::new(NO_DEADLINE, 0);
     for threshold in [1, 2, ALL / 32, ALL / 2, ALL] {
         reuse.threshold = threshold;
         for hash in [0, 1 << 32, 5 << 40, u64::MAX, u64::MAX - (1 << 32), mix(3), mix(4)] {
@@ -158,7 +158,7 @@ fn what_is_expired_or_invalidated_earns_nothing() {
     let hash = u64::MAX;
     let fact = Fact { bytes: 1000, cost: 8, deadline: 50 };
     let earned = |between: &dyn Fn(&mut Reuse), now| {
-        let mut reuse = Reuse::new(30);
+        let mut reuse = Reuse::new(30, 0);
         reuse.stored(hash, fact, 0, ENDLESS);
         between(&mut reuse);
         reuse.used(hash, None, now);
@@ -186,14 +186,14 @@ fn what_is_too_far_away_for_the_budget_goes_before_the_threshold_falls() {
 
 #[test]
 fn a_small_set_is_followed_more_and_more_closely() {
-    let trace = zipf(200, 0.9, 1000);
-    let mut reuse = Reuse::new(NO_DEADLINE);
+    let trace = zipf(400, 0.9, 3000);
+    let mut reuse = Reuse::new(NO_DEADLINE, 0);
     for _ in 0..12 {
         for key in &trace {
             reuse.used(mix(*key), None, 0);
             reuse.stored(mix(*key), fact(*key), 0, ENDLESS);
         }
-        reuse.end_epoch(0);
+        reuse.end_epoch(0, 0);
         // Keys that are followed from now on are heard of with their next store, as in a cache.
     }
     assert!(reuse.keys.len() >= LEAST, "{}", reuse.keys.len());
@@ -205,9 +205,33 @@ fn old_epochs_fade() {
     let sum = |reuse: &Reuse| reuse.saved.iter().sum::<f32>();
     let before = sum(&reuse);
     for _ in 0..50 {
-        reuse.end_epoch(0);
+        reuse.end_epoch(0, 0);
     }
     assert!(sum(&reuse) < before / 100.0);
+}
+
+/// How many look-ups there are is known at once; what each saves with so many bytes is remembered.
+#[test]
+fn a_crowd_that_comes_or_goes_is_seen_at_once() {
+    let trace = zipf(1000, 0.9, 4000);
+    let mut reuse = Reuse::new(NO_DEADLINE, 500);
+    let mut lookups = 500;
+    let mut epoch = |keys: &[u64]| {
+        for key in keys {
+            reuse.used(mix(*key), None, 0);
+            reuse.stored(mix(*key), fact(*key), 0, ENDLESS);
+        }
+        lookups += keys.len() as u64;
+        reuse.end_epoch(0, lookups);
+        reuse.curve().map_or(0.0, |curve| curve.points().last().map_or(0.0, |(_, value)| *value))
+    };
+    let quiet = (0..20).map(|_| epoch(&trace[..500])).last().unwrap_or(0.0);
+    let crowded = epoch(&trace);
+    // Half of the pace is the last epoch's: eight times as many look-ups.
+    assert!((crowded / quiet - 4.5).abs() < 0.5, "{crowded} after {quiet}");
+    let later = (0..8).map(|_| epoch(&trace[..500])).last().unwrap_or(0.0);
+    assert!(later < 2.0 * quiet, "{later} after {quiet}");
+    assert!(epoch(&[]) < 0.55 * later, "nobody asks any more");
 }
 
 #[test]
@@ -229,7 +253,7 @@ fn it_takes_no_more_than_it_says() {
 #[test]
 fn books_are_kept_through_any_operations() {
     let mut random = Random(3);
-    let mut reuse = Reuse::new(NO_DEADLINE);
+    let mut reuse = Reuse::new(NO_DEADLINE, 0);
     reuse.threshold = ALL;
     for step in 0..20_000 {
         let hash = mix(random.bits() % 700);
@@ -239,7 +263,7 @@ fn books_are_kept_through_any_operations() {
             _ => reuse.used(hash, Some(9), 0),
         }
         if step % 500 == 0 {
-            reuse.end_epoch(0);
+            reuse.end_epoch(0, 0);
         }
         if step % 97 == 0 {
             let total: u64 = reuse.keys.iter().map(|key| u64::from(key.bytes)).sum();
@@ -256,7 +280,7 @@ fn books_are_kept_through_any_operations() {
 
 #[test]
 fn what_was_there_before_is_followed_from_its_first_hit_on() {
-    let mut reuse = Reuse::new(NO_DEADLINE);
+    let mut reuse = Reuse::new(NO_DEADLINE, 0);
     reuse.hit(u64::MAX, 8, 0, 1000, ENDLESS);
     assert_eq!(reuse.saved.iter().sum::<f32>(), 0.0, "nothing is known of the use before");
     reuse.hit(u64::MAX, 8, 0, 1000, ENDLESS);
@@ -269,7 +293,7 @@ fn what_was_there_before_is_followed_from_its_first_hit_on() {
 #[test]
 fn of_many_hits_some_are_heard_and_stand_for_all() {
     let run = |rounds: u64| {
-        let mut reuse = Reuse::new(NO_DEADLINE);
+        let mut reuse = Reuse::new(NO_DEADLINE, 0);
         let mut hits = 0;
         for _ in 0..40 {
             for key in 0..100_u64 {
@@ -287,7 +311,7 @@ fn of_many_hits_some_are_heard_and_stand_for_all() {
             let followed = reuse.followed();
             assert_eq!(followed.hits_from == crate::curve::OFF, rounds * 100 >= u64::from(HEARD));
             assert!(followed.from < crate::curve::OFF, "what becomes of keys is heard all the time");
-            reuse.end_epoch(hits);
+            reuse.end_epoch(hits, hits);
             assert_eq!(reuse.followed().hits_from, reuse.followed().from);
         }
         let curve = reuse.curve().unwrap();
