@@ -111,6 +111,11 @@ impl Arguments {
             self.parts.iter().any(|p| p == part)
         }
     }
+
+    /// Whether nothing else is.
+    pub fn is_only(&self, part: &str) -> bool {
+        self.parts.iter().all(|p| p == part) && !self.parts.is_empty()
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +134,8 @@ mod tests {
         let named = parse("--quick large bytes --traces some/where").unwrap();
         assert!(named.wants("large") && named.wants("bytes") && !named.wants("hit"));
         assert_eq!(named.traces.as_deref(), Some("some/where".as_ref()));
+        assert!(parse("pool-burst").unwrap().is_only("pool-burst"));
+        assert!(!named.is_only("bytes") && !quick.is_only("hit"));
     }
 
     #[test]
