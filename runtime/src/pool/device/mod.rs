@@ -80,11 +80,14 @@ const LOOKS: u8 = 5;
 /// ```
 pub struct DevicePool<B: DeviceBackend>(Arc<Handle<B>>);
 
-struct Handle<B: DeviceBackend>(Arc<PoolCore<B>>);
+struct Handle<B: DeviceBackend> {
+    core: Arc<PoolCore<B>>,
+    device: Device<B>,
+}
 
 impl<B: DeviceBackend> Drop for Handle<B> {
     fn drop(&mut self) {
-        self.0.close();
+        self.core.close();
     }
 }
 
@@ -96,7 +99,7 @@ impl<B: DeviceBackend> Clone for DevicePool<B> {
 
 impl<B: DeviceBackend> DevicePool<B> {
     fn core(&self) -> &Arc<PoolCore<B>> {
-        &self.0.0
+        &self.0.core
     }
 
     /// A buffer of at least `len` bytes for this usage, to be given to `order`.
@@ -128,6 +131,12 @@ impl<B: DeviceBackend> DevicePool<B> {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.core().card.name
+    }
+
+    /// The device that it is on.
+    #[must_use]
+    pub fn device(&self) -> &Device<B> {
+        &self.0.device
     }
 
     /// What it holds and did.
@@ -305,7 +314,7 @@ impl<B: DeviceBackend> DevicePoolBuilder<B> {
         device.core.domain.admit(&card, weak);
         device.core.domain.cover(&card);
         device.core.adopt(&core);
-        Ok(DevicePool(Arc::new(Handle(core))))
+        Ok(DevicePool(Arc::new(Handle { core, device })))
     }
 }
 
