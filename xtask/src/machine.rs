@@ -63,7 +63,7 @@ const DRIVERS: [&str; 2] = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
 /// Installs a Vulkan driver in software where there is none, on Linux and as root. Without one its tests say that they were skipped.
 pub(crate) fn ensure_vulkan() {
     let is_there = |folder: &&str| std::fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some());
-    if cfg!(target_os = "linux") && !DRIVERS.iter().any(|folder| is_there(&folder)) {
+    if cfg!(target_os = "linux") && !DRIVERS.iter().any(is_there) {
         install("a Vulkan driver", &VULKAN, "tests of GPU buffers");
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! Without any driver this is skipped, and says so; with `LARDER_REQUIRE_GPU=1` in the environment that is a failure.
 
+mod list;
 mod support;
 
 use std::process::ExitCode;
 
-use support::{Gpu, Test};
+use list::Test;
+use support::Gpu;
 
 const TESTS: [Test; 5] = [
     Test { name: "recycling never mixes holders", run: recycling },
@@ -17,7 +19,7 @@ const TESTS: [Test; 5] = [
 ];
 
 fn main() -> ExitCode {
-    support::main(&TESTS)
+    list::run(&TESTS)
 }
 
 use larder_wgpu::{Buffers, WgpuPool};

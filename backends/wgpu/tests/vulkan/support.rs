@@ -1,11 +1,9 @@
-//! A device of a real driver, a shader that doubles numbers, and the list of what is run on them.
+//! A device of a real driver, and a shader that doubles numbers.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::process::ExitCode;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use larder_runtime::Domain;
 use larder_runtime::device::Device;
@@ -108,39 +106,4 @@ impl Gpu {
         pass.set_bind_group(0, &group, &[]);
         pass.dispatch_workgroups((len as u32 / 4).div_ceil(64), 1, 1);
     }
-}
-
-pub(crate) struct Test {
-    pub(crate) name: &'static str,
-    pub(crate) run: fn(&Gpu),
-}
-
-/// Runs those whose names contain what the command line says, or all.
-pub(crate) fn main(tests: &[Test]) -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.iter().any(|argument| argument == "--list") {
-        tests.iter().for_each(|test| println!("{}: test", test.name));
-        return ExitCode::SUCCESS;
-    }
-    let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-    let gpu = match Gpu::find() {
-        Ok(gpu) => gpu,
-        Err(why) => {
-            let required = std::env::var_os("LARDER_REQUIRE_GPU").is_some_and(|value| value != "0");
-            println!("{}: no Vulkan device: {why}", if required { "FAILED" } else { "SKIPPED" });
-            return if required { ExitCode::FAILURE } else { ExitCode::SUCCESS };
-        }
-    };
-    println!("on {}", gpu.name);
-    let mut failed = 0;
-    for test in tests {
-        if !filters.is_empty() && !filters.iter().any(|filter| test.name.contains(filter.as_str())) {
-            continue;
-        }
-        let start = Instant::now();
-        let passed = catch_unwind(AssertUnwindSafe(|| (test.run)(&gpu))).is_ok();
-        failed += usize::from(!passed);
-        println!("test {} ... {} ({:.1?})", test.name, if passed { "ok" } else { "FAILED" }, start.elapsed());
-    }
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -137,7 +137,7 @@ impl World {
             0..42 => self.acquire(dice),
             42..78 if !self.holders.is_empty() => {
                 let at = dice.below(self.holders.len() as u64) as usize;
-                let Holder { lease, order } = self.holders.swap_remove(at);
+                let Holder { lease, .. } = self.holders.swap_remove(at);
                 match dice.below(50) {
                     0 => lease.discard(),
                     1 => {
@@ -146,7 +146,6 @@ impl World {
                     }
                     _ => drop(lease),
                 }
-                drop(order);
             }
             42..90 => _ = self.sim.advance(dice.below(12)),
             90..96 => self.close_order(dice),
