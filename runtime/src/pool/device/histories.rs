@@ -142,7 +142,8 @@ impl World {
                     0 => lease.discard(),
                     1 => {
                         let buffer = lease.detach();
-                        self.sim.discard(buffer, &self.orders);
+                        // Of encoders, those that are closed may have it as well: it is freed when they are done.
+                        if self.ordered { self.sim.discard(buffer, &self.orders) } else { drop(buffer) }
                     }
                     _ => drop(lease),
                 }
