@@ -100,7 +100,7 @@ impl<B: DeviceBackend> PoolCore<B> {
         }
         state.booked += bytes;
         drop(state);
-        let mut booking = Booking { core: self, bytes, device: false, host: false };
+        let mut booking = Booking { core: self, bytes, booked: bytes, device: false, host: false };
         if residence.on_host() {
             let host = self.host();
             self.device.host.cover(&host.card);
@@ -126,9 +126,22 @@ impl<B: DeviceBackend> PoolCore<B> {
         Booking {
             core: self,
             bytes: size.bytes,
+            booked: size.bytes,
             device: residence.on_device(),
             host: residence.on_host() && self.host.get().is_some(),
         }
+    }
+
+    /// Books a buffer again that was on somebody else's books, as far as these bore it.
+    pub(super) fn book_again(&self, block: &Block<B>) -> Result<Booking<'_, B>, Stuck> {
+        let residence = if block.residence == Residence::Both { Residence::Device } else { block.residence };
+        self.try_book(residence, block.size.bytes)
+    }
+
+    /// What stayed on the books of a buffer that was on somebody else's.
+    pub(super) fn rest_of(&self, block: &Block<B>) -> Booking<'_, B> {
+        let host = block.residence == Residence::Both && self.host.get().is_some();
+        Booking { core: self, bytes: block.size.bytes, booked: 0, device: false, host }
     }
 
     /// What each byte of an idle buffer saves: what making another costs, once.
@@ -293,6 +306,8 @@ impl<B: DeviceBackend> Drop for PoolCore<B> {
 pub(super) struct Booking<'a, B: DeviceBackend> {
     core: &'a PoolCore<B>,
     bytes: u64,
+    /// Of these, what counts against the pool's own bound.
+    booked: u64,
     device: bool,
     host: bool,
 }
@@ -300,7 +315,12 @@ pub(super) struct Booking<'a, B: DeviceBackend> {
 impl<B: DeviceBackend> Booking<'_, B> {
     /// A buffer has them now.
     pub(super) fn keep(mut self) {
-        (self.bytes, self.device, self.host) = (0, false, false);
+        (self.booked, self.device, self.host) = (0, false, false);
+    }
+
+    /// The host's bytes stay where they are, if the device's do not.
+    pub(super) fn spare_host(&mut self, residence: Residence) {
+        self.host &= !residence.on_device();
     }
 }
 
@@ -312,7 +332,7 @@ impl<B: DeviceBackend> Drop for Booking<'_, B> {
         if let Some(host) = self.core.host.get().filter(|_| self.host) {
             host.card.reservation.shrink(self.bytes);
         }
-        self.core.state.lock().booked -= self.bytes;
+        self.core.state.lock().booked -= self.booked;
     }
 }
 

@@ -114,6 +114,12 @@ impl<B: DeviceBackend> DeviceLease<B> {
         self.end(false);
     }
 
+    pub(super) fn into_parts(mut self) -> (Arc<PoolCore<B>>, Block<B>, u64, u64, Vec<B::Order>) {
+        let Some((block, loan)) = self.out.take() else { unreachable!("only what ends the lease takes it") };
+        let others = std::mem::take(&mut *self.others.lock());
+        (Arc::clone(&self.pool), block, loan, self.len, others)
+    }
+
     fn end(&mut self, keep: bool) {
         let Some((block, loan)) = self.out.take() else { return };
         let others = std::mem::take(&mut *self.others.lock());

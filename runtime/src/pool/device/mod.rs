@@ -21,6 +21,7 @@ mod giving;
 mod histories;
 mod ladder;
 mod lease;
+mod resident;
 pub(crate) mod sim;
 mod state;
 mod stats;
@@ -34,6 +35,7 @@ pub use device::Device;
 pub(crate) use device::Parts;
 pub use error::{DeviceError, Holder, OutOfDeviceMemory, Shortage};
 pub use lease::DeviceLease;
+pub use resident::Resident;
 pub use stats::{
     Amount, DeviceClassStats, DeviceDestroyed, DeviceHits, DeviceLoan, DevicePoolStats, Gauge, Gauges,
 };

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Device, DeviceError, DeviceKind, DeviceLease, DevicePool, Shortage, Zero};
+use super::{Device, DeviceError, DeviceKind, DeviceLease, DevicePool, Resident, Shortage, Zero};
 use crate::testing::{ManualClock, SimCall, SimDevice, SimDeviceBuilder, SimFailure, SimUsage};
 use crate::{Domain, Level};
 
@@ -535,4 +535,63 @@ fn the_leak_list_says_who_has_what() {
     assert_eq!((loan.len, loan.bytes, loan.held_for), (1000, 4096, Duration::from_secs(3)));
     assert!(loan.place.file().ends_with("tests.rs"));
     assert!(pool.stats().to_string().contains("4.0 KB in 1 lent"), "{}", pool.stats());
+}
+
+#[test]
+fn cached_tensors_and_buffers_share_the_devices_limit() {
+    for kind in [DeviceKind::Discrete, DeviceKind::Integrated] {
+        let (host, sim) = (host(), SimDevice::builder().kind(kind).build());
+        let device = Device::builder("gpu:0", sim.clone()).limit_mb(4).manual().build_in(&host).unwrap();
+        let pool = device.pool("a").build().unwrap();
+        let cache: crate::Cache<u64, Arc<Resident<SimDevice>>> =
+            crate::Cache::builder("tensors").weigh(crate::weigh::entry).build_in(device.domain()).unwrap();
+        let stream = sim.order();
+        for layer in 0..40 {
+            let lease = pool.acquire(MB, USAGE, &stream).unwrap();
+            sim.write(&stream, &lease, layer);
+            sim.finish();
+            cache.insert(layer, Arc::new(lease.into_resident()));
+            let used = device.domain().budget().used();
+            assert!(
+                used <= 4 * MB && sim.peak() <= 4 * MB,
+                "{kind} {layer} {used} {} {}",
+                sim.peak(),
+                pool.stats()
+            );
+        }
+        sim.finish();
+        let kept: Vec<u64> = (0..40).filter(|layer| cache.get(layer).is_some()).collect();
+        assert!((2..4).contains(&kept.len()), "{kept:?}");
+        assert!(kept.iter().all(|layer| sim.value(&cache.get(layer).unwrap()) == *layer));
+        // Buffers that are wanted are worth more than tensors that can be had again.
+        let leases: Vec<_> = (0..3).map(|_| pool.acquire(MB, USAGE, &stream).unwrap()).collect();
+        assert!(cache.len() <= 1 && sim.used() <= 4 * MB);
+        drop(leases);
+        // A tensor that is dropped goes back to its pool, and is lent again.
+        cache.clear();
+        let creates = sim.creates();
+        drop(pool.acquire(MB, USAGE, &stream).unwrap());
+        assert_eq!((sim.creates(), sim.hazards()), (creates, Vec::new()));
+        drop((cache, pool));
+        assert_empty(&sim, device.domain());
+        host.tick();
+        assert_eq!(host.budget().used(), 0, "{kind}");
+    }
+}
+
+#[test]
+fn a_resident_that_finds_no_room_is_freed() {
+    let sim = small(SimDevice::builder());
+    let device = Device::builder("gpu:0", sim.clone()).limit_bytes(MB).manual().build_in(&host()).unwrap();
+    let pool = device.pool("a").build().unwrap();
+    let stream = sim.order();
+    let resident = pool.acquire(MB, USAGE, &stream).unwrap().into_resident();
+    assert_eq!((pool.stats().gauges.bytes(), pool.leases().len(), resident.capacity()), (0, 0, MB));
+    let lease = pool.acquire(MB, USAGE, &stream).unwrap();
+    sim.write(&stream, &resident, 1);
+    drop(resident);
+    sim.finish();
+    assert_eq!((sim.live(), sim.hazards()), (1, Vec::new()));
+    drop((lease, pool));
+    assert_empty(&sim, device.domain());
 }
