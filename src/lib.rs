@@ -5,6 +5,8 @@
 //! - [`macro@cached`] on a function, [`macro@pooled`] on a struct or a function that makes objects, [`derive@Weigh`] for the bytes of your types
 //! - [`Cache::builder`] for a cache that is made at run time, [`Pool::builder`] for a pool;
 //!   [`buffers`] for byte buffers of all sizes, [`BufferPool::builder`] for a pool of one's own
+//! - [`device`]: pools of buffers in the memory of GPUs, each device with a limit of its own;
+//!   with the feature `gpu-wgpu` those of wgpu; [`testing::SimDevice`] for tests without one
 //! - [`track`], [`Tracked`], [`charge`]: memory that is no cache's, and counts all the same
 //! - [`budget`], [`stats`], [`trim`], [`declared`]: the process as a whole
 //! - [`namespace`]: the caches and pools of one path together, with a share of the budget
@@ -25,6 +27,7 @@
 //! | `leak-report` | no | [`Pool::leases`]: who holds what, since when, from where | a lock for each lease and return |
 //! | `serde` | no | `Serialize` for [`Snapshot`] and what it holds | serde with its derive |
 //! | `tracing` | no | an event for each [`Decision`] about memory, target `larder` | tracing 0.1 with two dependencies |
+//! | `gpu-wgpu` | no | `larder::wgpu`: pools of [`device`] with wgpu 30 | wgpu with some sixty crates; the program says which graphics interfaces |
 //! | `arrayvec` | no | [`trait@Weigh`] for `ArrayVec`, `ArrayString` | arrayvec 0.7 |
 //! | `bytes` | no | [`trait@Weigh`] for `Bytes`, `BytesMut`; [`Buffer`] to `Bytes`, and `BufMut` for it | bytes 1 |
 //! | `chrono` | no | [`trait@Weigh`] for dates, times, `DateTime` | chrono 0.4 with one dependency |
@@ -51,6 +54,8 @@ pub mod __private;
 pub use larder_macros::{Weigh, cached, pooled};
 #[cfg(unix)]
 pub use larder_runtime::Trigger;
+#[cfg(feature = "gpu-wgpu")]
+pub use larder_wgpu as wgpu;
 pub use larder_runtime::{
     AcquireError, Always, Auto, Bits32, Bits64, BoxError, Budget, BudgetStats, Buffer, BufferPool,
     BufferPoolBuilder, BufferStats, BuildError, Builder, Cache, CacheKey, CacheValue, Cause, Change, Charge,
@@ -60,7 +65,7 @@ pub use larder_runtime::{
     RemovalCause, SettingError, SettingsError, ShareError, SharedBuffer, Shelves, Snapshot, Sometimes,
     Standing, Status, Task, TenantReport, TenantStats, TimedOut, Tracked, Tracking, Trimmed, UnknownPolicy,
     Unordered, Uses, Watermarks, WatermarksError, Weigh, budget, buffers, charge, cleanup, clear_all,
-    declared, explain, flush, init, namespace, set_bypass, set_executor, set_purge, shutdown, stats, testing,
+    declared, device, explain, flush, init, namespace, set_bypass, set_executor, set_purge, shutdown, stats, testing,
     tick, track, trim, weigh,
 };
 

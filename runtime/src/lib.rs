@@ -42,6 +42,7 @@ mod coordinator;
 mod cost;
 mod curve;
 mod descriptor;
+pub mod device;
 mod domain;
 mod expiry;
 mod flight;

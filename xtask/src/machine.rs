@@ -1,7 +1,8 @@
 //! What the steps need of the machine, beyond the Rust that runs us.
 //!
-//! `cargo xtask test` needs rustfmt and clippy, which rustup adds. Nothing it runs needs a system package: whoever
-//! could build this program has a linker. Sanitizers do, to put names on addresses.
+//! `cargo xtask test` needs rustfmt and clippy, which rustup adds, and no system package: whoever could build this program
+//! has a linker. With a Vulkan driver it also runs what needs one; where it may, it installs one in software. Sanitizers need
+//! a package to put names on addresses.
 
 use crate::steps::{Failure, Run};
 
@@ -49,19 +50,37 @@ pub(crate) fn ensure_packages(tools: &[Tool]) {
         if Run::program(tool.program, &["--version"]).succeeds_quietly() {
             continue;
         }
-        let packages = tool.packages.join(" ");
-        if !can_install() {
-            eprintln!("   {} is missing ({}); install {packages}", tool.program, tool.needed_for);
-            continue;
-        }
-        let mut install = vec!["install", "--yes", "--no-install-recommends"];
-        install.extend_from_slice(tool.packages);
-        let installed = Run::program("apt-get", &["update", "--quiet"]).check().and_then(|()| {
-            Run::program("apt-get", &install).env("DEBIAN_FRONTEND", "noninteractive").check()
-        });
-        if let Err(failure) = installed {
-            eprintln!("   {} stays missing ({}): {failure}", tool.program, tool.needed_for);
-        }
+        install(tool.program, tool.packages, tool.needed_for);
+    }
+}
+
+/// The loader that finds drivers of Vulkan, and one that needs no GPU.
+const VULKAN: [&str; 2] = ["mesa-vulkan-drivers", "libvulkan1"];
+
+/// Where drivers of Vulkan say that they are there.
+const DRIVERS: [&str; 2] = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
+
+/// Installs a Vulkan driver in software where there is none, on Linux and as root. Without one its tests say that they were skipped.
+pub(crate) fn ensure_vulkan() {
+    let is_there = |folder: &&str| std::fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some());
+    if cfg!(target_os = "linux") && !DRIVERS.iter().any(is_there) {
+        install("a Vulkan driver", &VULKAN, "tests of GPU buffers");
+    }
+}
+
+/// Installs packages with apt-get where that is possible, and says what is missing where it is not.
+fn install(what: &str, packages: &[&str], needed_for: &str) {
+    if !can_install() {
+        eprintln!("   {what} is missing ({needed_for}); install {}", packages.join(" "));
+        return;
+    }
+    let mut install = vec!["install", "--yes", "--no-install-recommends"];
+    install.extend_from_slice(packages);
+    let installed = Run::program("apt-get", &["update", "--quiet"])
+        .check()
+        .and_then(|()| Run::program("apt-get", &install).env("DEBIAN_FRONTEND", "noninteractive").check());
+    if let Err(failure) = installed {
+        eprintln!("   {what} stays missing ({needed_for}): {failure}");
     }
 }
 

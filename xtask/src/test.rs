@@ -30,6 +30,10 @@ pub(crate) fn run() -> Result<(), Failure> {
             .env("RUSTDOCFLAGS", "-Dwarnings")
             .check()
     })?;
+    steps.step("a Vulkan driver", || {
+        machine::ensure_vulkan();
+        Ok(())
+    })?;
     steps.step("tests", || {
         Run::cargo(&["test", "--locked", "--workspace", "--all-features", "--all-targets"]).check()
     })?;

@@ -12,6 +12,7 @@ mod buffer;
 mod builder;
 mod core;
 mod depot;
+pub(crate) mod device;
 mod error;
 mod instance;
 mod leaks;

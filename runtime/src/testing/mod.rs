@@ -8,6 +8,9 @@ mod audit;
 mod counting;
 
 pub use crate::domain::scope::{Around, Entered, Scope, bypassed, isolated, isolated_at};
+pub use crate::pool::device::sim::{
+    SimBuffer, SimCall, SimDevice, SimDeviceBuilder, SimFailure, SimFence, SimOrder, SimRead, SimUsage,
+};
 pub use crate::pressure::FixedPressure;
 pub use crate::time::ManualClock;
 pub use audit::{Audit, audit, audit_by};

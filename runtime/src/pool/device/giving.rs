@@ -1,0 +1,64 @@
+//! What comes back: it is marked with the work that may still touch it, and waits.
+//!
+//! Not here: who takes it next.
+
+use super::backend::DeviceBackend;
+use super::core::{Held, PoolCore, Zero};
+use super::ladder::mark;
+use super::state::Block;
+use super::stats::{Whereabouts, Why};
+
+impl<B: DeviceBackend> PoolCore<B> {
+    /// Takes a buffer back whose holder gave it to its home order and to these.
+    pub(super) fn give_back(&self, block: Block<B>, loan: u64, others: Vec<B::Order>, keep: bool) {
+        let backend = &self.device.backend;
+        let mut held = Held::new(self, block, Whereabouts::InUse);
+        self.state.lock().end_loan(loan);
+        let Some(block) = &mut held.block else { return };
+        held.also = others;
+        if block.size.beyond {
+            block.doomed = Some(Why::Oversize);
+        } else if !keep || self.is_bypassed() {
+            block.doomed = Some(Why::Asked);
+        }
+        if self.options.zero == Zero::OnReturn && block.doomed.is_none() {
+            // Behind the holder's work, if that is all in one order; else once it is done.
+            block.dirty = true;
+            if self.device.ordered && held.also.is_empty() {
+                if let Err(fault) = backend.zero(&block.buffer, &block.home) {
+                    let _ = self.device.failed("zero a buffer", fault);
+                    return;
+                }
+                block.dirty = false;
+            }
+        }
+        backend.returned(&block.buffer);
+        for order in std::iter::once(&block.home).chain(&held.also) {
+            match backend.fence(order) {
+                Ok(fence) => block.touched.push(mark(order.clone(), fence)),
+                Err(fault) => {
+                    // Nothing tells when it may be used again: it goes.
+                    let _ = self.device.failed("make a fence", fault);
+                    return;
+                }
+            }
+        }
+        held.also.clear();
+        block.credits = self.credits(block.size.bytes);
+        block.since = self.domain().now();
+        block.turn = self.device.next_turn();
+        block.looks = 0;
+        self.put(held);
+    }
+
+    /// A buffer leaves the pool and the books: it is somebody's own.
+    pub(super) fn part_with(&self, block: Block<B>, loan: u64) -> B::Buffer {
+        let mut state = self.state.lock();
+        state.end_loan(loan);
+        state.leave(&block, Whereabouts::InUse);
+        drop(state);
+        drop(self.booking_of(&block));
+        self.device.backend.returned(&block.buffer);
+        block.buffer
+    }
+}
