@@ -25,6 +25,7 @@
 //! | `leak-report` | no | [`Pool::leases`]: who holds what, since when, from where | a lock for each lease and return |
 //! | `serde` | no | `Serialize` for [`Snapshot`] and what it holds | serde with its derive |
 //! | `tracing` | no | an event for each [`Decision`] about memory, target `larder` | tracing 0.1 with two dependencies |
+//! | `tiers` | no | [`Builder::tiers`]: what a cache evicts goes on living below it as bytes | nothing |
 //! | `arrayvec` | no | [`trait@Weigh`] for `ArrayVec`, `ArrayString` | arrayvec 0.7 |
 //! | `bytes` | no | [`trait@Weigh`] for `Bytes`, `BytesMut`; [`Buffer`] to `Bytes`, and `BufMut` for it | bytes 1 |
 //! | `chrono` | no | [`trait@Weigh`] for dates, times, `DateTime` | chrono 0.4 with one dependency |
@@ -63,6 +64,8 @@ pub use larder_runtime::{
     declared, explain, flush, init, namespace, set_bypass, set_executor, set_purge, shutdown, stats, testing,
     tick, track, trim, weigh,
 };
+#[cfg(feature = "tiers")]
+pub use larder_runtime::{Codec, CodecError, Compress, TierStats, Tiers, Warm};
 
 /// The way here from other caching crates: the same code before and after, and what each option and method is called.
 pub mod coming_from {
