@@ -13,13 +13,15 @@ use crate::pressure::Level;
 use crate::removal::RemovalCause;
 use crate::stats::Count;
 use crate::store::{Departed, Evicted, Parting, Store, Wanted};
-use crate::tier::{Candidate, Chain, Changing, ChangingAll, Parcel, Raised, TierStats};
+use crate::tier::{Candidate, Chain, Changing, ChangingAll, Raised, TierStats};
 use crate::time::Nanos;
 
 /// A record that is used so often goes up: it came down with one use, so that is its second.
 const USES: u8 = 3;
 /// So many times room is made for one record.
 const ROUNDS: usize = 16;
+/// So often a record is offered whose list has to grow: others may take each time what was made for it.
+const GROWTHS: usize = 3;
 
 /// The tiers of one instance, if it has any.
 pub(super) struct Below<K, V>(Option<Box<Chain<K, V>>>);
@@ -135,13 +137,31 @@ impl<K, V> Core<K, V> {
             return false;
         }
         let Some(parcel) = chain.wrap(key, value, &candidate, level, now) else { return true };
-        if !self.reserve_below(chain, &parcel, level, displaces) {
+        let (bytes, credit) = (Chain::<K, V>::bytes_of(&parcel), chain.credit_of(&parcel));
+        let (tenant, reservation) = (&*self.tenant, &self.tenant.card.reservation);
+        if !self.reserve_below(chain, bytes, 0, credit, level, displaces) {
             return false;
         }
-        let tenant = &*self.tenant;
-        chain.put(parcel, &tenant.card.reservation, tenant.card.ceiling());
-        tenant.offer(self, || chain.records().credit());
-        true
+        let mut parcel = Some(parcel);
+        for _ in 0..GROWTHS {
+            let Some(ready) = parcel.take() else { break };
+            match chain.put(ready, reservation, tenant.card.ceiling()) {
+                Ok(()) => {
+                    tenant.offer(self, || chain.records().credit());
+                    return true;
+                }
+                Err(None) => break,
+                Err(Some((back, growth))) => {
+                    if self.reserve_below(chain, growth, bytes, credit, level, displaces) {
+                        // For the list of records, that takes them in a moment.
+                        reservation.shrink(growth);
+                        parcel = Some(back);
+                    }
+                }
+            }
+        }
+        reservation.shrink(bytes);
+        false
     }
 
     /// Whether so many bytes more would find no room.
@@ -159,11 +179,19 @@ impl<K, V> Core<K, V> {
         (here.min(below), below <= here)
     }
 
-    /// Reserves a parcel's bytes. What is worth less makes way, records or entries; `false` where nothing is.
-    fn reserve_below(&self, chain: &Chain<K, V>, parcel: &Parcel, level: f64, displaces: bool) -> bool {
+    /// Reserves bytes for what is worth so much, beside those that wait for it already. What is worth less makes way, records
+    /// or entries; `false` where nothing is.
+    fn reserve_below(
+        &self,
+        chain: &Chain<K, V>,
+        bytes: u64,
+        beside: u64,
+        credit: f64,
+        level: f64,
+        displaces: bool,
+    ) -> bool {
         let (tenant, reservation) = (&*self.tenant, &self.tenant.card.reservation);
-        let (bytes, credit) = (Chain::<K, V>::bytes_of(parcel), chain.credit_of(parcel));
-        let over = chain.records().over(bytes);
+        let over = chain.records().over(bytes + beside);
         if over > 0 {
             let gone = chain.evict(over, u64::MAX, credit, reservation);
             if gone.bytes < over {

@@ -218,26 +218,27 @@ impl<K, V> Chain<K, V> {
         parcel.record.credit(self.rate()) - self.records.lead()
     }
 
-    /// Puts a parcel in whose bytes are reserved; gives them back where it does not come in.
-    pub(crate) fn put(&self, parcel: Parcel, reservation: &Reservation, ceiling: u64) {
-        let (bytes, credit) = (Self::bytes_of(&parcel), self.credit_of(&parcel));
-        let Parcel { mut record, left } = parcel;
-        // Once more where the list of records has to grow under the tier's own bound.
-        for _ in 0..2 {
-            let short = match self.records.put(record, left, self.rate(), reservation, ceiling) {
-                Ok(()) => return count(&self.records.counts.demotions, 1),
-                Err((_, u64::MAX)) => break,
-                Err((back, short)) => {
-                    record = back;
-                    short
-                }
-            };
-            if self.evict(short, u64::MAX, credit, reservation).bytes < short {
-                break;
+    /// Puts a parcel in whose bytes are reserved.
+    ///
+    /// # Errors
+    ///
+    /// It is not in, and its bytes are still reserved. `Some` where it would be if there were room for so many bytes more:
+    /// the list of records has to grow.
+    pub(crate) fn put(
+        &self,
+        parcel: Parcel,
+        reservation: &Reservation,
+        ceiling: u64,
+    ) -> Result<(), Option<(Parcel, u64)>> {
+        let Parcel { record, left } = parcel;
+        match self.records.put(record, left, self.rate(), reservation, ceiling) {
+            Ok(()) => {
+                count(&self.records.counts.demotions, 1);
+                Ok(())
             }
+            Err((_, u64::MAX)) => Err(None),
+            Err((record, short)) => Err(Some((Parcel { record, left }, short))),
         }
-        reservation.shrink(bytes);
-        self.refuse();
     }
 
     /// Evicts records that are worth no more than that, until so many bytes are free; no more than `most`.

@@ -33,7 +33,7 @@ mod settings;
 mod stats;
 mod warm;
 
-pub(crate) use chain::{Candidate, Chain, Changing, ChangingAll, Parcel, Raised};
+pub(crate) use chain::{Candidate, Chain, Changing, ChangingAll, Raised};
 pub use codec::{Codec, CodecError, Compress};
 pub use settings::{Tiers, Warm};
 pub use stats::TierStats;

@@ -298,11 +298,11 @@ impl Records {
             return Err((record, u64::MAX));
         }
         let replaced = self.remove(&mut stripe, record.hash, reservation);
-        let over = self.over(stripe.growth() + Record::allocated(record.bytes.len()));
-        if over > 0 {
-            return Err((record, over));
+        let growth = stripe.growth();
+        if self.over(growth + Record::allocated(record.bytes.len())) > 0 {
+            return Err((record, growth));
         }
-        let Some(grown) = stripe.grow(reservation, ceiling) else { return Err((record, u64::MAX)) };
+        let Some(grown) = stripe.grow(reservation, ceiling) else { return Err((record, growth)) };
         self.bytes.fetch_add(grown, Ordering::Relaxed);
         let credit = record.credit(rate);
         self.bytes.fetch_add(Record::allocated(record.bytes.len()), Ordering::Relaxed);
