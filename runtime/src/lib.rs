@@ -20,7 +20,7 @@
 //! | `leak-report` | no | [`Pool::leases`]: who holds what, since when, from where | a lock for each lease and return |
 //! | `serde` | no | `Serialize` for [`Snapshot`] | serde with its derive |
 //! | `tracing` | no | an event for each [`Decision`] about memory, target `larder` | tracing 0.1 with two dependencies |
-//! | `tiers` | no | [`Builder::tiers`]: what a cache evicts goes on living below it as bytes | nothing |
+//! | `tiers` | no | `Builder::tiers`: what a cache evicts goes on living below it as bytes | nothing |
 //! | `arrayvec` | no | [`Weigh`] for `ArrayVec`, `ArrayString` | arrayvec 0.7 |
 //! | `bytes` | no | [`Weigh`] for `Bytes`, `BytesMut`; [`Buffer`] to `Bytes`, and `BufMut` for it | bytes 1 |
 //! | `chrono` | no | [`Weigh`] for dates, times, `DateTime` | chrono 0.4 with one dependency |

@@ -1,5 +1,6 @@
-#![cfg(feature = "tiers")]
 //! What is below a cache's values: what goes down and comes up, and that nothing comes back that was written or removed.
+
+#![cfg(feature = "tiers")]
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};

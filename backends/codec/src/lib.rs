@@ -13,12 +13,16 @@
 mod chunks;
 #[cfg(feature = "lz4")]
 mod lz4;
+mod record;
+mod schema;
 mod serde;
 #[cfg(feature = "zstd")]
 mod zstd;
 
 #[cfg(feature = "lz4")]
 pub use lz4::Lz4;
+pub use record::{HEADER, Record, Unread};
+pub use schema::Schema;
 pub use serde::{Serde, Storable};
 #[cfg(feature = "zstd")]
 pub use zstd::Zstd;

@@ -132,8 +132,7 @@ impl<K, V> Core<K, V> {
         let weight = heap + Store::<K, V>::SLOT_BYTES;
         let candidate = Candidate { hash, cost, factor, weight, deadline, idle, left };
         let Some(likely) = chain.appraise(&candidate, level) else { return false };
-        let full = self.tenant.card.ceiling() < u64::MAX || self.tenant.core.ledger.limit() < u64::MAX;
-        if full && self.is_tight(weight) && self.cheapest().0 > likely {
+        if self.is_tight(weight) && self.cheapest().0 > likely {
             return false;
         }
         let Some(parcel) = chain.wrap(key, value, &candidate, level, now) else { return true };
