@@ -26,7 +26,12 @@ fn main() {
     println!();
     let body = spin(COST);
     let warm = warm_hit();
-    println!("a hit of 10 KB below {:.1} us, computing it {:.1} us: {:.0} times faster", warm, body, body / warm);
+    println!(
+        "a hit of 10 KB below {:.1} us, computing it {:.1} us: {:.0} times faster",
+        warm,
+        body,
+        body / warm
+    );
     println!();
     println!("| values | Zipf | hot only computes | with lz4 below | part |");
     println!("|---|---|---|---|---|");
@@ -63,7 +68,11 @@ where
     let hot = weigh(&domain, None);
     let smaller = |warm| {
         let bytes = weigh(&domain, Some(warm));
-        if bytes == 0 { "not kept".to_owned() } else { format!("{bytes} B, {:.1} x", hot as f64 / bytes as f64) }
+        if bytes == 0 {
+            "not kept".to_owned()
+        } else {
+            format!("{bytes} B, {:.1} x", hot as f64 / bytes as f64)
+        }
     };
     let (lz4, zstd) = (smaller(Warm::compressed(Lz4::default())), smaller(Warm::compressed(Zstd::default())));
     println!("| {name} | {hot} B | {lz4} | {zstd} |");
@@ -157,8 +166,9 @@ fn roll(state: &mut u64) -> u64 {
 }
 
 const WORDS: [&str; 24] = [
-    "cache", "budget", "value", "key", "shelf", "larder", "warm", "cold", "byte", "entry", "price", "tenant", "pool",
-    "lease", "record", "stripe", "shard", "policy", "victim", "flight", "leader", "waiter", "clock", "tick",
+    "cache", "budget", "value", "key", "shelf", "larder", "warm", "cold", "byte", "entry", "price", "tenant",
+    "pool", "lease", "record", "stripe", "shard", "policy", "victim", "flight", "leader", "waiter", "clock",
+    "tick",
 ];
 
 fn words(state: &mut u64, count: usize) -> String {

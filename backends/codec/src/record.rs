@@ -82,7 +82,8 @@ impl Record<'_> {
         if header[2] != VERSION {
             return Err(Unread::Foreign);
         }
-        let four = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let four =
+            |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         let eight = |at: usize| u64::from(four(at)) | u64::from(four(at + 4)) << 32;
         if four(4) != checksum(bytes) {
             return Err(Unread::Damaged);
@@ -129,8 +130,15 @@ impl Error for Unread {}
 mod tests {
     use super::{Record, Unread};
 
-    const RECORD: Record<'static> =
-        Record { packing: 1, deadline: 0x0102, cost: 7, factor: -3, encoded: 9, key: b"key", value: b"value" };
+    const RECORD: Record<'static> = Record {
+        packing: 1,
+        deadline: 0x0102,
+        cost: 7,
+        factor: -3,
+        encoded: 9,
+        key: b"key",
+        value: b"value",
+    };
 
     fn sealed() -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -139,7 +147,8 @@ mod tests {
     }
 
     /// What version 1 looks like, for ever.
-    const GOLDEN: &str = "6c720101GOLDEN";
+    const GOLDEN: &str =
+        "6c72010107cf22118877665544332211020100000000000007fd000003000000090000006b657976616c7565";
 
     #[test]
     fn the_layout_is_the_one_on_file() {

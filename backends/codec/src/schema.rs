@@ -27,7 +27,8 @@ pub struct Schema(u64);
 
 impl Schema {
     /// Of a cache of that name, which has the crate's in it where a macro made it, with these types. `version` is the user's: a
-    /// new one makes all older records foreign, for changes that no type shows.
+    /// new one makes all older records foreign, for changes that no type shows. The same on every machine; another compiler may
+    /// call a type otherwise, which makes them foreign, too.
     #[must_use]
     pub fn of<K: DeserializeOwned, V: DeserializeOwned>(name: &str, version: u32) -> Self {
         let mut hash = Hash::new();
@@ -50,8 +51,10 @@ fn shape_of<T: DeserializeOwned>(hash: &mut Hash) {
     hash.text(type_name::<T>());
     let mut seen = BTreeMap::new();
     for _ in 0..PASSES {
-        let mut trace = Trace { hash: Hash::new(), seen: std::mem::take(&mut seen), more: false, steps: STEPS };
-        let asked = catch_unwind(AssertUnwindSafe(|| T::deserialize(Probe { trace: &mut trace, depth: 0 }).is_ok()));
+        let mut trace =
+            Trace { hash: Hash::new(), seen: std::mem::take(&mut seen), more: false, steps: STEPS };
+        let asked =
+            catch_unwind(AssertUnwindSafe(|| T::deserialize(Probe { trace: &mut trace, depth: 0 }).is_ok()));
         trace.hash.number(asked.unwrap_or(false).into());
         hash.number(trace.hash.finish());
         seen = trace.seen;
@@ -61,7 +64,7 @@ fn shape_of<T: DeserializeOwned>(hash: &mut Hash) {
     }
 }
 
-/// FNV-1a: the same on every machine and in every version.
+/// FNV-1a: the same on every machine.
 struct Hash(u64);
 
 impl Hash {
@@ -427,12 +430,5 @@ mod tests {
         assert_ne!(of("app::pages", 1), of("app::pages", 2));
         assert_ne!(of("app::pages", 1), of("app::texts", 1));
         assert_ne!(of("app::pages", 1), Schema::of::<u64, HashMap<String, u64>>("app::pages", 1));
-    }
-
-    /// The number is the same on all machines.
-    #[test]
-    fn a_fingerprint_is_the_one_on_file() {
-        let of = Schema::of::<(u32, String), Vec<Option<f64>>>("app::pages", 3);
-        assert_eq!(of.fingerprint(), 0x60_1DE2);
     }
 }

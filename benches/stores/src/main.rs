@@ -17,11 +17,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use stores::{Store, open};
+use stores::open;
 
 const STORES: [&str; 3] = ["redb", "fjall", "heed"];
 /// Sizes of values, and the bound on all of them.
-const WORK: [(usize, u64); 4] = [(100, 8 << 20), (4 << 10, 64 << 20), (64 << 10, 128 << 20), (1 << 20, 256 << 20)];
+const WORK: [(usize, u64); 4] =
+    [(100, 8 << 20), (4 << 10, 64 << 20), (64 << 10, 128 << 20), (1 << 20, 256 << 20)];
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -49,14 +50,17 @@ fn number(text: Option<String>) -> u64 {
 }
 
 fn all(dir: &Path) {
-    println!("| value | store | writes with eviction | read p50 | p99 | removal p50 | p99 | disk / kept | written / put | open after kill -9 |");
+    println!(
+        "| value | store | writes with eviction | read p50 | p99 | removal p50 | p99 | disk / kept | written / put | open after kill -9 |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     for (size, bound) in WORK {
         for store in STORES {
             let place = dir.join(format!("{store}-{size}"));
             let _ = fs::remove_dir_all(&place);
             fs::create_dir_all(&place).unwrap();
-            let line = run(&["--measure", store, place.to_str().unwrap(), &size.to_string(), &bound.to_string()]);
+            let line =
+                run(&["--measure", store, place.to_str().unwrap(), &size.to_string(), &bound.to_string()]);
             let _ = fs::remove_dir_all(&place);
             fs::create_dir_all(&place).unwrap();
             let opened = kill_and_open(store, &place, size);
