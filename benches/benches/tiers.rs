@@ -1,8 +1,8 @@
-//! What a tier in memory brings: how much smaller records are than values, what a hit there takes beside a computation, and how
-//! much less is computed under the same budget.
+//! What a tier in memory brings: how much smaller records are than values, what a hit there takes beside a computation,
+//! and how much less is computed under the same budget.
 //!
-//! One thread, one cache in a domain of its own, zstd and lz4 by larder's codecs. It does not show what encoding takes from who
-//! inserts, nor several threads.
+//! One thread, one cache in a domain of its own, zstd and lz4 by larder's codecs. It does not show what encoding takes
+//! from who inserts, nor several threads.
 //!
 //! `cargo bench -p larder-benches --bench tiers --features tiers`
 

@@ -1,5 +1,5 @@
-//! Bytes that were never written, as keys, values and compressed pieces: each is an error or a value, and takes no more memory
-//! than it declares; what comes back of what was written is what went in.
+//! Bytes that were never written, as keys, values and compressed pieces: each is an error or a value, and takes no more
+//! memory than it declares; what comes back of what was written is what went in.
 //!
 //! The first byte says which decoder, the next two how many bytes are declared.
 

@@ -1,4 +1,5 @@
-//! What is below a cache's values: what goes down and comes up, and that nothing comes back that was written or removed.
+//! What is below a cache's values: what goes down and comes up, and that nothing comes back that was written or
+//! removed.
 
 #![cfg(feature = "tiers")]
 

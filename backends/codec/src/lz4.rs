@@ -21,8 +21,9 @@ impl Default for Lz4 {
 }
 
 impl Lz4 {
-    /// Values that are larger go in pieces of so many bytes, rounded down to a power of two, from 4 KB to 64 MB; 1 MB unless
-    /// this says otherwise. Each piece is compressed by itself: smaller ones take less memory at a time and more in the end.
+    /// Values that are larger go in pieces of so many bytes, rounded down to a power of two, from 4 KB to 64 MB; 1 MB
+    /// unless this says otherwise. Each piece is compressed by itself: smaller ones take less memory at a time and more
+    /// in the end.
     #[must_use]
     pub fn chunk(mut self, bytes: usize) -> Self {
         self.exponent = chunks::exponent(bytes);

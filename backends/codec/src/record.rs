@@ -1,4 +1,5 @@
-//! A record that outlives the process: key and value behind a header that says whose they are, and whether they are whole.
+//! A record that outlives the process: key and value behind a header that says whose they are, and whether they are
+//! whole.
 //!
 //! ```text
 //!  0  "lr"                         what this is
@@ -14,8 +15,8 @@
 //! 36  key, value
 //! ```
 //!
-//! Whatever is not exactly that, or was written by other code, is told apart before anything in it is looked at. Not here:
-//! where records lie.
+//! Whatever is not exactly that, or was written by other code, is told apart before anything in it is looked at. Not
+//! here: where records lie.
 
 use std::error::Error;
 use std::fmt;

@@ -1,9 +1,9 @@
 //! Whose a record is: a number over the names of what wrote it, and over the shapes of its types.
 //!
-//! The format has no names in it, so bytes of a struct that has lost a field may well be read as one that never had it. So
-//! types are asked for their shapes once: a deserializer hands each of them something small, and writes down what it asks
-//! for, with the names of fields and variants. A type that takes nothing we can offer (one that parses a text, say) is known by
-//! its name, and by what it asked for until then.
+//! The format has no names in it, so bytes of a struct that has lost a field may well be read as one that never had it.
+//! So types are asked for their shapes once: a deserializer hands each of them something small, and writes down what it
+//! asks for, with the names of fields and variants. A type that takes nothing we can offer (one that parses a text,
+//! say) is known by its name, and by what it asked for until then.
 
 use std::any::type_name;
 use std::collections::BTreeMap;
@@ -26,9 +26,9 @@ const PASSES: usize = 64;
 pub struct Schema(u64);
 
 impl Schema {
-    /// Of a cache of that name, which has the crate's in it where a macro made it, with these types. `version` is the user's: a
-    /// new one makes all older records foreign, for changes that no type shows. The same on every machine; another compiler may
-    /// call a type otherwise, which makes them foreign, too.
+    /// Of a cache of that name, which has the crate's in it where a macro made it, with these types. `version` is the
+    /// user's: a new one makes all older records foreign, for changes that no type shows. The same on every machine;
+    /// another compiler may call a type otherwise, which makes them foreign, too.
     #[must_use]
     pub fn of<K: DeserializeOwned, V: DeserializeOwned>(name: &str, version: u32) -> Self {
         let mut hash = Hash::new();
@@ -394,15 +394,41 @@ mod tests {
     }
 
     shapes! {
-        first { pub(super) struct Page { title: String, count: u32, kind: Kind } enum Kind { A, B(u8), C { x: f32 } } }
-        again { pub(super) struct Page { title: String, count: u32, kind: Kind } enum Kind { A, B(u8), C { x: f32 } } }
-        renamed { pub(super) struct Page { name: String, count: u32, kind: Kind } enum Kind { A, B(u8), C { x: f32 } } }
-        retyped { pub(super) struct Page { title: String, count: u64, kind: Kind } enum Kind { A, B(u8), C { x: f32 } } }
-        fewer { pub(super) struct Page { title: String, kind: Kind } enum Kind { A, B(u8), C { x: f32 } } }
-        swapped { pub(super) struct Page { count: u32, title: String, kind: Kind } enum Kind { A, B(u8), C { x: f32 } } }
-        of_variants { pub(super) struct Page { title: String, count: u32, kind: Kind } enum Kind { A, B(u8), C { x: f64 } } }
-        in_lists { pub(super) struct Page { title: String, count: u32, kind: Vec<Option<Kind>> } enum Kind { A, B(u8), C { x: f32 } } }
-        recursive { pub(super) struct Page { title: String, pages: Vec<Page>, next: Option<Box<Page>> } }
+        first {
+            pub(super) struct Page { title: String, count: u32, kind: Kind }
+            enum Kind { A, B(u8), C { x: f32 } }
+        }
+        again {
+            pub(super) struct Page { title: String, count: u32, kind: Kind }
+            enum Kind { A, B(u8), C { x: f32 } }
+        }
+        renamed {
+            pub(super) struct Page { name: String, count: u32, kind: Kind }
+            enum Kind { A, B(u8), C { x: f32 } }
+        }
+        retyped {
+            pub(super) struct Page { title: String, count: u64, kind: Kind }
+            enum Kind { A, B(u8), C { x: f32 } }
+        }
+        fewer {
+            pub(super) struct Page { title: String, kind: Kind }
+            enum Kind { A, B(u8), C { x: f32 } }
+        }
+        swapped {
+            pub(super) struct Page { count: u32, title: String, kind: Kind }
+            enum Kind { A, B(u8), C { x: f32 } }
+        }
+        of_variants {
+            pub(super) struct Page { title: String, count: u32, kind: Kind }
+            enum Kind { A, B(u8), C { x: f64 } }
+        }
+        in_lists {
+            pub(super) struct Page { title: String, count: u32, kind: Vec<Option<Kind>> }
+            enum Kind { A, B(u8), C { x: f32 } }
+        }
+        recursive {
+            pub(super) struct Page { title: String, pages: Vec<Page>, next: Option<Box<Page>> }
+        }
     }
 
     #[test]

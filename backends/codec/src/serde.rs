@@ -18,11 +18,11 @@ pub trait Storable: Serialize + DeserializeOwned {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned> Storable for T {}
 
-/// Writes keys and values as their `Serialize` says, in the format of postcard: numbers in as few bytes as they need, no
-/// names.
+/// Writes keys and values as their `Serialize` says, in the format of postcard: numbers in as few bytes as they need,
+/// no names.
 ///
-/// What is read must be all of the bytes. A type that is written in one way and read in another is found out where the bytes
-/// do not fit, and not otherwise.
+/// What is read must be all of the bytes. A type that is written in one way and read in another is found out where the
+/// bytes do not fit, and not otherwise.
 ///
 /// # Examples
 ///

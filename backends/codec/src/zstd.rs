@@ -19,8 +19,8 @@ impl Default for Zstd {
 }
 
 impl Zstd {
-    /// How much work it takes: from -7, which is as fast as lz4, to 22; 3 unless this says otherwise. What is beyond counts as
-    /// the last.
+    /// How much work it takes: from -7, which is as fast as lz4, to 22; 3 unless this says otherwise. What is beyond
+    /// counts as the last.
     #[must_use]
     pub fn level(mut self, level: i32) -> Self {
         self.level = level.clamp(-7, 22);
@@ -44,7 +44,8 @@ impl Compress for Zstd {
         chunks::compress(bytes, self.exponent, into, |piece, into| {
             let start = into.len();
             into.resize(start + zstd::zstd_safe::compress_bound(piece.len()), 0);
-            // A system without memory for it: what comes of that is shorter than it should be, and refused when it is read.
+            // A system without memory for it: what comes of that is shorter than it should be, and refused when it is
+            // read.
             let length = zstd::bulk::compress_to_buffer(piece, &mut into[start..], self.level).unwrap_or(0);
             into.truncate(start + length);
         });

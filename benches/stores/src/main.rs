@@ -1,9 +1,10 @@
 //! Which store a disk tier stands on: three of them on its work, each in a process of its own.
 //!
-//! The work: values of one size under keys of 16 bytes, kept within a bound by evicting others at random; every eviction and
-//! every removal has to survive the end of the process (not of the machine) when the call returns, because a removed
-//! value must not come back. Measured: writes with eviction at the bound, reads with a warm page cache, single removals,
-//! bytes on disk against bytes kept, bytes written against bytes put, and the time to open what a killed process left.
+//! The work: values of one size under keys of 16 bytes, kept within a bound by evicting others at random; every
+//! eviction and every removal has to survive the end of the process (not of the machine) when the call returns, because
+//! a removed value must not come back. Measured: writes with eviction at the bound, reads with a warm page cache,
+//! single removals, bytes on disk against bytes kept, bytes written against bytes put, and the time to open what a
+//! killed process left.
 //!
 //! Not measured: sync to the medium, cold reads, and several writers.
 //!

@@ -26,7 +26,8 @@ pub fn open(name: &str, dir: &Path) -> Result<Box<dyn Store>, Box<dyn Error>> {
 
 const TABLE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("records");
 
-/// Commits without a sync are gone when the process is killed; so a removal is a commit with one, and so is every 64th put.
+/// Commits without a sync are gone when the process is killed; so a removal is a commit with one, and so is every 64th
+/// put.
 struct OfRedb {
     db: Redb,
     puts: std::cell::Cell<u32>,
@@ -105,7 +106,8 @@ impl Store for OfFjall {
     }
 }
 
-/// Commits go to the system's cache, which outlives the process; a crash of the machine may leave a file that is no store.
+/// Commits go to the system's cache, which outlives the process; a crash of the machine may leave a file that is no
+/// store.
 struct OfHeed {
     env: Env,
     records: HeedTable<Bytes, Bytes>,

@@ -178,8 +178,8 @@ impl<K, V> Core<K, V> {
         (here.min(below), below <= here)
     }
 
-    /// Reserves bytes for what is worth so much, beside those that wait for it already. What is worth less makes way, records
-    /// or entries; `false` where nothing is.
+    /// Reserves bytes for what is worth so much, beside those that wait for it already. What is worth less makes way,
+    /// records or entries; `false` where nothing is.
     fn reserve_below(
         &self,
         chain: &Chain<K, V>,

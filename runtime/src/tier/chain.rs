@@ -1,7 +1,7 @@
 //! The tiers of one cache instance: entries become records on their way down, and records entries on their way up.
 //!
-//! Runs the codec, which is the user's code, with no lock held, and goes on without it where it panics. Not here: when an
-//! entry goes up or down, and who makes room for it (the cache).
+//! Runs the codec, which is the user's code, with no lock held, and goes on without it where it panics. Not here: when
+//! an entry goes up or down, and who makes room for it (the cache).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -222,8 +222,8 @@ impl<K, V> Chain<K, V> {
     ///
     /// # Errors
     ///
-    /// It is not in, and its bytes are still reserved. `Some` where it would be if there were room for so many bytes more:
-    /// the list of records has to grow.
+    /// It is not in, and its bytes are still reserved. `Some` where it would be if there were room for so many bytes
+    /// more: the list of records has to grow.
     pub(crate) fn put(
         &self,
         parcel: Parcel,
@@ -338,8 +338,8 @@ impl<K, V> Chain<K, V> {
         count(&self.records.counts.promotions, 1);
     }
 
-    /// Takes out the records of which `is_stale` says so, and those that cannot be read; says how many of the first there
-    /// were. By who changes all keys.
+    /// Takes out the records of which `is_stale` says so, and those that cannot be read; says how many of the first
+    /// there were. By who changes all keys.
     pub(crate) fn remove_if(
         &self,
         is_stale: &mut dyn FnMut(&K, &V) -> bool,

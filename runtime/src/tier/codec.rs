@@ -5,8 +5,8 @@ use std::fmt;
 
 /// Turns keys and values into bytes, and back.
 ///
-/// Nothing of the user's data is in its errors. A call that panics counts as one that failed: the cache goes on as if the
-/// record were not there.
+/// Nothing of the user's data is in its errors. A call that panics counts as one that failed: the cache goes on as if
+/// the record were not there.
 ///
 /// What comes back must be equal to what went in, for keys by `Eq`; two equal keys need not have the same bytes.
 pub trait Codec<K, V>: Send + Sync {
@@ -48,8 +48,8 @@ pub trait Compress: Send + Sync {
     /// Appends the bytes, compressed; they may be more.
     fn compress(&self, bytes: &[u8], into: &mut Vec<u8>);
 
-    /// Appends exactly `len` bytes of which `bytes` were made. They may be damaged: no more than `len` are made of them,
-    /// and no more memory is taken.
+    /// Appends exactly `len` bytes of which `bytes` were made. They may be damaged: no more than `len` are made of
+    /// them, and no more memory is taken.
     ///
     /// # Errors
     ///

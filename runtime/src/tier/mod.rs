@@ -12,10 +12,10 @@
 //!
 //! # Changes
 //!
-//! A record must not be found, or come back, once its key was written or removed; and it is found, encoded and stored with
-//! no lock held. So whoever changes a key says so before and after. In between nothing is found under the key's hash.
-//! Afterwards the record is gone, and the process's count of changes is noted beside it: an entry left the cache when that
-//! count was at some number, and is refused if its key may have changed since.
+//! A record must not be found, or come back, once its key was written or removed; and it is found, encoded and stored
+//! with no lock held. So whoever changes a key says so before and after. In between nothing is found under the key's
+//! hash. Afterwards the record is gone, and the process's count of changes is noted beside it: an entry left the cache
+//! when that count was at some number, and is refused if its key may have changed since.
 //!
 //! ```text
 //! begin: nothing is found here  ->  loads are marked  ->  the entry is replaced or removed  ->  end: count, forget
@@ -24,8 +24,8 @@
 //! Whoever looked before `begin` is in the table of flights, where the mark finds it. Whoever left the cache before the
 //! third step left under an older count.
 //!
-//! Records are told apart by the lower half of the hash: of two keys that share it one has a place here. Whether a record
-//! is of a key that was asked for says the key itself.
+//! Records are told apart by the lower half of the hash: of two keys that share it one has a place here. Whether a
+//! record is of a key that was asked for says the key itself.
 
 mod chain;
 mod codec;

@@ -79,8 +79,8 @@ impl<K, V> fmt::Debug for Tiers<K, V> {
 
 /// A tier in memory: records of bytes, charged to the cache like its entries.
 ///
-/// Between its values and its records a cache keeps what saves the most compute time for each byte: a record takes fewer
-/// bytes and has to be decoded.
+/// Between its values and its records a cache keeps what saves the most compute time for each byte: a record takes
+/// fewer bytes and has to be decoded.
 #[derive(Clone)]
 pub struct Warm {
     pub(crate) compress: Option<Arc<dyn Compress>>,
@@ -106,8 +106,8 @@ impl Warm {
         Self::of(None)
     }
 
-    /// At most so many bytes of the cache's are records, their bookkeeping included; without it no more than what is worth
-    /// more than values.
+    /// At most so many bytes of the cache's are records, their bookkeeping included; without it no more than what is
+    /// worth more than values.
     #[must_use]
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;

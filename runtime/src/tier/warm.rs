@@ -1,7 +1,7 @@
 //! Records in memory: found by a hash, bounded, charged, and evicted by what each of their bytes saves.
 //!
-//! One stripe's lock at a time, and no user code under it. Not here: what is in a record (chain), and who makes room for it
-//! elsewhere (the cache).
+//! One stripe's lock at a time, and no user code under it. Not here: what is in a record (chain), and who makes room
+//! for it elsewhere (the cache).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -280,11 +280,13 @@ impl Records {
         }
     }
 
-    /// Puts a record in whose bytes are reserved, over one of the same hash; unless its key may have changed since `left`.
+    /// Puts a record in whose bytes are reserved, over one of the same hash; unless its key may have changed since
+    /// `left`.
     ///
     /// # Errors
     ///
-    /// It is not in, and its bytes are still reserved: how many others must go first, [`u64::MAX`] if that would not help.
+    /// It is not in, and its bytes are still reserved: how many others must go first, [`u64::MAX`] if that would not
+    /// help.
     pub(super) fn put(
         &self,
         record: Record,
