@@ -128,6 +128,8 @@ catalogue! {
 
     /// `tiers("gzip")`.
     UnknownTier { tier, hint } "unknown tier `{tier}`: {hint}"
+    /// `tiers(3)`.
+    NotATier {} "a tier is a name in quotes, as in `tiers(\"lz4\")`, or one with options of its own, as in `tiers(lz4(max_mb = 64))`"
     /// `tiers()`.
     NoTiers {} "`tiers()` names nothing: leave it out, and what is evicted is gone"
     /// `tiers("lz4", "zstd")`.

@@ -42,6 +42,19 @@ fn main() {
             let (store, dir) = (args.next().unwrap(), PathBuf::from(args.next().unwrap()));
             reopen(&store, &dir, number(args.next()) as usize, number(args.next()));
         }
+        Some("--fill") => {
+            let (store, dir) = (args.next().unwrap(), PathBuf::from(args.next().unwrap()));
+            let store = open(&store, &dir).unwrap();
+            (0..DAMAGED).for_each(|number| store.put(&key(number), &value(number, 4096), None));
+        }
+        Some("--read") => {
+            let (store, dir) = (args.next().unwrap(), PathBuf::from(args.next().unwrap()));
+            read_damaged(&store, &dir);
+        }
+        Some("--damage") => {
+            let dir = PathBuf::from(args.next().unwrap());
+            STORES.iter().for_each(|store| damage(store, &dir.join(store)));
+        }
         dir => all(Path::new(dir.unwrap_or("/tmp/larder-stores"))),
     }
 }
@@ -86,6 +99,66 @@ fn all(dir: &Path) {
         child.kill().unwrap();
         child.wait().unwrap();
     }
+    STORES.iter().for_each(|store| damage(store, &dir.join(format!("{store}-damaged"))));
+}
+
+/// Records in a store that is to be damaged.
+const DAMAGED: u64 = 500;
+const TRIALS: u32 = 10;
+
+/// Flips 64 bits of what a store left, at random, again and again; says what comes of it.
+fn damage(store: &str, dir: &Path) {
+    let mut state = 7_u64;
+    let mut outcomes = std::collections::BTreeMap::<String, u32>::new();
+    for _ in 0..TRIALS {
+        let _ = fs::remove_dir_all(dir);
+        fs::create_dir_all(dir).unwrap();
+        run(&["--fill", store, dir.to_str().unwrap()]);
+        let files = files_in(dir);
+        let mut contents: Vec<Vec<u8>> = files.iter().map(|file| fs::read(file).unwrap()).collect();
+        for _ in 0..64 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let bytes = &mut contents[(state >> 33) as usize % files.len()];
+            let at = (state >> 13) as usize % bytes.len();
+            bytes[at] ^= 1 << (state >> 60 & 7);
+        }
+        for (file, bytes) in files.iter().zip(contents) {
+            fs::write(file, bytes).unwrap();
+        }
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        let child = child.args(["--read", store, dir.to_str().unwrap()]).stderr(Stdio::null());
+        let output = child.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let outcome = if output.status.success() { said } else { format!("ends by {}", output.status) };
+        *outcomes.entry(outcome).or_insert(0) += 1;
+    }
+    let _ = fs::remove_dir_all(dir);
+    println!("64 flipped bits, {TRIALS} times, with {store}: {outcomes:?}");
+}
+
+/// All files below, but for what nobody reads again: empty ones, and locks.
+fn files_in(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).unwrap().flatten() {
+        let (path, data) = (entry.path(), entry.metadata().unwrap());
+        if data.is_dir() {
+            files.extend(files_in(&path));
+        } else if data.len() > 0 && !path.ends_with("lock.mdb") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn read_damaged(name: &str, dir: &Path) {
+    let store = match open(name, dir) {
+        Ok(store) => store,
+        Err(_) => return print!("says so when it is opened"),
+    };
+    let wrong = (0..DAMAGED)
+        .filter(|number| store.get(&key(*number)).is_some_and(|found| found != value(*number, 4096)))
+        .count();
+    print!("{}", if wrong > 0 { "wrong values" } else { "no wrong value" });
 }
 
 fn start(args: &[&str]) -> std::process::Child {

@@ -90,7 +90,7 @@ pub(crate) fn of(option: &Written, errors: &mut Errors) -> Option<Tiers> {
     let items = match items {
         Ok(items) => items,
         Err(error) => {
-            errors.syntax(error);
+            errors.at(error.span(), &Mistake::NotATier {});
             return None;
         }
     };

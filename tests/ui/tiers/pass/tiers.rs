@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use larder::cached;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +30,7 @@ struct Shop;
 
 impl Shop {
     #[cached(skip(self), tiers("lz4"))]
-    fn price(&self, of: Arc<str>) -> u64 {
+    fn price(&self, of: &str) -> u64 {
         of.len() as u64
     }
 }
@@ -46,6 +44,6 @@ fn main() {
     assert!(text(0).is_none() && text(1).is_some());
     let _ = later(1);
     assert_eq!(generic(1_u8).len() + generic("a".to_owned()).len(), 20);
-    assert_eq!(Shop.price("abc".into()), 3);
+    assert_eq!(Shop.price("abc"), 3);
     assert_eq!(text_cache().stats().tiers[0].max_bytes, Some(8 << 20));
 }
