@@ -28,6 +28,9 @@
 //! | `serde` | no | `Serialize` for [`Snapshot`] and what it holds | serde with its derive |
 //! | `tracing` | no | an event for each [`Decision`] about memory, target `larder` | tracing 0.1 with two dependencies |
 //! | `gpu-wgpu` | no | `larder::wgpu`: pools of [`device`] with wgpu 30 | wgpu with some sixty crates; the program says which graphics interfaces |
+//! | `tiers` | no | `Builder::tiers`: what a cache evicts goes on living below it as bytes | serde, postcard 1 with three dependencies |
+//! | `lz4` | no | `tiers("lz4")`: compressed fast, for memory; brings `tiers` | lz4_flex 0.14 |
+//! | `zstd` | no | `tiers("zstd")`: compressed well, slower; brings `tiers` | zstd 0.14 with the C library |
 //! | `arrayvec` | no | [`trait@Weigh`] for `ArrayVec`, `ArrayString` | arrayvec 0.7 |
 //! | `bytes` | no | [`trait@Weigh`] for `Bytes`, `BytesMut`; [`Buffer`] to `Bytes`, and `BufMut` for it | bytes 1 |
 //! | `chrono` | no | [`trait@Weigh`] for dates, times, `DateTime` | chrono 0.4 with one dependency |
@@ -68,6 +71,14 @@ pub use larder_runtime::{
     declared, device, explain, flush, init, namespace, set_bypass, set_executor, set_purge, shutdown, stats, testing,
     tick, track, trim, weigh,
 };
+#[cfg(feature = "tiers")]
+pub use larder_runtime::{Codec, CodecError, Compress, TierStats, Tiers, Warm};
+
+/// How keys and values become bytes for tiers, and how bytes become fewer.
+#[cfg(feature = "tiers")]
+pub mod codec {
+    pub use larder_codec::*;
+}
 
 /// The way here from other caching crates: the same code before and after, and what each option and method is called.
 pub mod coming_from {

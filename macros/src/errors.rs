@@ -126,6 +126,19 @@ catalogue! {
     /// `refresh` where nothing can stand beside the function.
     NothingBeside { option, instead } "`{option}` puts a function beside this one, which is to find the same cache: {instead}"
 
+    /// `tiers("gzip")`.
+    UnknownTier { tier, hint } "unknown tier `{tier}`: {hint}"
+    /// `tiers(3)`.
+    NotATier {} "a tier is a name in quotes, as in `tiers(\"lz4\")`, or one with options of its own, as in `tiers(lz4(max_mb = 64))`"
+    /// `tiers()`.
+    NoTiers {} "`tiers()` names nothing: leave it out, and what is evicted is gone"
+    /// `tiers("lz4", "zstd")`.
+    TwoTiers { tier } "`{tier}` would be a second tier in memory: keep one"
+    /// `tiers(lz4(level = 3))`.
+    TierOption { option, tier, instead } "`{option}` means nothing to `{tier}`: {instead}"
+    /// `tiers("lz4")` without larder's feature `lz4`.
+    FeatureOff { option, feature } "`{option}` needs a feature of larder that is off: add `features = [\"{feature}\"]` to `larder` in Cargo.toml"
+
     // What `#[cached]` stands on.
 
     /// Not a function at all.
@@ -328,7 +341,7 @@ mod tests {
     fn every_mistake_has_a_ui_case() {
         let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/ui");
         let mut outputs = Vec::new();
-        for macro_ in ["cached", "pooled", "weigh"] {
+        for macro_ in ["cached", "pooled", "weigh", "tiers", "untiered"] {
             for case in fs::read_dir(ui.join(macro_).join("fail")).expect("the UI cases").flatten() {
                 if case.path().extension().is_some_and(|extension| extension == "stderr") {
                     outputs.push(fs::read_to_string(case.path()).expect("a text file"));

@@ -318,6 +318,22 @@ impl Written {
         None
     }
 
+    /// A whole number from -7 to 22.
+    pub(crate) fn level(&self, errors: &mut Errors) -> Option<i32> {
+        let (negative, value) = match self.bare_value() {
+            Expr::Unary(syn::ExprUnary { op: syn::UnOp::Neg(_), expr, .. }) => (true, &**expr),
+            value => (false, value),
+        };
+        let level = match value {
+            Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_parse::<i32>().ok(),
+            _ => None,
+        };
+        match level.map(|level| if negative { -level } else { level }) {
+            Some(level) if (-7..=22).contains(&level) => Some(level),
+            _ => self.wrong_kind("a whole number from -7 to 22", errors),
+        }
+    }
+
     /// `true` or `false`.
     pub(crate) fn switch(&self, errors: &mut Errors) -> Option<bool> {
         match self.bare_value() {

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | 0 | `sync` `weight` `time` `key` `cost` `removal` `grace` |
 //! | 1 | `policy` `budget` `expiry` `pressure` `descriptor` `stats` |
-//! | 2 | `tenant` `domain` `flight` `store` `worker` `settings` `testing` |
+//! | 2 | `tenant` `domain` `flight` `store` `tier` `worker` `settings` `testing` |
 //! | 3 | `cache` `pool` |
 //! | 4 | `monitor` `coordinator` `registry` |
 //! | 5 | `global` `local` `site` |
@@ -20,6 +20,7 @@
 //! | `leak-report` | no | [`Pool::leases`]: who holds what, since when, from where | a lock for each lease and return |
 //! | `serde` | no | `Serialize` for [`Snapshot`] | serde with its derive |
 //! | `tracing` | no | an event for each [`Decision`] about memory, target `larder` | tracing 0.1 with two dependencies |
+//! | `tiers` | no | `Builder::tiers`: what a cache evicts goes on living below it as bytes | nothing |
 //! | `arrayvec` | no | [`Weigh`] for `ArrayVec`, `ArrayString` | arrayvec 0.7 |
 //! | `bytes` | no | [`Weigh`] for `Bytes`, `BytesMut`; [`Buffer`] to `Bytes`, and `BufMut` for it | bytes 1 |
 //! | `chrono` | no | [`Weigh`] for dates, times, `DateTime` | chrono 0.4 with one dependency |
@@ -66,6 +67,8 @@ mod store;
 mod sync;
 mod tenant;
 pub mod testing;
+#[cfg(feature = "tiers")]
+mod tier;
 mod time;
 mod unwind;
 mod weight;
@@ -96,6 +99,8 @@ pub use stats::{
     BudgetStats, Cause, CoordinatorStats, Decision, Explanation, NamespaceStats, PressureStats, Snapshot,
     Standing, TenantReport, TenantStats,
 };
+#[cfg(feature = "tiers")]
+pub use tier::{Codec, CodecError, Compress, TierStats, Tiers, Warm};
 pub use time::Clock;
 pub use weight::{Weigh, weigh};
 

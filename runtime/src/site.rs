@@ -25,6 +25,8 @@ use crate::pool::{self, BufferPool, Pool, PoolCore, PoolProof, PoolTenant, Recip
 use crate::removal::RemovalCause;
 use crate::sync::{AtomicPtr, Mutex, Ordering};
 use crate::tenant::{Terms, arc};
+#[cfg(feature = "tiers")]
+use crate::tier::Tiers;
 
 /// The static that a macro makes for an annotated item. For generated code.
 #[doc(hidden)]
@@ -52,11 +54,22 @@ pub struct Extras<K, V> {
     pub order: Option<fn() -> Box<dyn Evict>>,
     /// Hears of entries that leave.
     pub on_remove: Option<fn(K, V, RemovalCause)>,
+    /// Makes the tiers below.
+    #[cfg(feature = "tiers")]
+    pub tiers: Option<fn() -> Tiers<K, V>>,
 }
 
 impl<K, V> Extras<K, V> {
     /// None of them.
-    pub const NONE: Self = Self { cost: None, ttl_by: None, utility: None, order: None, on_remove: None };
+    pub const NONE: Self = Self {
+        cost: None,
+        ttl_by: None,
+        utility: None,
+        order: None,
+        on_remove: None,
+        #[cfg(feature = "tiers")]
+        tiers: None,
+    };
 }
 
 /// [`Extras`] of a cache with these keys: says the types that closures among them take. For generated code.
@@ -496,6 +509,8 @@ impl Site {
             .telling(extras.on_remove.map(|tell| Box::new(tell) as _))
             .sharing(options.sharing)
             .having(arc::<P>());
+        #[cfg(feature = "tiers")]
+        let ops = ops.above(extras.tiers.map(|tiers| tiers()));
         Cache::from_core(Core::uncharged(tenant, options.shards(), Arc::new(ops)))
     }
 

@@ -10,7 +10,8 @@ use trybuild::TestCases;
 #[test]
 fn macros_say_what_to_do() {
     let cases = TestCases::new();
-    for name in ["cached", "pooled", "weigh"] {
+    let features = if cfg!(feature = "tiers") { "tiers" } else { "untiered" };
+    for name in ["cached", "pooled", "weigh", features] {
         cases.pass(format!("ui/{name}/pass/*.rs"));
         cases.compile_fail(format!("ui/{name}/fail/*.rs"));
     }

@@ -162,8 +162,8 @@ fn sanitize(sanitizer: &str) -> Result<Ending, Failure> {
     Ok(Ending::Passed)
 }
 
-/// Histories that a fuzzer makes up, watched by the address sanitizer. What it found worth keeping stays in
-/// `fuzz/corpus`, and an input that fails in `fuzz/artifacts`.
+/// Histories, and bytes for decoders, that a fuzzer makes up, watched by the address sanitizer. What it found worth keeping
+/// stays in `fuzz/corpus` and `fuzz/corpus-records`, and an input that fails in `fuzz/artifacts`.
 fn fuzz() -> Result<Ending, Failure> {
     let host = match instrumented_host()? {
         Ok(host) => host,
@@ -177,17 +177,20 @@ fn fuzz() -> Result<Ending, Failure> {
         "-Cllvm-args=-sanitizer-coverage-trace-compares",
     ]
     .join(" ");
-    for folder in ["fuzz/corpus", "fuzz/artifacts"] {
+    for folder in ["fuzz/corpus", "fuzz/corpus-records", "fuzz/artifacts"] {
         std::fs::create_dir_all(root().join(folder))
             .map_err(|error| format!("cannot make {folder}: {error}"))?;
     }
     let seconds = format!("-max_total_time={FUZZED_SECONDS}");
-    let mut args = vec!["run", "--release", "--manifest-path", "fuzz/Cargo.toml", "--target", &host, "--"];
-    args.extend(["fuzz/corpus", "-artifact_prefix=fuzz/artifacts/", "-max_len=3000", &seconds]);
-    Run::cargo_of("nightly", &args)
-        .env("RUSTFLAGS", &flags)
-        .env("CARGO_TARGET_DIR", "fuzz/target")
-        .check()?;
+    for (target, corpus) in [("histories", "fuzz/corpus"), ("records", "fuzz/corpus-records")] {
+        let mut args = vec!["run", "--release", "--manifest-path", "fuzz/Cargo.toml", "--bin", target];
+        args.extend(["--target", &host, "--", corpus, "-artifact_prefix=fuzz/artifacts/"]);
+        args.extend(["-max_len=3000", &seconds]);
+        Run::cargo_of("nightly", &args)
+            .env("RUSTFLAGS", &flags)
+            .env("CARGO_TARGET_DIR", "fuzz/target")
+            .check()?;
+    }
     Ok(Ending::Passed)
 }
 

@@ -40,6 +40,10 @@ pub(crate) fn run() -> Result<(), Failure> {
     steps.step("doc tests", || {
         Run::cargo(&["test", "--locked", "--workspace", "--all-features", "--doc"]).check()
     })?;
+    // What macros say of features that are off, which nobody sees in a build with all of them.
+    steps.step("macros without features", || {
+        Run::cargo(&["test", "--locked", "-p", "larder-tests", "--test", "ui"]).check()
+    })?;
     steps.step("concurrency models", || deep::models(SCHEDULES))?;
     steps.step("examples", example::check)?;
 

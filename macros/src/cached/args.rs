@@ -45,6 +45,7 @@ pub(crate) const WORDS: Vocabulary = Vocabulary {
         ("wait_at_most", "wait_at_most = \"2s\""),
         ("detach", "detach"),
         ("on_remove", "on_remove = was_removed"),
+        ("tiers", "tiers(\"lz4\")"),
         ("name", "name = \"thumbnails\""),
         ("namespace", "namespace = \"billing\""),
         ("handle", "handle = \"pages\""),
@@ -67,7 +68,7 @@ pub(crate) const WORDS: Vocabulary = Vocabulary {
         "status",
         "assoc",
     ],
-    lists: &["skip", "key", "commutative", ABSENT],
+    lists: &["skip", "key", "commutative", "tiers", ABSENT],
     reserved: &[
         (
             "domain",
@@ -78,14 +79,13 @@ pub(crate) const WORDS: Vocabulary = Vocabulary {
         ("refresh_after", ONE_TTL),
         ("tags", BY_KEY),
         ("depends_on", BY_KEY),
-        ("tiers", IN_MEMORY),
-        ("warm", IN_MEMORY),
+        ("warm", TIERS),
         ("cold", IN_MEMORY),
         ("disk", IN_MEMORY),
         ("remote", IN_MEMORY),
         ("redis", IN_MEMORY),
-        ("codec", IN_MEMORY),
-        ("compress", IN_MEMORY),
+        ("codec", TIERS),
+        ("compress", TIERS),
         ("shards", "the number of shards follows from the machine"),
     ],
     synonyms: &[
@@ -151,4 +151,5 @@ const OWN_TYPE: &str = "say `policy = \"lru\"` and the like, or build the cache 
 
 const ONE_TTL: &str = "an expired value is computed again, by the caller that finds it so";
 const BY_KEY: &str = "`invalidate` and `clear` on the function's `_cache()` handle remove what is outdated";
+const TIERS: &str = "`tiers(\"lz4\")` keeps what is evicted, compressed";
 const IN_MEMORY: &str = "values stay in memory, within the budget";

@@ -6,6 +6,7 @@ pub(crate) mod key;
 pub(crate) mod model;
 mod part;
 pub(crate) mod settings;
+mod tiers;
 
 #[cfg(test)]
 pub(crate) use args::WORDS;

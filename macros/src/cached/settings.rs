@@ -8,6 +8,7 @@ use syn::ext::IdentExt;
 use syn::{Expr, ExprPath, LitStr};
 
 use super::key::Wanted;
+use super::tiers::{self, Tiers};
 use crate::errors::{Errors, Mistake, show};
 use crate::literal;
 use crate::options::Written;
@@ -45,6 +46,8 @@ pub(crate) struct Options {
     pub(crate) weigh: Option<Expr>,
     /// The function that hears of entries that leave: a path or a closure.
     pub(crate) on_remove: Option<Expr>,
+    /// What is below the values.
+    pub(crate) tiers: Option<Tiers>,
     /// Replaces the function's path.
     pub(crate) name: Option<LitStr>,
     /// Replaces the module's path.
@@ -147,7 +150,10 @@ impl Options {
         let wanted = Wanted::of(written, errors);
         let mut options = Self { spoken: wanted.expressions(), wanted, ..Self::default() };
         for option in written {
-            options.listed.extend(option.list.clone());
+            // Those of tiers are no arguments.
+            if option.name != "tiers" {
+                options.listed.extend(option.list.clone());
+            }
             if option.list.is_empty() {
                 options.spoken.extend(option.value.to_token_stream());
             }
@@ -207,6 +213,7 @@ impl Options {
                 "namespace" => options.namespace = option.name(errors),
                 "weigh" => options.weigh = option.function(errors),
                 "on_remove" => options.on_remove = option.function(errors),
+                "tiers" => options.tiers = tiers::of(option, errors),
                 "name" => options.name = option.name(errors),
                 // Nothing else comes out of `args`.
                 _ => {}

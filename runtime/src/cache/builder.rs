@@ -16,6 +16,8 @@ use crate::flight::Sharing;
 use crate::policy::{Evict, Factory, Policy};
 use crate::removal::RemovalCause;
 use crate::tenant::Terms;
+#[cfg(feature = "tiers")]
+use crate::tier::Tiers;
 use crate::weight::known;
 
 /// Shards of a cache that says nothing of them: their places take a quarter of a kilobyte.
@@ -169,6 +171,8 @@ pub struct Builder<K, V> {
     utility: Option<UtilityOf<K, V>>,
     own: Option<Box<Factory>>,
     on_remove: Option<OnRemove<K, V>>,
+    #[cfg(feature = "tiers")]
+    tiers: Option<Tiers<K, V>>,
 }
 
 impl<K, V> Builder<K, V> {
@@ -183,6 +187,8 @@ impl<K, V> Builder<K, V> {
             utility: None,
             own: None,
             on_remove: None,
+            #[cfg(feature = "tiers")]
+            tiers: None,
         }
     }
 
@@ -433,6 +439,30 @@ impl<K, V> Builder<K, V> {
         self
     }
 
+    /// Entries that make room go on living below, as bytes, and come up again when they are used: see [`Tiers`].
+    ///
+    /// Only what makes room goes down, evicted or reclaimed, where it is worth its bytes there: what it costs to compute
+    /// against what it takes. What is written or removed by any way is gone in all tiers when the call returns, and what
+    /// expires here expires there. A look-up, a load and [`Cache::compute`] find what is below; `len`, `iter` and bounds on
+    /// entries are of values only, and a listener hears of an entry whenever it leaves these. A miss here counts as a miss
+    /// also where a tier has it: the tier's own figures are in [`TenantStats::tiers`](crate::TenantStats::tiers).
+    ///
+    /// Values that share something (an `Arc` with a lock in it) come back as others, which share nothing.
+    ///
+    /// # Locking
+    ///
+    /// The codec runs with no lock held: on the thread that evicts, and on the one that misses.
+    ///
+    /// # Cost
+    ///
+    /// Some 4 KB while the cache is empty, and 60 bytes for each record beside its own. An insert that evicts encodes what it
+    /// evicts. A hit costs what it did, but for a fence more where entries have nothing to drop.
+    #[cfg(feature = "tiers")]
+    pub fn tiers(mut self, tiers: Tiers<K, V>) -> Self {
+        self.tiers = Some(tiers);
+        self
+    }
+
     /// How long a caller waits, in all, for a value that another computes. When that is over it runs its own body;
     /// of the values then computed the first one is stored. Without it a caller waits as long as the other takes.
     ///
@@ -469,7 +499,7 @@ where
     ///
     /// When options contradict each other or make no sense; the error says which.
     pub fn build_in(self, domain: &Domain) -> Result<Cache<K, V>, BuildError> {
-        let Self { name, options, weigh, cost, ttl_by, utility, own, on_remove } = self;
+        let Self { name, options, weigh, cost, ttl_by, utility, own, on_remove, .. } = self;
         options.check()?;
         if options.policy == Policy::Custom && own.is_none() {
             return Err(BuildError::CustomPolicy);
@@ -491,6 +521,8 @@ where
             .evicting(utility, own)
             .telling(on_remove)
             .sharing(options.sharing);
+        #[cfg(feature = "tiers")]
+        let ops = ops.above(self.tiers);
         Ok(Cache::from_core(Core::new(&tenant, options.shards(), Arc::new(ops))))
     }
 }

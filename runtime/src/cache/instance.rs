@@ -10,6 +10,7 @@ use super::listener::Listener;
 use super::ops::Ops;
 use super::room::{Effort, Grant};
 use super::tenant::Cleared;
+use super::tiers::{Below, Change};
 use super::{CacheTenant, Instance};
 use crate::curve::{Followed, OFF};
 use crate::domain::scope::{self, State};
@@ -24,6 +25,8 @@ use crate::store::{
 };
 use crate::sync::{AtomicU32, Ordering};
 use crate::tenant::{ModeWord, ScopeId, Twins, arc};
+#[cfg(feature = "tiers")]
+use crate::tier::TierStats;
 use crate::time::{NEVER, Nanos, nanos};
 
 /// So many times an entry is weighed again while others weigh it too.
@@ -47,6 +50,8 @@ pub(crate) struct Core<K, V> {
     pub(crate) flights: Arc<Flights<K, V>>,
     pub(crate) tenant: Arc<CacheTenant>,
     pub(crate) ops: Arc<Ops<K, V>>,
+    /// What keeps entries that made room.
+    pub(super) below: Below<K, V>,
     /// What stands for this instance in scopes of tests.
     twins: Twins<Self>,
 }
@@ -79,6 +84,19 @@ pub(crate) enum Source<'a> {
     Write { ttl: Option<Duration> },
     /// A write that follows from what was seen of the key; maybe of a value that was computed.
     After { seen: Option<Sighting>, load: Option<Loaded<'a>> },
+    /// A tier below; with when the entry is too old.
+    #[cfg(feature = "tiers")]
+    Raised { loaded: Loaded<'a>, deadline: Nanos },
+}
+
+impl Source<'_> {
+    /// The value is the one that is below.
+    fn is_raised(&self) -> bool {
+        #[cfg(feature = "tiers")]
+        return matches!(self, Self::Raised { .. });
+        #[cfg(not(feature = "tiers"))]
+        false
+    }
 }
 
 /// An entry that was not stored.
@@ -98,7 +116,8 @@ impl<K, V> Core<K, V> {
 
     /// [`new`](Self::new), but for [`charge_base`](Self::charge_base): runs nothing of the user's.
     pub(crate) fn uncharged(tenant: &Arc<CacheTenant>, shards: usize, ops: Arc<Ops<K, V>>) -> Arc<Self> {
-        let store = Store::new(shards, tenant.policy, ops.listener().is_some());
+        let store = Store::new(shards, tenant.policy, ops.wants_entries());
+        let below = Below::new(&ops);
         let core = Arc::new(Self {
             mode: ModeWord::new_for(!store.is_plain(tenant.expires())),
             heard: AtomicU32::new(OFF),
@@ -110,6 +129,7 @@ impl<K, V> Core<K, V> {
             flights: Arc::new(Flights::new()),
             tenant: Arc::clone(tenant),
             ops,
+            below,
             twins: Twins::new(),
         });
         tenant.adopt(&(core.ops.instance)(Arc::clone(&core)), core.base_bytes());
@@ -127,6 +147,7 @@ impl<K, V> Core<K, V> {
         arc::<Self>()
             + arc::<Flights<K, V>>()
             + self.store.base_bytes()
+            + self.below.base_bytes()
             + arc::<Ops<K, V>>()
             + self.ops.bytes()
     }
@@ -177,7 +198,7 @@ impl<K, V> Core<K, V> {
         entry: bool,
     ) -> Result<(), Unstored<K>> {
         let tenant = &*self.tenant;
-        if matches!(source, Source::Load(_)) && self.is_bypassed() {
+        if (matches!(source, Source::Load(_)) || source.is_raised()) && self.is_bypassed() {
             // Switched off while the value was loading.
             return Err(Unstored { key, changed: false });
         }
@@ -185,6 +206,8 @@ impl<K, V> Core<K, V> {
         let written = tenant.now();
         let deadline = match source {
             Source::Write { ttl: Some(ttl) } => written.saturating_add(nanos(ttl)),
+            #[cfg(feature = "tiers")]
+            Source::Raised { deadline, .. } => deadline,
             _ => self.deadline(written, hash, &key, &value),
         };
         self.learn_store(hash, heap, cost, deadline);
@@ -197,18 +220,21 @@ impl<K, V> Core<K, V> {
             grant = if pinned { tenant.reserve(heap, true) } else { None };
         }
         let Some(grant) = grant else {
-            tenant.card.tally.add(Count::Rejections, 1);
+            tenant.card.tally.add(Count::Rejections, (!source.is_raised()).into());
             return Err(Unstored { key, changed: false });
         };
         let factor = self.ops.factor(&key, &value);
         let mut arriving = Some(Entry { hash, key, value, heap, cost, factor, deadline, written, pinned });
+        // What is below is older than what comes, unless that came from there.
+        let change = (!source.is_raised()).then(|| self.change(hash));
         let changed = self.link(&mut arriving, source, grant);
+        change.map(Change::end);
         if tenant.core.ledger.is_exceeded() {
             // The limit was lowered when our bytes were taken already, and nobody could evict them yet.
             tenant.core.relief().fit(&tenant.core);
         }
         let Some(entry) = arriving else { return Ok(()) };
-        tenant.card.tally.add(Count::Rejections, u64::from(!changed));
+        tenant.card.tally.add(Count::Rejections, u64::from(!changed && !source.is_raised()));
         Err(Unstored { key: entry.key, changed })
     }
 
@@ -224,6 +250,8 @@ impl<K, V> Core<K, V> {
                 Source::Load(load) => Origin::Load(load.freshness()),
                 Source::Write { .. } => Origin::Write,
                 Source::After { seen, load } => Origin::After(seen, load.map(Loaded::freshness)),
+                #[cfg(feature = "tiers")]
+                Source::Raised { loaded, .. } => Origin::Load(loaded.freshness()),
             };
             let charge = self.charge(grant.has_place());
             let (mut leaving, mut superseded) = (Leaving::default(), Superseded::new());
@@ -289,6 +317,8 @@ impl<K, V> Core<K, V> {
                     let (load, changed) = match &mut source {
                         Source::Load(load) => (load, false),
                         Source::After { load: Some(load), .. } => (load, true),
+                        #[cfg(feature = "tiers")]
+                        Source::Raised { loaded, .. } => (loaded, false),
                         Source::Write { .. } | Source::After { load: None, .. } => return false,
                     };
                     let Some(seen) = (load.look_for_mark)() else { return changed };
@@ -301,6 +331,7 @@ impl<K, V> Core<K, V> {
     /// Lets entries go that have left: tells the listener of them, or drops them. With no lock held.
     pub(super) fn let_go(&self, leaving: Leaving<K, V>) {
         let departed = leaving.into_entries();
+        self.demote(&departed);
         if let Some(listener) = self.ops.listener()
             && !departed.is_empty()
         {
@@ -394,6 +425,27 @@ impl<K, V> Core<K, V> {
         self.tenant.publish();
     }
 
+    /// Evicts entries, whatever is below.
+    pub(super) fn evict_here(&self, tenant: &CacheTenant, wanted: Wanted, why: Count) -> Evicted {
+        let worth = self.store.credit(tenant.policy.is_by_credit());
+        let cause = match why {
+            Count::Reclaims => RemovalCause::Reclaimed,
+            _ => RemovalCause::Evicted,
+        };
+        let (mut evicted, leaving) =
+            self.store.evict(tenant.moment(), wanted, cause, &tenant.card.reservation);
+        if !tenant.policy.is_by_credit() && worth.is_finite() {
+            // Where credit is not the order, the victim is not what the tenant was asked for: others age by what was.
+            // What came only after we looked says nothing, and ages nobody.
+            evicted.credit = worth;
+        }
+        tenant.left(why, evicted.entries);
+        tenant.renew(self);
+        // With no lock held, and off the books: a `Drop` may panic, or look.
+        self.let_go(leaving);
+        evicted
+    }
+
     /// When an entry written `now` is too old. The user's function runs with no lock held.
     fn deadline(&self, now: Nanos, hash: u64, key: &K, value: &V) -> Nanos {
         let Some(lifetime) = &self.tenant.lifetime else { return NEVER };
@@ -416,7 +468,8 @@ impl<K, V> Drop for Core<K, V> {
     /// gets everything back.
     fn drop(&mut self) {
         self.tenant.forget(self, self.base_bytes());
-        let Self { store, tenant, ops, .. } = self;
+        let Self { store, tenant, ops, below, .. } = self;
+        below.dissolve(tenant);
         store.dissolve(&tenant.card.reservation, |entries, leaving| {
             tenant.give_places(entries);
             match ops.listener() {
@@ -437,7 +490,7 @@ impl<K, V> Ranked for Core<K, V> {
     }
 
     fn credit(&self) -> f64 {
-        self.store.credit(self.tenant.policy.is_by_credit())
+        self.store.credit(self.tenant.policy.is_by_credit()).min(self.credit_below())
     }
 
     fn due(&self) -> Nanos {
@@ -451,23 +504,11 @@ impl<K, V> Instance for Core<K, V> {
     }
 
     fn evict(&self, tenant: &CacheTenant, wanted: Wanted, why: Count) -> Evicted {
-        let worth = self.credit();
-        let cause = match why {
-            Count::Reclaims => RemovalCause::Reclaimed,
-            _ => RemovalCause::Evicted,
-        };
-        let (mut evicted, leaving) =
-            self.store.evict(tenant.moment(), wanted, cause, &tenant.card.reservation);
-        if !tenant.policy.is_by_credit() && worth.is_finite() {
-            // Where credit is not the order, the victim is not what the tenant was asked for: others age by what was.
-            // What came only after we looked says nothing, and ages nobody.
-            evicted.credit = worth;
+        if let Some(evicted) = self.evict_below(wanted) {
+            tenant.renew(self);
+            return evicted;
         }
-        tenant.left(why, evicted.entries);
-        tenant.renew(self);
-        // With no lock held, and off the books: a `Drop` may panic, or look.
-        self.let_go(leaving);
-        evicted
+        self.evict_here(tenant, wanted, why)
     }
 
     fn expire(&self, tenant: &CacheTenant, now: Nanos) -> u64 {
@@ -494,15 +535,23 @@ impl<K, V> Instance for Core<K, V> {
 
     fn collect(&self, tenant: &CacheTenant) {
         self.store.collect(&tenant.card.reservation, |leaving| self.let_go(leaving));
+        self.sweep_below();
     }
 
     fn clear(&self, tenant: &CacheTenant) {
         let _cleared = Cleared { tenant, instance: Some(self) };
+        let _all = self.change_all();
         self.flights.supersede_all();
+        tenant.card.tally.add(Count::Invalidations, self.clear_below());
         self.store.drain(RemovalCause::Invalidated, &tenant.card.reservation, |entries, leaving| {
             tenant.left(Count::Invalidations, entries);
             self.let_go(leaving);
         });
+    }
+
+    #[cfg(feature = "tiers")]
+    fn tier(&self) -> Option<TierStats> {
+        self.stats_below()
     }
 
     fn listener_panics(&self) -> u64 {

@@ -109,7 +109,7 @@ impl<K, V> Listener<K, V> {
     }
 
     fn tell_each(&self, departed: Departed<K, V>) {
-        for (key, value, cause) in departed {
+        for (key, value, cause, _) in departed {
             // The entry is the listener's: nobody sees what a panic leaves half done.
             let told = catch_unwind(AssertUnwindSafe(|| (self.tell)(key, value, cause)));
             if let Err(panic) = told {

@@ -56,7 +56,7 @@ impl<K, V> Core<K, V> {
         loop {
             let is_stored = |key: &K| self.peek(hash, |stored| (self.ops.eq)(stored, key), |_| ()).is_some();
             match self.flights.join(hash, key, |a, b| (self.ops.eq)(a, b), is_stored) {
-                Joined::Leader(lead) => return Turn::Run(Run::Lead(lead)),
+                Joined::Leader(lead) => return self.raise(hash, Run::Lead(lead)),
                 Joined::Waiter(waiter, key) => {
                     self.tenant.card.tally.add(Count::Waits, 1);
                     return Turn::Wait(waiter, key);
@@ -96,7 +96,7 @@ impl<K, V> Core<K, V> {
 
     /// What a caller does that computes for itself: nobody shares flights here, or waiting would not end in time.
     fn alone(&self, hash: u64, key: K) -> Turn<'_, K, V> {
-        Turn::Run(Run::Alone(self.flights.alone(hash), key, Self::keep))
+        self.raise(hash, Run::Alone(self.flights.alone(hash), key, Self::keep))
     }
 
     /// Stores what a body computed, if it may be, and hands it to whoever waits. An unstored value still goes to its
@@ -172,6 +172,15 @@ pub(super) enum Run<'a, K, V> {
 pub(super) type Keep<'a, K, V> = fn(&Core<K, V>, u64, K, &V, Nanos, &Lead<K, V, &'a Flights<K, V>>);
 
 impl<K, V> Run<'_, K, V> {
+    /// Whether it computes this key.
+    #[cfg(feature = "tiers")]
+    pub(super) fn is_of(&self, is: impl FnOnce(&K) -> bool) -> bool {
+        match self {
+            Self::Lead(lead) => lead.is_of(is),
+            Self::Alone(_, key, _) => is(key),
+        }
+    }
+
     /// To be held while the body runs or is polled. Nobody waits for who computes alone, so no circle goes through it.
     pub(super) fn working(&self) -> Option<Working> {
         match self {

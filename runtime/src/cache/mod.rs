@@ -18,6 +18,8 @@ mod rate;
 mod refresh;
 mod room;
 mod tenant;
+#[cfg_attr(not(feature = "tiers"), path = "no_tiers.rs")]
+mod tiers;
 mod times;
 #[cfg(any(test, feature = "__validate"))]
 mod validate;
@@ -411,7 +413,8 @@ impl<K, V> Cache<K, V> {
             Err(reading) => {
                 // From here on it has an address; what hits need of it stays in registers.
                 let key = key;
-                self.core.look_further(reading, hash, |stored| key.eq(stored), V::clone)
+                let found = self.core.look_further(reading, hash, |stored| key.eq(stored), V::clone);
+                found.or_else(|| self.get_below(hash, &|stored| key.eq(stored)))
             }
         }
     }
@@ -423,14 +426,18 @@ impl<K, V> Cache<K, V> {
         V: Clone,
     {
         let hash = self.core.hash_of(|state| key.hash(state));
-        self.here().peek(hash, |stored| key.eq(stored), V::clone)
+        let core = self.here();
+        let found = core.peek(hash, |stored| key.eq(stored), V::clone);
+        found.or_else(|| core.peek_below(hash, &|stored| key.eq(stored)).map(|(value, _)| value))
     }
 
     /// Whether the key is there and not expired; leaves no trace.
     #[must_use]
     pub fn contains(&self, key: impl Lookup<K>) -> bool {
         let hash = self.core.hash_of(|state| key.hash(state));
-        self.here().peek(hash, |stored| key.eq(stored), |_| ()).is_some()
+        let core = self.here();
+        core.peek(hash, |stored| key.eq(stored), |_| ()).is_some()
+            || core.peek_below(hash, &|stored| key.eq(stored)).is_some()
     }
 
     /// Removes the entry of this key; `true` if there was one.
@@ -678,14 +685,17 @@ impl<K, V> Core<K, V> {
     }
 
     /// The order matters. First the loads, so that what they compute is not linked any more and nobody joins them;
-    /// then the entry.
+    /// then the entry; and tiers hear of it before and after.
     fn take_out(&self, hash: u64, eq: impl Fn(&K) -> bool, cause: RemovalCause, why: Count) -> bool {
+        let change = self.change(hash);
         self.flights.supersede(hash, &eq);
         self.learn_gone(hash);
         let (removed, leaving) = self.store.remove(hash, &eq, cause, &self.tenant.card.reservation);
+        let below = change.end() && !removed;
         self.tenant.left(why, removed.into());
+        self.tenant.card.tally.add(why, below.into());
         self.let_go(leaving);
-        removed
+        removed || below
     }
 }
 

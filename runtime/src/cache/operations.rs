@@ -184,9 +184,13 @@ impl<K, V> fmt::Debug for Entries<'_, K, V> {
 
 impl<K, V> Core<K, V> {
     fn compute(&self, hash: u64, mut key: K, mut with: impl FnMut(Option<&V>) -> Change<V>) -> Option<V> {
+        let mut fetched = false;
         loop {
             let same = |stored: &K| (self.ops.eq)(stored, &key);
             let now = || self.tenant.core.clock.recent();
+            if !fetched && self.peek(hash, same, |_| ()).is_none() {
+                fetched = self.fetch(hash, &same);
+            }
             let seen = if self.is_bypassed() {
                 None
             } else {
@@ -233,19 +237,23 @@ impl<K, V> Core<K, V> {
     /// Removes what was seen, or nothing; `false` when something else is there by now.
     fn remove_seen(&self, hash: u64, same: impl Fn(&K) -> bool, seen: Option<Sighting>) -> bool {
         // The loads first, as with every invalidation.
+        let change = self.change(hash);
         self.flights.supersede(hash, &same);
         self.learn_gone(hash);
         let Some(sighting) = seen else {
+            change.end();
             return self.peek(hash, same, |_| ()).is_none();
         };
         let cause = RemovalCause::Invalidated;
         let (removed, leaving) = self.store.remove_sighted(sighting, cause, &self.tenant.card.reservation);
+        change.end();
         self.tenant.left(Count::Invalidations, removed.into());
         self.let_go(leaving);
         removed
     }
 
     fn invalidate_if(&self, is_stale: &mut dyn FnMut(&K, &V) -> bool) -> u64 {
+        let _all = self.change_all();
         self.flights.supersede_all();
         let (mut count, reservation) = (0, &self.tenant.card.reservation);
         for shard in 0..self.store.shards() {
@@ -264,6 +272,8 @@ impl<K, V> Core<K, V> {
                 }
             }
         }
-        count
+        let below = self.remove_below(is_stale);
+        self.tenant.card.tally.add(Count::Invalidations, below);
+        count + below
     }
 }

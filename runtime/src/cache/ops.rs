@@ -12,6 +12,8 @@ use super::listener::{Listener, OnRemove};
 use super::{CostOf, EqOf, Instance, TtlOf, UtilityOf, WeightOf};
 use crate::flight::Sharing;
 use crate::policy::Factory;
+#[cfg(feature = "tiers")]
+use crate::tier::Tiers;
 use crate::weight::weigh::allocation;
 
 /// What an instance needs to know of its types and its options, away from the hot path.
@@ -58,11 +60,20 @@ struct Rarest<K, V> {
     own: Option<Box<Factory>>,
     /// Hears of entries that leave.
     listener: Option<Box<Listener<K, V>>>,
+    /// Where entries go on that made room.
+    #[cfg(feature = "tiers")]
+    tiers: Option<Tiers<K, V>>,
 }
 
 impl<K, V> Default for Rarest<K, V> {
     fn default() -> Self {
-        Self { utility: None, own: None, listener: None }
+        Self {
+            utility: None,
+            own: None,
+            listener: None,
+            #[cfg(feature = "tiers")]
+            tiers: None,
+        }
     }
 }
 
@@ -122,6 +133,30 @@ impl<K, V> Ops<K, V> {
             rarest.listener = Some(Box::new(Listener::new(tell)));
         }
         self
+    }
+
+    /// With where entries go on that made room.
+    #[cfg(feature = "tiers")]
+    pub(crate) fn above(mut self, tiers: Option<Tiers<K, V>>) -> Self {
+        if tiers.is_some() {
+            self.rare.get_or_insert_default().rarest.get_or_insert_default().tiers = tiers;
+        }
+        self
+    }
+
+    /// Where entries go on that made room.
+    #[cfg(feature = "tiers")]
+    pub(super) fn tiers(&self) -> Option<&Tiers<K, V>> {
+        self.rarest()?.tiers.as_ref()
+    }
+
+    /// Whether somebody wants each entry that leaves.
+    pub(super) fn wants_entries(&self) -> bool {
+        #[cfg(feature = "tiers")]
+        if self.tiers().is_some() {
+            return true;
+        }
+        self.listener().is_some()
     }
 
     fn rarest(&self) -> Option<&Rarest<K, V>> {

@@ -77,7 +77,8 @@ impl<K, V> Core<K, V> {
         if self.is_bypassed() {
             return false;
         }
-        let pinned = self.store.pin(hash, eq, self.tenant.now(), &self.tenant.card.reservation);
+        let pin = || self.store.pin(hash, &eq, self.tenant.now(), &self.tenant.card.reservation);
+        let pinned = pin() || (self.fetch(hash, &eq) && pin());
         if pinned {
             // Maybe it was the next victim.
             self.tenant.renew(self);

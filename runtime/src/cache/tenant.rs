@@ -17,6 +17,8 @@ use crate::stats::{Count, TenantStats};
 use crate::store::{Evicted, Wanted};
 use crate::sync::{AtomicU64, Ordering, RwLock, fence, fork};
 use crate::tenant::{Card, Claim, Given, Need, ScopeId, Tenant, Twins, arc};
+#[cfg(feature = "tiers")]
+use crate::tier::TierStats;
 use crate::time::Nanos;
 use crate::unwind::each_to_the_end;
 use crate::weight::weigh::allocation;
@@ -51,6 +53,10 @@ pub(crate) trait Instance: Ranked {
 
     /// Takes everything out.
     fn clear(&self, tenant: &CacheTenant);
+
+    /// Figures of what is below.
+    #[cfg(feature = "tiers")]
+    fn tier(&self) -> Option<TierStats>;
 
     /// How many calls of its removal listener panicked.
     fn listener_panics(&self) -> u64;
@@ -564,6 +570,13 @@ impl Tenant for CacheTenant {
         stats.pinned = self.card.reservation.pinned();
         stats.listener_panics = self.live().map(|instance| instance.listener_panics()).sum();
         stats.max_entries = Some(self.max_entries()).filter(|max| *max < u64::MAX);
+        #[cfg(feature = "tiers")]
+        for tier in self.live().filter_map(|instance| instance.tier()) {
+            match stats.tiers.first_mut() {
+                Some(sum) => sum.add(&tier),
+                None => stats.tiers.push(tier),
+            }
+        }
         stats
     }
 }

@@ -96,7 +96,9 @@ impl<K, V> Cache<K, V> {
         if here.is_bypassed() {
             return None;
         }
-        match here.store.deadline(hash, |stored| key.eq(stored))? {
+        let deadline = here.store.deadline(hash, |stored| key.eq(stored));
+        let below = || here.peek_below(hash, &|stored| key.eq(stored)).map(|(_, deadline)| deadline);
+        match deadline.or_else(below)? {
             NEVER => Some(Duration::MAX),
             deadline => {
                 let left = deadline.saturating_sub(here.tenant.core.now());
@@ -121,7 +123,10 @@ impl<K, V> Core<K, V> {
         }
         let (now, reservation) = (self.tenant.now(), &self.tenant.card.reservation);
         let deadline = now.saturating_add(nanos(ttl));
-        let set = self.store.set_deadline(hash, &eq, deadline, now, reservation);
+        let mut set = self.store.set_deadline(hash, &eq, deadline, now, reservation);
+        if !set && self.fetch(hash, &eq) {
+            set = self.store.set_deadline(hash, &eq, deadline, now, reservation);
+        }
         self.tenant.announce(self);
         if set && deadline <= now {
             // Its bytes need not wait for a sweep.

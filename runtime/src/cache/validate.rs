@@ -39,7 +39,7 @@ impl<K, V> Core<K, V> {
     pub(crate) fn count(&self, hash_of: Option<&dyn Fn(&K) -> u64>) -> Count {
         let (tenant, card) = (&*self.tenant, &*self.tenant.card);
         let mut count = self.store.validate(hash_of, &card.reservation);
-        count.bytes += card.base();
+        count.bytes += card.base() + self.bytes_below();
         assert_eq!(count.pinned, card.reservation.pinned(), "bytes of what is pinned");
         assert_eq!(count.entries, tenant.entries(), "places among the entries");
         assert!(self.flights.is_empty(), "a flight that nobody is in");

@@ -42,6 +42,8 @@ impl Coordinator {
                     .map(|rates| nanoseconds(by_megabyte_more(rates, marginal, stats.entries))),
                 residence: stays.map(|seconds| nanoseconds(seconds * 1e9)),
                 name: stats.name,
+                #[cfg(feature = "tiers")]
+                tiers: stats.tiers,
             }
         });
         let mut reports: Vec<TenantReport> = reports.collect();

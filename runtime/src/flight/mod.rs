@@ -427,6 +427,16 @@ impl<K, V, F: Deref<Target = Flights<K, V>>> Lead<K, V, F> {
         }
     }
 
+    /// Whether the key is that one; not once it was superseded. `is` runs under the table's lock.
+    #[cfg(feature = "tiers")]
+    pub(crate) fn is_of(&self, is: impl FnOnce(&K) -> bool) -> bool {
+        let mut table = self.flights.table.lock();
+        match table.of(self.hash, self.number).map(|pending| &pending.key) {
+            Some(Key::Known(key)) => is(key),
+            _ => false,
+        }
+    }
+
     /// Counts the marks ever set on the cache's flights.
     pub(crate) fn marks(&self) -> &AtomicU32 {
         &self.flights.marks

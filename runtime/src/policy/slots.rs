@@ -11,6 +11,20 @@ use super::touch::Touch;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Node(pub(super) [u32; 4]);
 
+/// What a slot says of its entry that has left the order, in the place of the order's notes: when it left, as
+/// [`tier`](crate::tier) counts changes, and its cost.
+#[cfg(feature = "tiers")]
+impl Node {
+    pub(crate) fn parting(moment: u64, cost: u8) -> Self {
+        Self([moment as u32, (moment >> 32) as u32, cost.into(), 0])
+    }
+
+    pub(crate) fn parted(&self) -> (u64, u8) {
+        let [low, high, cost, _] = self.0;
+        (u64::from(high) << 32 | u64::from(low), cost as u8)
+    }
+}
+
 /// The slots as an order sees them. Implemented by the shard, whose types the orders so know nothing of: they are compiled
 /// once, and not for each pair of types.
 pub(crate) trait Slots {

@@ -88,6 +88,9 @@ pub struct TenantReport {
     pub saved_by_mb_more: Option<Duration>,
     /// How long an entry stays before it makes way, at the rate of late; `None` where none has to, or before two ticks.
     pub residence: Option<Duration>,
+    /// The tiers below a cache's values, from the top.
+    #[cfg(feature = "tiers")]
+    pub tiers: Vec<crate::TierStats>,
 }
 
 /// Whether a tenant gives, and when.
@@ -245,6 +248,17 @@ impl fmt::Display for TenantReport {
         if self.priority != 1.0 {
             write!(f, ", priority {}", self.priority)?;
         }
+        self.savings(f)?;
+        #[cfg(feature = "tiers")]
+        for tier in &self.tiers {
+            write!(f, "; below it {tier}")?;
+        }
+        Ok(())
+    }
+}
+
+impl TenantReport {
+    fn savings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Some(saved), Some(more)) = (self.saved, self.saved_by_mb_more) else {
             return f.write_str("; not measured yet");
         };

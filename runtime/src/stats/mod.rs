@@ -169,6 +169,9 @@ pub struct TenantStats {
     pub rejections: u64,
     /// Calls of a cache's removal listener that panicked; nobody else noticed.
     pub listener_panics: u64,
+    /// The tiers below a cache's values, from the top.
+    #[cfg(feature = "tiers")]
+    pub tiers: Vec<crate::TierStats>,
 }
 
 impl TenantStats {
@@ -216,6 +219,8 @@ impl TenantStats {
             replacements: 0,
             rejections: 0,
             listener_panics: 0,
+            #[cfg(feature = "tiers")]
+            tiers: Vec::new(),
         }
     }
 }

@@ -44,6 +44,12 @@ impl fmt::Display for Snapshot {
             writeln!(f)?;
             line(f, row, &widths)?;
         }
+        #[cfg(feature = "tiers")]
+        for tenant in &self.tenants {
+            for tier in &tenant.tiers {
+                write!(f, "\ntier of {}: {tier}", tenant.name)?;
+            }
+        }
         for namespace in &self.namespaces {
             let (used, promised) = (bytes(namespace.used), bytes(namespace.promised));
             let share = 100.0 * namespace.share;

@@ -28,6 +28,8 @@ mod validate;
 pub(crate) use leave::{Evicted, Wanted};
 #[cfg(any(test, feature = "__validate"))]
 pub(crate) use shard::Count;
+#[cfg(feature = "tiers")]
+pub(crate) use shard::Parting;
 pub(crate) use shard::{Departed, Displaced, Entry, Leaving, NotLinked, NotReweighed, Standing};
 
 use std::ptr::{self, NonNull};

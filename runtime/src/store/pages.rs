@@ -28,10 +28,13 @@ use page::{MOST, Page, copy_slot};
 use smallvec::SmallVec;
 
 use super::limbo::{Block, Limbo, NONE};
+use super::shard::Parting;
 use crate::expiry::Expires;
 use crate::policy::Touch;
 use crate::removal::RemovalCause;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
+#[cfg(feature = "tiers")]
+use crate::time::NEVER;
 use crate::weight::weigh::allocation;
 
 /// What a slot is filled with.
@@ -437,7 +440,7 @@ impl<K, V> Pages<K, V> {
         &self,
         filling: &mut Filling,
         limbo: &mut Limbo,
-        mut each: impl FnMut((K, V), RemovalCause),
+        mut each: impl FnMut((K, V), RemovalCause, Parting),
     ) {
         let mut next = std::mem::replace(&mut limbo.first, NONE);
         (limbo.slots, limbo.heap) = (0, 0);
@@ -445,14 +448,40 @@ impl<K, V> Pages<K, V> {
             let index = next;
             let Own { mark, state, .. } = *self.own_ref(filling, index);
             next = mark;
+            let parting = self.parting(filling, index);
             // SAFETY: slots in limbo are filled and out of the table; nobody reads them, by the caller's promise.
             let entry = unsafe { self.take(filling, index) };
             if let State::Limbo(cause) = state {
-                each(entry, cause);
+                each(entry, cause, parting);
             } else {
                 debug_assert!(false, "a slot in limbo says so");
             }
         }
+    }
+
+    #[cfg(not(feature = "tiers"))]
+    fn parting(&self, _filling: &Filling, _index: u32) -> Parting {
+        Parting
+    }
+
+    /// What is known of an entry in limbo.
+    #[cfg(feature = "tiers")]
+    fn parting(&self, filling: &Filling, index: u32) -> Parting {
+        let own = self.own_ref(filling, index);
+        let (left, cost) = own.node.parted();
+        let hash = self.slot_mine(filling, index).fixed().hash() | u32::from(own.low);
+        // SAFETY: the writer looks, and the columns exist where these variants say so.
+        let (deadline, idle) = unsafe {
+            match filling.expires {
+                Expires::Never => (NEVER, NEVER),
+                Expires::ByAge => (self.deadline(index).load(Ordering::Relaxed), NEVER),
+                Expires::ByUse(tti) => {
+                    let idle = self.used(index).load(Ordering::Relaxed).saturating_add(tti);
+                    (self.deadline(index).load(Ordering::Relaxed), idle)
+                }
+            }
+        };
+        Parting { hash, cost, factor: own.factor, heap: self.heap(filling, index), deadline, idle, left }
     }
 
     fn vacate(&self, filling: &mut Filling, index: u32) {

@@ -15,7 +15,7 @@ mod standing;
 mod validate;
 
 pub(super) use leave::{Collect, PATIENCE};
-pub(crate) use leave::{Departed, Leaving};
+pub(crate) use leave::{Departed, Leaving, Parting};
 pub(crate) use link::{Displaced, Entry, NotLinked};
 pub(super) use link::{Over, Room, Terms};
 pub(crate) use sight::NotReweighed;

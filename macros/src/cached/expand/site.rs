@@ -11,7 +11,8 @@ use syn::{Expr, ExprPath, Generics, Visibility, WherePredicate};
 
 use super::{Access, Plan, link, path_to, shared_attributes};
 use crate::cached::model::{Home, Model, Returns};
-use crate::cached::settings::{Cost, Options, Place, Policy};
+use crate::cached::settings::{Cost, Place, Policy};
+use crate::cached::tiers::{Packing, Tiers};
 use crate::crate_path::{larder, private};
 use crate::signature::{Function, place_of, turbofish, without_idle_lifetimes};
 
@@ -148,7 +149,7 @@ pub(super) fn site(model: &Model) -> TokenStream {
             quote_spanned!(span=> #value.weighed(#p::way!(#ty)))
         }
     };
-    let extras = match extras(&model.options) {
+    let extras = match extras(model) {
         Some(extras) => {
             let value = model.returns.value();
             quote_spanned!(span=> #p::extras::<_, #value>(&#keys, #extras))
@@ -190,7 +191,8 @@ pub(super) fn site(model: &Model) -> TokenStream {
 }
 
 /// The user's functions that few caches have.
-fn extras(options: &Options) -> Option<TokenStream> {
+fn extras(model: &Model) -> Option<TokenStream> {
+    let options = &model.options;
     let span = Span::mixed_site();
     let p = private(span);
     let mut given = Vec::new();
@@ -218,7 +220,42 @@ fn extras(options: &Options) -> Option<TokenStream> {
         },
     );
     give("on_remove", options.on_remove.as_ref().map(ToTokens::to_token_stream));
+    give("tiers", options.tiers.as_ref().map(|tiers| self::tiers(model, tiers)));
     (!given.is_empty()).then(|| quote_spanned!(span=> #p::Extras { #(#given,)* ..#p::Extras::NONE }))
+}
+
+/// Makes the tiers. Types are said where they are written, so that what a type lacks to go there is reported at it.
+fn tiers(model: &Model, Tiers { warm }: &Tiers) -> TokenStream {
+    let span = Span::mixed_site().located_at(warm.span);
+    let p = private(span);
+    let key = model.key.ty().unwrap_or_else(|| quote_spanned!(span=> _));
+    let value = model.returns.value();
+    let chunk = warm.chunk.map(|bytes| {
+        let bytes = Literal::u64_unsuffixed(bytes);
+        quote_spanned!(span=> .chunk(#bytes))
+    });
+    let level = warm.level.map(|level| {
+        let level = Literal::i32_unsuffixed(level);
+        quote_spanned!(span=> .level(#level))
+    });
+    let made = match warm.packing {
+        Packing::Plain => quote_spanned!(span=> #p::Warm::plain()),
+        Packing::Lz4 => {
+            quote_spanned!(span=> #p::Warm::compressed(<#p::Lz4 as ::core::default::Default>::default()#chunk))
+        }
+        Packing::Zstd => quote_spanned! {span=>
+            #p::Warm::compressed(<#p::Zstd as ::core::default::Default>::default()#level #chunk)
+        },
+    };
+    let max_bytes = warm.max_bytes.map(|bytes| {
+        let bytes = Literal::u64_unsuffixed(bytes);
+        quote_spanned!(span=> .max_bytes(#bytes))
+    });
+    let ttl = warm.ttl.map(|time| {
+        let time = duration(time);
+        quote_spanned!(span=> .ttl(#time))
+    });
+    quote_spanned!(span=> || #p::tiers::<#key, #value>(#made #max_bytes #ttl))
 }
 
 /// Makes an order of the user's: types are spelled in capitals, functions are not.

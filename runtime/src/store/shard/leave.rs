@@ -10,6 +10,8 @@ use super::{Inner, Shard, View, Writer, hash_at, high_at, reserve};
 use crate::expiry::Turned;
 use crate::grace;
 use crate::policy::Moment;
+#[cfg(feature = "tiers")]
+use crate::policy::Node;
 use crate::removal::RemovalCause;
 use crate::store::pages::Filling;
 use crate::store::table::Shape;
@@ -43,8 +45,33 @@ pub(crate) struct Leaving<K, V> {
     pub(crate) heap: u64,
 }
 
-/// Entries, and why they left.
-pub(crate) type Departed<K, V> = SmallVec<[(K, V, RemovalCause); 1]>;
+/// Entries, why they left, and what was known of them.
+pub(crate) type Departed<K, V> = SmallVec<[(K, V, RemovalCause, Parting); 1]>;
+
+/// What is known of an entry that left, for the tiers below. Nothing where there are none.
+#[cfg(not(feature = "tiers"))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parting;
+
+/// What is known of an entry that left, for the tiers below.
+#[cfg(feature = "tiers")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parting {
+    /// The lower half of the hash.
+    pub(crate) hash: u32,
+    /// What a miss costs, as a byte of [`crate::cost`]; of meaning where it made room.
+    pub(crate) cost: u8,
+    /// The user's factor, likewise.
+    pub(crate) factor: i8,
+    /// Its heap bytes.
+    pub(crate) heap: u64,
+    /// When it is too old, however much it is used.
+    pub(crate) deadline: Nanos,
+    /// When it is too old if nobody uses it.
+    pub(crate) idle: Nanos,
+    /// When it left, as [`tier`](crate::tier) counts changes; of meaning where it made room.
+    pub(crate) left: u64,
+}
 
 impl<K, V> Default for Leaving<K, V> {
     fn default() -> Self {
@@ -91,6 +118,8 @@ impl<K, V> Writer<'_, K, V> {
         let Self { shard, inner, reservation, .. } = self;
         let Inner { shape, filling, limbo, wheel, charged, .. } = &mut **inner;
         let hash = hash_at(shard, filling, index);
+        #[cfg(feature = "tiers")]
+        let cost = shard.pages.slot_mine(filling, index).fixed().cost();
         shard.pages.slot_mine(filling, index).denounce();
         if shard.table.remove(shape, hash, index) {
             let extra = Cell::new(0);
@@ -101,7 +130,20 @@ impl<K, V> Writer<'_, K, V> {
         if let Some(wheel) = wheel {
             wheel.cancel(index);
         }
+        #[cfg(feature = "tiers")]
+        self.note_parting(index, cost);
         self.bury(index, cause)
+    }
+
+    /// Notes what tiers below want to know of an entry that is out of order and table.
+    #[cfg(feature = "tiers")]
+    fn note_parting(&mut self, index: u32, cost: u8) {
+        if !self.inner.patient {
+            let Self { shard, inner, .. } = self;
+            // Read under the shard's lock: who changes the key after this does so after it was read.
+            let node = Node::parting(crate::tier::changes(), cost);
+            shard.pages.own_mut(&mut inner.filling, index).node = node;
+        }
     }
 
     /// Puts a slot that is out of the table into limbo; returns its heap bytes.
@@ -263,9 +305,9 @@ impl<K, V> Writer<'_, K, V> {
         let Inner { filling, limbo, patient, .. } = &mut **inner;
         let heap = limbo.heap;
         leaving.heap += heap;
-        let keep = |(key, value), cause| {
+        let keep = |(key, value), cause, parting| {
             if !*patient {
-                leaving.entries.push((key, value, cause));
+                leaving.entries.push((key, value, cause, parting));
             }
         };
         // SAFETY: by the caller's promise.

@@ -1,6 +1,6 @@
 use larder::cached;
 
-#[cached(refresh_after = "5m", tags = ["a"], tiers = [warm, disk])]
+#[cached(refresh_after = "5m", tags = ["a"], remote = [warm, disk])]
 fn later(n: u32) -> u32 {
     n
 }

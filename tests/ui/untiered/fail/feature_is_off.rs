@@ -1,0 +1,20 @@
+use larder::cached;
+
+#[cached(tiers("plain"))]
+fn plain(n: u32) -> u32 {
+    n
+}
+
+#[cached(tiers("lz4"))]
+fn lz4(n: u32) -> u32 {
+    n
+}
+
+#[cached(tiers(zstd(level = 3)))]
+fn zstd(n: u32) -> u32 {
+    n
+}
+
+fn main() {
+    plain(lz4(zstd(1)));
+}
