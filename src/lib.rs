@@ -57,8 +57,6 @@ pub mod __private;
 pub use larder_macros::{Weigh, cached, pooled};
 #[cfg(unix)]
 pub use larder_runtime::Trigger;
-#[cfg(feature = "gpu-wgpu")]
-pub use larder_wgpu as wgpu;
 pub use larder_runtime::{
     AcquireError, Always, Auto, Bits32, Bits64, BoxError, Budget, BudgetStats, Buffer, BufferPool,
     BufferPoolBuilder, BufferStats, BuildError, Builder, Cache, CacheKey, CacheValue, Cause, Change, Charge,
@@ -68,11 +66,13 @@ pub use larder_runtime::{
     RemovalCause, SettingError, SettingsError, ShareError, SharedBuffer, Shelves, Snapshot, Sometimes,
     Standing, Status, Task, TenantReport, TenantStats, TimedOut, Tracked, Tracking, Trimmed, UnknownPolicy,
     Unordered, Uses, Watermarks, WatermarksError, Weigh, budget, buffers, charge, cleanup, clear_all,
-    declared, device, explain, flush, init, namespace, set_bypass, set_executor, set_purge, shutdown, stats, testing,
-    tick, track, trim, weigh,
+    declared, device, explain, flush, init, namespace, set_bypass, set_executor, set_purge, shutdown, stats,
+    testing, tick, track, trim, weigh,
 };
 #[cfg(feature = "tiers")]
 pub use larder_runtime::{Codec, CodecError, Compress, TierStats, Tiers, Warm};
+#[cfg(feature = "gpu-wgpu")]
+pub use larder_wgpu as wgpu;
 
 /// How keys and values become bytes for tiers, and how bytes become fewer.
 #[cfg(feature = "tiers")]
