@@ -498,12 +498,33 @@ impl Domain {
     ///
     /// # Examples
     ///
+    /// mimalloc, with the feature `extended` of `libmimalloc-sys`:
+    ///
     /// ```
     /// # use larder_runtime::Domain;
     /// # mod libmimalloc_sys { pub unsafe fn mi_collect(_force: bool) {} }
     /// let domain = Domain::builder().limit_bytes(1 << 20).manual().build();
     /// // SAFETY: may be called at any time.
     /// domain.set_purge(|| unsafe { libmimalloc_sys::mi_collect(true) });
+    /// ```
+    ///
+    /// jemalloc, all arenas, with `tikv-jemalloc-sys`:
+    ///
+    /// ```
+    /// # use larder_runtime::Domain;
+    /// # mod tikv_jemalloc_sys {
+    /// #     use std::ffi::{c_char, c_int, c_void};
+    /// #     pub unsafe fn mallctl(_: *const c_char, _: *mut c_void, _: *mut usize, _: *mut c_void, _: usize) -> c_int { 0 }
+    /// # }
+    /// use std::ptr::null_mut;
+    ///
+    /// # let domain = Domain::builder().limit_bytes(1 << 20).manual().build();
+    /// domain.set_purge(|| {
+    ///     // SAFETY: a name that ends with a zero, and nothing to read or write.
+    ///     unsafe {
+    ///         tikv_jemalloc_sys::mallctl(c"arena.4096.purge".as_ptr(), null_mut(), null_mut(), null_mut(), 0)
+    ///     };
+    /// });
     /// ```
     pub fn set_purge(&self, purge: impl Fn() + Send + Sync + 'static) {
         self.core.here().set_purge(Purge::new(purge));

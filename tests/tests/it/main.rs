@@ -22,6 +22,7 @@ mod hybrid;
 mod invalidate;
 mod linearizable;
 mod namespaces;
+mod nested;
 mod operations;
 mod options;
 mod panics;

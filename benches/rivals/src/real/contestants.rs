@@ -76,7 +76,9 @@ struct Larder {
 impl Larder {
     fn new(domains: Vec<Domain>) -> Self {
         let cache = |(at, function): (usize, &super::bodies::Function)| {
-            let builder = Cache::builder(function.name).weigh(|_, value: &Value| value.heap());
+            // What is compared is time on a core, so that is what a miss costs here: on a busy machine long bodies are
+            // interrupted more often than short ones, and clocks on the wall tell of that.
+            let builder = Cache::builder(function.name).weigh(|_, value: &Value| value.heap()).cpu_cost();
             let domain = &domains[at % domains.len()];
             builder.build_in(domain).unwrap_or_else(|error| panic!("{}: {error}", function.name))
         };
