@@ -42,7 +42,9 @@ pub(crate) fn run() -> Result<(), Failure> {
     })?;
     // What macros say of features that are off, which nobody sees in a build with all of them.
     steps.step("macros without features", || {
-        Run::cargo(&["test", "--locked", "-p", "larder-tests", "--test", "ui"]).check()
+        let cases = ["macros_say_what_to_do", "trybuild=untiered"];
+        let ui = ["test", "--locked", "--package", "larder-tests", "--test", "ui", "--"];
+        Run::cargo(&[&ui[..], &cases].concat()).check()
     })?;
     steps.step("concurrency models", || deep::models(SCHEDULES))?;
     steps.step("examples", example::check)?;
