@@ -582,7 +582,7 @@ fn nobody_sees_what_was_removed_before_they_asked() {
             state ^= state << 17;
             let key = (state >> 8) % 48;
             let at = key as usize;
-            if state % 8 == 0 && thread < 2 {
+            if state.is_multiple_of(8) && thread < 2 {
                 let next = sources[at].fetch_add(1, Ordering::SeqCst) + 1;
                 shared.invalidate(key);
                 known[at].fetch_max(next, Ordering::SeqCst);
@@ -590,8 +590,11 @@ fn nobody_sees_what_was_removed_before_they_asked() {
             }
             let least = known[at].load(Ordering::SeqCst);
             let load = || text(sources[at].load(Ordering::SeqCst));
-            let found =
-                if state % 3 == 0 { shared.get(key) } else { Some(shared.get_or_insert_with(key, load)) };
+            let found = if state.is_multiple_of(3) {
+                shared.get(key)
+            } else {
+                Some(shared.get_or_insert_with(key, load))
+            };
             if let Some(found) = found {
                 assert!(number(&found) >= least, "key {key}: {} after {least}", number(&found));
             }

@@ -368,9 +368,8 @@ mod tests {
     macro_rules! shapes {
         ($($of:ident { $($item:item)* })*) => { $(
             mod $of {
-                #[allow(dead_code, unused_imports, reason = "nobody makes one")]
                 use super::*;
-                $(#[derive(Deserialize)] #[allow(dead_code, reason = "nobody makes one")] $item)*
+                $(#[derive(Deserialize)] #[expect(dead_code, reason = "nobody makes one")] $item)*
 
                 pub(super) fn shape() -> u64 {
                     let mut hash = super::super::Hash::new();

@@ -56,7 +56,9 @@ pub(crate) trait Instance: Ranked {
 
     /// Figures of what is below.
     #[cfg(feature = "tiers")]
-    fn tier(&self) -> Option<TierStats>;
+    fn tier(&self) -> Option<TierStats> {
+        None
+    }
 
     /// How many calls of its removal listener panicked.
     fn listener_panics(&self) -> u64;
