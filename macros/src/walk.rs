@@ -145,7 +145,12 @@ fn what_cached_says_of_every_option() {
         }
     );
     let expand = |written: &str| match written.parse() {
-        Ok(attribute) => said(crate::cached::cached(attribute, item.clone())),
+        Ok(attribute) => {
+            let mut said = said(crate::cached::cached(attribute, item.clone()));
+            // Which features are on differs from build to build; the cases of `tests/ui` are of one each.
+            said.retain(|sentence| !sentence.contains("needs a feature of larder that is off"));
+            said
+        }
         Err(error) => panic!("`{written}`: {error}"),
     };
     let table = walk(&crate::cached::WORDS, CACHED_TOGETHER, expand);

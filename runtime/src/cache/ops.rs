@@ -62,7 +62,7 @@ struct Rarest<K, V> {
     listener: Option<Box<Listener<K, V>>>,
     /// Where entries go on that made room.
     #[cfg(feature = "tiers")]
-    tiers: Option<Tiers<K, V>>,
+    tiers: Option<Box<Tiers<K, V>>>,
 }
 
 impl<K, V> Default for Rarest<K, V> {
@@ -139,7 +139,7 @@ impl<K, V> Ops<K, V> {
     #[cfg(feature = "tiers")]
     pub(crate) fn above(mut self, tiers: Option<Tiers<K, V>>) -> Self {
         if tiers.is_some() {
-            self.rare.get_or_insert_default().rarest.get_or_insert_default().tiers = tiers;
+            self.rare.get_or_insert_default().rarest.get_or_insert_default().tiers = tiers.map(Box::new);
         }
         self
     }
@@ -147,7 +147,7 @@ impl<K, V> Ops<K, V> {
     /// Where entries go on that made room.
     #[cfg(feature = "tiers")]
     pub(super) fn tiers(&self) -> Option<&Tiers<K, V>> {
-        self.rarest()?.tiers.as_ref()
+        self.rarest()?.tiers.as_deref()
     }
 
     /// Whether somebody wants each entry that leaves.
@@ -223,7 +223,12 @@ impl<K, V> Ops<K, V> {
 impl<K, V> Rarest<K, V> {
     /// Bytes that it takes with its functions.
     fn bytes(&self) -> u64 {
-        allocation(size_of_val(self))
+        #[cfg(feature = "tiers")]
+        let tiers = self.tiers.as_ref().map_or(0, |tiers| allocation(size_of_val(&**tiers)));
+        #[cfg(not(feature = "tiers"))]
+        let tiers = 0;
+        tiers
+            + allocation(size_of_val(self))
             + self.utility.as_ref().map_or(0, |utility| allocation(size_of_val(&**utility)))
             + self.own.as_ref().map_or(0, |own| allocation(size_of_val(&**own)))
             + self.listener.as_ref().map_or(0, |listener| listener.bytes())
