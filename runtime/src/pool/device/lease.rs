@@ -31,6 +31,15 @@ pub struct DeviceLease<B: DeviceBackend> {
     others: Mutex<Vec<B::Order>>,
 }
 
+/// What a lease holds.
+pub(super) struct Parts<B: DeviceBackend> {
+    pub(super) pool: Arc<PoolCore<B>>,
+    pub(super) block: Block<B>,
+    pub(super) loan: u64,
+    pub(super) len: u64,
+    pub(super) others: Vec<B::Order>,
+}
+
 impl<B: DeviceBackend> DeviceLease<B> {
     pub(super) fn new(pool: Arc<PoolCore<B>>, block: Block<B>, loan: u64, len: u64) -> Self {
         Self { out: Some((block, loan)), pool, len, others: Mutex::new(Vec::new()) }
@@ -114,10 +123,11 @@ impl<B: DeviceBackend> DeviceLease<B> {
         self.end(false);
     }
 
-    pub(super) fn into_parts(mut self) -> (Arc<PoolCore<B>>, Block<B>, u64, u64, Vec<B::Order>) {
+    /// Ends the lease without giving anything back.
+    pub(super) fn into_parts(mut self) -> Parts<B> {
         let Some((block, loan)) = self.out.take() else { unreachable!("only what ends the lease takes it") };
         let others = std::mem::take(&mut *self.others.lock());
-        (Arc::clone(&self.pool), block, loan, self.len, others)
+        Parts { pool: Arc::clone(&self.pool), block, loan, len: self.len, others }
     }
 
     fn end(&mut self, keep: bool) {

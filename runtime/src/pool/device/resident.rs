@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::backend::DeviceBackend;
 use super::core::{Booking, PoolCore};
-use super::lease::DeviceLease;
+use super::lease::{DeviceLease, Parts};
 use super::state::Block;
 use super::stats::Whereabouts;
 use crate::unwind;
@@ -63,7 +63,7 @@ impl<B: DeviceBackend> DeviceLease<B> {
     /// wait for that by themselves.
     #[must_use]
     pub fn into_resident(self) -> Resident<B> {
-        let (pool, block, loan, len, others) = self.into_parts();
+        let Parts { pool, block, loan, len, others } = self.into_parts();
         pool.entrust(&block, loan);
         Resident { block: Some(block), pool, len, others }
     }
