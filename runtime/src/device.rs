@@ -7,7 +7,12 @@ use std::time::Duration;
 
 use crate::domain::Domain;
 use crate::global;
-pub use crate::pool::device::*;
+use crate::pool::device::Parts;
+pub use crate::pool::device::{
+    Amount, Device, DeviceBackend, DeviceClassStats, DeviceDestroyed, DeviceError, DeviceHits, DeviceInfo,
+    DeviceKind, DeviceLease, DeviceLoan, DeviceMemory, DevicePool, DevicePoolBuilder, DevicePoolStats, Fault,
+    Gauge, Gauges, Holder, OutOfDeviceMemory, Residence, Resident, Shortage, Zero,
+};
 use crate::pressure::Watermarks;
 use crate::time::Clock;
 

@@ -23,6 +23,8 @@ const ALIGNMENT: u64 = 256;
 pub struct WgpuDevice {
     device: wgpu::Device,
     queue: wgpu::Queue,
+    /// Asking wgpu each time would copy all that it knows of the adapter.
+    kind: DeviceKind,
     lost: OnceLock<String>,
 }
 
@@ -40,7 +42,13 @@ impl WgpuDevice {
     /// A driver of these handles.
     #[must_use]
     pub fn new(device: wgpu::Device, queue: wgpu::Queue) -> Self {
-        Self { device, queue, lost: OnceLock::new() }
+        let kind = match device.adapter_info().device_type {
+            wgpu::DeviceType::DiscreteGpu | wgpu::DeviceType::VirtualGpu => DeviceKind::Discrete,
+            wgpu::DeviceType::Cpu => DeviceKind::Cpu,
+            // Charged to the host as well: never too little.
+            wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::Other => DeviceKind::Integrated,
+        };
+        Self { device, queue, kind, lost: OnceLock::new() }
     }
 
     /// wgpu's device.
@@ -107,15 +115,13 @@ impl DeviceBackend for WgpuDevice {
     type Fence = Recorded;
 
     fn info(&self) -> DeviceInfo {
-        let info = self.device.adapter_info();
-        let kind = match info.device_type {
-            wgpu::DeviceType::DiscreteGpu | wgpu::DeviceType::VirtualGpu => DeviceKind::Discrete,
-            wgpu::DeviceType::Cpu => DeviceKind::Cpu,
-            // Charged to the host as well: never too little.
-            wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::Other => DeviceKind::Integrated,
-        };
         let max_buffer = self.device.limits().max_buffer_size & !(ALIGNMENT - 1);
-        DeviceInfo { name: info.name, kind, alignment: ALIGNMENT, max_buffer }
+        DeviceInfo {
+            name: self.device.adapter_info().name,
+            kind: self.kind,
+            alignment: ALIGNMENT,
+            max_buffer,
+        }
     }
 
     fn memory(&self) -> Result<DeviceMemory, Fault> {
@@ -157,13 +163,12 @@ impl DeviceBackend for WgpuDevice {
         self.check()?;
         let is_any_done = || fences.iter().any(|fence| fence.0.is_done());
         let start = Instant::now();
-        let mut submission_index = None;
         loop {
             if is_any_done() {
                 return Ok(true);
             }
             let left = most.saturating_sub(start.elapsed());
-            let poll = PollType::Wait { submission_index: submission_index.take(), timeout: Some(left) };
+            let poll = PollType::Wait { submission_index: None, timeout: Some(left) };
             match self.device.poll(poll) {
                 // All that was submitted is done: what is left was not submitted, and no wait changes that.
                 Ok(_) => return Ok(is_any_done()),
@@ -200,15 +205,9 @@ impl DeviceBackend for WgpuDevice {
     }
 
     fn residence(&self, usage: BufferUsages) -> Residence {
-        match self.device.adapter_info().device_type {
-            // Drivers put what is mapped here or there.
-            wgpu::DeviceType::DiscreteGpu | wgpu::DeviceType::VirtualGpu
-                if !usage.intersects(BufferUsages::MAP_READ | BufferUsages::MAP_WRITE) =>
-            {
-                Residence::Device
-            }
-            _ => Residence::Both,
-        }
+        // Drivers put what is mapped here or there.
+        let mapped = usage.intersects(BufferUsages::MAP_READ | BufferUsages::MAP_WRITE);
+        if self.kind == DeviceKind::Discrete && !mapped { Residence::Device } else { Residence::Both }
     }
 }
 

@@ -12,6 +12,11 @@
 //! A recycled buffer holds what its last holder left there, unless the pool zeroes. It is as large as its class: bind it with an
 //! explicit size, or shaders see all of it.
 //!
+//! # Who polls
+//!
+//! Requests, ticks and trims poll the device, to find out what is done. Callbacks of yours may run there: on any thread that
+//! acquires a buffer, and on the background thread of the device's domain.
+//!
 //! # What wgpu does not tell
 //!
 //! How much memory a device has: say `limit_mb`. That memory is short, on many drivers: they slow down instead of failing.

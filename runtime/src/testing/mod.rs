@@ -2,6 +2,7 @@
 //!
 //! [`isolated`] and [`bypassed`] set a test apart from what other tests left in the caches of the process.
 //! A [`ManualClock`] and a [`FixedPressure`] are for a [`Domain`](crate::Domain) of a test's own.
+//! A [`SimDevice`] stands in for a GPU, and judges what its pools hand out.
 //! [`audit`] checks that the weight of a type is what it really takes, under a [`CountingAllocator`].
 
 mod audit;

@@ -124,6 +124,7 @@ impl<B: DeviceBackend> DeviceLease<B> {
         self.end(false);
     }
 
+    /// Ends the lease without giving anything back.
     pub(super) fn into_parts(mut self) -> Parts<B> {
         let Some((block, loan)) = self.out.take() else { unreachable!("only what ends the lease takes it") };
         let others = std::mem::take(&mut *self.others.lock());

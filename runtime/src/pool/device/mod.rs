@@ -21,6 +21,8 @@ mod giving;
 mod histories;
 mod ladder;
 mod lease;
+#[cfg(all(test, larder_shuttle))]
+mod models;
 mod resident;
 pub(crate) mod sim;
 mod state;
