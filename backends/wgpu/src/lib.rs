@@ -1,7 +1,7 @@
 //! wgpu's buffers in larder's pools: under a limit of bytes, lent for a command encoder, and lent again when the GPU is done.
 //!
-//! A [`Device`](larder_runtime::device::Device) is opened with [`open`]. Its pools are those of
-//! [`larder_runtime::device`]; [`Buffers`] adds what encoders are good for.
+//! A [`Device`] is opened with [`open`]. Its pools are those of [`larder_runtime::device`]; [`Buffers`] adds what encoders are
+//! good for.
 //!
 //! # What is safe
 //!
