@@ -13,36 +13,37 @@ use super::{Codec, Compress};
 /// ```
 /// use larder_runtime::{Cache, Codec, CodecError, Domain, Tiers, Warm};
 ///
-/// /// Numbers to texts; `larder-codec` has one for all that serde knows.
-/// struct Plain;
+/// /// Numbers to lists of flags, eight to a byte; `larder-codec` has a codec for all that serde knows.
+/// struct Flags;
 ///
-/// impl Codec<u64, String> for Plain {
+/// impl Codec<u64, Vec<bool>> for Flags {
 ///     fn encode_key(&self, key: &u64, into: &mut Vec<u8>) -> Result<(), CodecError> {
 ///         into.extend(key.to_le_bytes());
 ///         Ok(())
 ///     }
-///     fn encode_value(&self, value: &String, into: &mut Vec<u8>) -> Result<(), CodecError> {
-///         into.extend(value.as_bytes());
+///     fn encode_value(&self, value: &Vec<bool>, into: &mut Vec<u8>) -> Result<(), CodecError> {
+///         let byte = |eight: &[bool]| eight.iter().rev().fold(0, |byte, flag| byte << 1 | u8::from(*flag));
+///         into.extend(value.chunks(8).map(byte));
 ///         Ok(())
 ///     }
 ///     fn decode_key(&self, bytes: &[u8]) -> Result<u64, CodecError> {
 ///         bytes.try_into().map(u64::from_le_bytes).map_err(|_| CodecError::default())
 ///     }
-///     fn decode_value(&self, bytes: &[u8]) -> Result<String, CodecError> {
-///         String::from_utf8(bytes.to_vec()).map_err(|_| CodecError::default())
+///     fn decode_value(&self, bytes: &[u8]) -> Result<Vec<bool>, CodecError> {
+///         Ok(bytes.iter().flat_map(|byte| (0..8).map(move |at| byte >> at & 1 == 1)).collect())
 ///     }
 /// }
 ///
 /// let domain = Domain::builder().limit_bytes(1 << 20).manual().build();
-/// let pages = Cache::<u64, String>::builder("pages")
+/// let seen = Cache::<u64, Vec<bool>>::builder("seen")
 ///     .max_entries(1)
-///     .tiers(Tiers::new(Plain).warm(Warm::plain().max_mb(1)))
+///     .tiers(Tiers::new(Flags).warm(Warm::plain().max_mb(1)))
 ///     .build_in(&domain)?;
-/// pages.insert(1, "one ".repeat(100));
-/// pages.insert(2, "two ".repeat(100));
+/// seen.insert(1, vec![true; 800]);
+/// seen.insert(2, vec![false; 800]);
 /// // Its place is the other's now; it is found in the tier below.
-/// assert_eq!(pages.len(), 1);
-/// assert_eq!(pages.get(1), Some("one ".repeat(100)));
+/// assert_eq!(seen.len(), 1);
+/// assert_eq!(seen.get(1), Some(vec![true; 800]));
 /// # Ok::<(), larder_runtime::BuildError>(())
 /// ```
 pub struct Tiers<K, V> {
