@@ -208,6 +208,24 @@ fn an_entry_that_is_unpinned_gives_what_lower_bounds_want() {
     check_emptied(&cache);
 }
 
+/// Found by a history: nobody had told its model that the entry was gone.
+#[test]
+fn an_entry_that_expires_while_it_is_pinned_above_the_bounds_goes_with_the_next_sweep() {
+    let (domain, clock) = clocked(MB);
+    let cache: Cache<u64, u64> = Cache::builder("one").ttl(SECOND).build_in(&domain).unwrap();
+    cache.insert(1, 1);
+    assert!(cache.pin(&1));
+    cache.set_max_entries(0);
+    cache.set_max_bytes(0);
+    assert_eq!(cache.get(&1), Some(1));
+
+    clock.advance(SECOND);
+    assert_eq!(cache.get(&1), None);
+    domain.tick();
+    let stats = cache.stats();
+    assert_eq!((stats.entries, stats.pinned, stats.expirations), (0, 0, 1));
+}
+
 #[test]
 fn a_pinned_value_that_outgrows_all_room_stays_with_the_weight_it_had() {
     use std::sync::Arc;
