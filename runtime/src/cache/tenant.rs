@@ -342,7 +342,7 @@ impl CacheTenant {
     }
 
     /// Takes out some entries that are expired: they give way before anything that is of use.
-    fn expire_some(&self, patient: bool) -> Option<Evicted> {
+    pub(super) fn expire_some(&self, patient: bool) -> Option<Evicted> {
         self.lifetime.as_ref()?;
         let (now, before) = (self.core.clock.recent(), self.card.reservation.spent());
         let mut entries = 0;

@@ -214,7 +214,7 @@ fn an_entry_that_expires_while_it_is_pinned_above_the_bounds_goes_with_the_next_
     let (domain, clock) = clocked(MB);
     let cache: Cache<u64, u64> = Cache::builder("one").ttl(SECOND).build_in(&domain).unwrap();
     cache.insert(1, 1);
-    assert!(cache.pin(&1));
+    assert!(cache.pin(1));
     cache.set_max_entries(0);
     cache.set_max_bytes(0);
     assert_eq!(cache.get(&1), Some(1));
@@ -224,6 +224,28 @@ fn an_entry_that_expires_while_it_is_pinned_above_the_bounds_goes_with_the_next_
     domain.tick();
     let stats = cache.stats();
     assert_eq!((stats.entries, stats.pinned, stats.expirations), (0, 0, 1));
+}
+
+/// Found by a history: what was pinned counted as what can never make way, though nobody could read it any more.
+#[test]
+fn a_pinned_entry_that_has_expired_makes_way() {
+    for own_bound in [false, true] {
+        let (domain, clock) = clocked(MB);
+        let builder = Cache::builder("one").ttl(SECOND).weigh(|_, size: &u64| *size);
+        let builder = if own_bound { builder.max_bytes(MB / 2) } else { builder };
+        let cache = builder.build_in(&domain).unwrap();
+        let most = if own_bound { MB / 2 } else { MB } / 10 * 9;
+        cache.insert(1, most);
+        assert!(cache.pin(1));
+        cache.insert(2, most);
+        assert!(!cache.contains(2), "there is no room beside what is pinned");
+
+        clock.advance(SECOND);
+        cache.insert(2, most);
+        assert_eq!((cache.get(1), cache.get(2)), (None, Some(most)));
+        assert_eq!(cache.stats().pinned, 0);
+        check(&domain);
+    }
 }
 
 #[test]
