@@ -31,6 +31,7 @@ mod chain;
 mod codec;
 mod settings;
 mod stats;
+mod stripe;
 mod warm;
 
 pub(crate) use chain::{Candidate, Chain, Changing, ChangingAll, Raised};
