@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::stripe::{Listed, Stripe};
-use super::{TierStats, count_change};
+use super::{TierStats, changes, count_change};
 use crate::budget::Reservation;
 use crate::sync::fork;
 use crate::time::Nanos;
@@ -25,8 +25,8 @@ const SAMPLED_OF_ONE: usize = 8;
 const MOST_USES: u8 = 15;
 
 /// A key and a value as bytes, and what is known of them.
-#[derive(Debug)]
-pub(super) struct Record {
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
     pub(super) hash: u32,
     /// How many of the bytes are the key's.
     pub(super) key: u32,
@@ -319,7 +319,7 @@ impl Records {
     }
 
     /// Evicts what is worth least, up to a credit on the cache's scale, until so many bytes are free.
-    /// No more than `most` bytes go.
+    /// No more than `most` bytes go. What went is kept, if somebody wants it, with when it left as changes are counted.
     pub(crate) fn evict(
         &self,
         bytes: u64,
@@ -327,6 +327,7 @@ impl Records {
         upto: f64,
         rate: f64,
         reservation: &Reservation,
+        mut kept: Option<&mut Vec<(Record, u64)>>,
     ) -> Gone {
         let mut gone = Gone::default();
         while gone.bytes < bytes {
@@ -343,11 +344,15 @@ impl Records {
                 break;
             }
             let removed = self.remove(&mut stripe, hash, reservation);
+            let left = changes();
             drop(stripe);
-            if removed.is_some() {
+            if let Some(record) = removed {
                 gone.entries += 1;
                 gone.bytes += before.saturating_sub(self.bytes());
                 gone.credit = credit - lead;
+                if let Some(kept) = &mut kept {
+                    kept.push((record, left));
+                }
             }
         }
         count(&self.counts.evictions, gone.entries);
@@ -435,6 +440,13 @@ impl Records {
         Some(stripe.records[at].found())
     }
 
+    /// A copy of the record under a hash, unless its key is being changed.
+    pub(super) fn copy(&self, hash: u32) -> Option<Record> {
+        let stripe = self.at(hash);
+        let at = stripe.position(hash).filter(|_| !stripe.is_changing(hash))?;
+        Some(stripe.records[at].clone())
+    }
+
     pub(super) fn stats(&self) -> TierStats {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counts = &self.counts;
@@ -453,6 +465,7 @@ impl Records {
             evictions: of(&counts.evictions),
             expirations: of(&counts.expirations),
             failures: of(&counts.failures),
+            ..TierStats::default()
         }
     }
 }
