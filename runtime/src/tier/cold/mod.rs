@@ -242,7 +242,7 @@ impl ColdTier {
         }
         let opened = guarded(|| {
             let opened = (self.settings.open)(name, packings)?;
-            let next = opened.store.next()?;
+            let next = opened.store.next().inspect_err(|_| opened.store.close())?;
             Ok((opened, next))
         });
         match opened {
