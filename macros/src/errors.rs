@@ -134,6 +134,10 @@ catalogue! {
     NoTiers {} "`tiers()` names nothing: leave it out, and what is evicted is gone"
     /// `tiers("lz4", "zstd")`.
     TwoTiers { tier } "`{tier}` would be a second tier in memory: keep one"
+    /// `tiers("disk", "lz4")`.
+    BelowDisk { tier } "`{tier}` stands below the disk: the disk comes last, and there is one"
+    /// `tiers("disk")` with `scope = "thread"` or `within`.
+    DiskOfMany {} "each thread, or object, would want the same records on disk: leave the disk out, or keep one cache for all"
     /// `tiers(lz4(level = 3))`.
     TierOption { option, tier, instead } "`{option}` means nothing to `{tier}`: {instead}"
     /// `tiers("lz4")` without larder's feature `lz4`.
