@@ -12,6 +12,17 @@ use super::load::{Run, Turn};
 use crate::store::Store;
 use crate::tier::{Candidate, Chain, ColdTier, StoreError, changes};
 
+/// The name that a cache was given: the second living one of a name has a number behind it, which depends on who came
+/// first, and must not find what was the other's before a restart.
+fn declared(name: &str) -> &str {
+    match name.rsplit_once('#') {
+        Some((given, number)) if !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()) => {
+            given
+        }
+        _ => name,
+    }
+}
+
 impl<K, V> Core<K, V> {
     fn cold(&self) -> Option<(&Chain<K, V>, &ColdTier)> {
         let chain = self.chain()?;
@@ -78,7 +89,7 @@ impl<K, V> Core<K, V> {
         let Some((chain, cold)) = self.cold() else { return Ok(()) };
         let Some(laborer) = chain.laborer() else { return Ok(()) };
         let tenant = &self.tenant;
-        if !cold.open(&tenant.card.name, &chain.packings())? {
+        if !cold.open(declared(&tenant.card.name), &chain.packings())? {
             return Ok(());
         }
         let instance = (self.ops.instance)(Arc::clone(self));

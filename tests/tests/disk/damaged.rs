@@ -47,7 +47,7 @@ fn damaged_files_are_told_of_or_harmless() {
     }
     let random = RandomState::new();
     let (mut opened, mut refused) = (0, 0);
-    for turn in 0..short_or_deep(60, 1000_u64) {
+    for turn in 0..short_or_deep(30, 1000_u64) {
         let seed = random.hash_one(turn);
         let copied = scratch.path().join("copy");
         copy(&whole, &copied);

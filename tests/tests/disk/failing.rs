@@ -388,7 +388,7 @@ fn callers_see_no_error_and_nothing_old_whatever_the_disk_does() {
                             assert_eq!(value, text(of));
                             *known = of;
                         }
-                        7 if roll % 7 == 0 => clock.advance(Duration::from_millis(500)),
+                        7 => clock.advance(Duration::from_secs(2)),
                         8 if roll % 31 == 0 => drop(domain.flush(Duration::from_secs(1))),
                         _ => {
                             if let Some((of, value)) = cache.get(key) {
