@@ -31,6 +31,7 @@
 //! | `tiers` | no | `Builder::tiers`: what a cache evicts goes on living below it as bytes | serde, postcard 1 with three dependencies |
 //! | `lz4` | no | `tiers("lz4")`: compressed fast, for memory; brings `tiers` | lz4_flex 0.14 |
 //! | `zstd` | no | `tiers("zstd")`: compressed well, slower; brings `tiers` | zstd 0.14 with the C library |
+//! | `disk` | no | `tiers("disk")`, [`disk`]: a tier that survives a restart; brings `tiers` | fjall 3 with some forty crates |
 //! | `arrayvec` | no | [`trait@Weigh`] for `ArrayVec`, `ArrayString` | arrayvec 0.7 |
 //! | `bytes` | no | [`trait@Weigh`] for `Bytes`, `BytesMut`; [`Buffer`] to `Bytes`, and `BufMut` for it | bytes 1 |
 //! | `chrono` | no | [`trait@Weigh`] for dates, times, `DateTime` | chrono 0.4 with one dependency |
@@ -70,9 +71,15 @@ pub use larder_runtime::{
     testing, tick, track, trim, weigh,
 };
 #[cfg(feature = "tiers")]
-pub use larder_runtime::{Codec, CodecError, Compress, TierStats, Tiers, Warm};
+pub use larder_runtime::{
+    Codec, CodecError, Cold, Compress, Envelope, IntoCold, Opened, Sealed, Store, StoreError, StoreWrite,
+    TierState, TierStats, Tiers, Warm,
+};
 #[cfg(feature = "gpu-wgpu")]
 pub use larder_wgpu as wgpu;
+
+#[cfg(feature = "disk")]
+pub use larder_disk as disk;
 
 /// How keys and values become bytes for tiers, and how bytes become fewer.
 #[cfg(feature = "tiers")]

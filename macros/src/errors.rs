@@ -134,6 +134,10 @@ catalogue! {
     NoTiers {} "`tiers()` names nothing: leave it out, and what is evicted is gone"
     /// `tiers("lz4", "zstd")`.
     TwoTiers { tier } "`{tier}` would be a second tier in memory: keep one"
+    /// `tiers("disk", "lz4")`.
+    BelowDisk { tier } "`{tier}` stands below the disk: the disk comes last, and there is one"
+    /// `tiers("disk")` with `scope = "thread"` or `within`.
+    DiskOfMany {} "each thread, or object, would want the same records on disk: leave the disk out, or keep one cache for all"
     /// `tiers(lz4(level = 3))`.
     TierOption { option, tier, instead } "`{option}` means nothing to `{tier}`: {instead}"
     /// `tiers("lz4")` without larder's feature `lz4`.
@@ -341,7 +345,7 @@ mod tests {
     fn every_mistake_has_a_ui_case() {
         let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/ui");
         let mut outputs = Vec::new();
-        for macro_ in ["cached", "pooled", "weigh", "tiers", "untiered"] {
+        for macro_ in ["cached", "pooled", "weigh", "tiers", "untiered", "disk"] {
             for case in fs::read_dir(ui.join(macro_).join("fail")).expect("the UI cases").flatten() {
                 if case.path().extension().is_some_and(|extension| extension == "stderr") {
                     outputs.push(fs::read_to_string(case.path()).expect("a text file"));

@@ -86,7 +86,7 @@ use proc_macro::TokenStream;
 /// | `wait_at_most = "2s"` | as long as it takes | a caller that has waited so long for another's body runs its own |
 /// | `detach` | no | `async fn`: an executor runs the body, which goes on while anybody waits for it |
 /// | `on_remove = path` | nobody | a function `fn(K, V, RemovalCause)` that gets each entry that leaves, and why; outside all locks, and its panics stay with it |
-/// | `tiers("lz4")` | none | what makes room goes on below as bytes, in memory, and comes up when it is used: `"lz4"`, `"zstd"` or `"plain"`, or `lz4(max_mb = 64, ttl = "10m", chunk = "256KiB")`, `zstd(level = 3)`. Key and value derive serde's traits. Each needs larder's feature of its name; `"plain"` needs `tiers` |
+/// | `tiers("lz4")` | none | what makes room goes on below as bytes and comes up when it is used: `"lz4"`, `"zstd"` or `"plain"`, or `lz4(max_mb = 64, ttl = "10m", chunk = "256KiB")`, `zstd(level = 3)`. Key and value derive serde's traits. Each needs larder's feature of its name; `"plain"` needs `tiers`. `"disk"`, last, survives a restart: `disk(path = "/var/cache/app", env = "APP_CACHE", max_mb = 1024, ttl = "1d", level = 3, version = 2, persist)`; where it is says `larder::disk::set_path`, else the variable, else `LARDER_DISK`, else `path` |
 /// | *names, and what stands beside the function* | | |
 /// | `name = ".."` | the function's path | what tables and reports call it |
 /// | `namespace = ".."` | the module's path | what comes before its name there |

@@ -249,15 +249,42 @@ pub fn tick() {
     domain().tick();
 }
 
-/// Waits until everything that must be written outside the process is written.
+/// Waits until everything that must be written outside the process is written: what tiers on disk have been given, and
+/// with their option `persist` what is in memory, too. It outlives the process then, and the machine.
 ///
-/// All data of this version lives in memory, so there is nothing to wait for.
+/// What was removed before is removed there, and what was replaced is.
 ///
 /// # Errors
 ///
-/// When that takes longer than `timeout`.
-pub fn flush(_timeout: Duration) -> Result<(), TimedOut> {
-    Ok(())
+/// When that takes longer than `timeout`, or a disk fails meanwhile: then a later process may find what was removed.
+pub fn flush(timeout: Duration) -> Result<(), TimedOut> {
+    domain().flush(timeout)
+}
+
+impl Domain {
+    /// [`flush`] for the caches of this domain.
+    ///
+    /// # Errors
+    ///
+    /// As of [`flush`].
+    pub fn flush(&self, timeout: Duration) -> Result<(), TimedOut> {
+        if self.core.here().flush(timeout) { Ok(()) } else { Err(TimedOut { timeout }) }
+    }
+
+    /// [`shutdown`] for this domain.
+    ///
+    /// # Errors
+    ///
+    /// As of [`shutdown`].
+    pub fn shutdown(&self, timeout: Duration) -> Result<(), TimedOut> {
+        let flushed = self.flush(timeout);
+        let core = self.core.here();
+        #[cfg(feature = "tiers")]
+        let below = core.below.stop(timeout);
+        #[cfg(not(feature = "tiers"))]
+        let below = true;
+        if core.relief().stop(timeout) && below { flushed } else { Err(TimedOut { timeout }) }
+    }
 }
 
 /// [`flush`]es and stops the background thread. Caches keep working; nothing is sampled or swept any more
@@ -267,8 +294,7 @@ pub fn flush(_timeout: Duration) -> Result<(), TimedOut> {
 ///
 /// When that takes longer than `timeout`; the thread still ends when its work at hand is done.
 pub fn shutdown(timeout: Duration) -> Result<(), TimedOut> {
-    flush(timeout)?;
-    if domain().core.here().relief().stop(timeout) { Ok(()) } else { Err(TimedOut { timeout }) }
+    domain().shutdown(timeout)
 }
 
 /// Background work did not end in the time it was given.

@@ -100,7 +100,10 @@ pub use stats::{
     Standing, TenantReport, TenantStats,
 };
 #[cfg(feature = "tiers")]
-pub use tier::{Codec, CodecError, Compress, TierStats, Tiers, Warm};
+pub use tier::{
+    Codec, CodecError, Cold, Compress, Envelope, IntoCold, Opened, Sealed, Store, StoreError, StoreWrite,
+    TierState, TierStats, Tiers, Warm,
+};
 pub use time::Clock;
 pub use weight::{Weigh, weigh};
 

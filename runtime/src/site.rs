@@ -173,6 +173,9 @@ impl<K: 'static, V: 'static> Single<K, V> {
         // What runs under this lock is nothing of the user's, as in `Site::make`.
         let cache = self.cache.get_or_init(|| self.site.new_cache(None, keys, value, extras));
         cache.core.charge_base();
+        // Where it cannot be opened it is off, which statistics and an event say.
+        #[cfg(feature = "tiers")]
+        let _ = cache.core.open_below();
         cache
     }
 }
@@ -456,6 +459,8 @@ impl Site {
             None => unreachable!("an instance is made once"),
         });
         cache.core.charge_base();
+        #[cfg(feature = "tiers")]
+        let _ = cache.core.open_below();
         cache
     }
 

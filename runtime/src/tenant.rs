@@ -554,6 +554,12 @@ pub(crate) trait Tenant: Send + Sync {
     /// Drops everything that is not leased.
     fn clear(&self);
 
+    /// Has what waits to be written outlive the process; `false` where that was not possible in time.
+    #[cfg(feature = "tiers")]
+    fn flush(&self, _until: std::time::Instant) -> bool {
+        true
+    }
+
     /// The mode of the domain, or of the process, changed.
     fn follow_mode(&self);
 

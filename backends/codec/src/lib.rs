@@ -21,7 +21,7 @@ mod zstd;
 
 #[cfg(feature = "lz4")]
 pub use lz4::Lz4;
-pub use record::{HEADER, Record, Unread};
+pub use record::{HEADER, Record, Unread, is_whole, key_bytes};
 pub use schema::Schema;
 pub use serde::{Serde, Storable};
 #[cfg(feature = "zstd")]

@@ -98,6 +98,20 @@ impl Record<'_> {
     }
 }
 
+/// Whether these bytes are a whole record of this layout, whoever wrote it.
+#[must_use]
+pub fn is_whole(bytes: &[u8]) -> bool {
+    let fingerprint = bytes.get(8..16).and_then(|own| own.try_into().ok()).map(u64::from_le_bytes);
+    fingerprint.is_some_and(|own| Record::open(bytes, own).is_ok())
+}
+
+/// Bytes of the key of a whole record.
+#[must_use]
+pub fn key_bytes(bytes: &[u8]) -> Option<u32> {
+    let fingerprint = u64::from_le_bytes(bytes.get(8..16)?.try_into().ok()?);
+    Record::open(bytes, fingerprint).ok().map(|record| record.key.len() as u32)
+}
+
 /// Of all but the checksum itself.
 fn checksum(record: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
@@ -129,7 +143,7 @@ impl Error for Unread {}
 
 #[cfg(test)]
 mod tests {
-    use super::{Record, Unread};
+    use super::{Record, Unread, is_whole, key_bytes};
 
     const RECORD: Record<'static> = Record {
         packing: 1,
@@ -187,5 +201,13 @@ mod tests {
         let mut newer = sealed();
         newer[2] = 2;
         assert_eq!(Record::open(&newer, 0x1122_3344_5566_7788), Err(Unread::Foreign));
+    }
+
+    #[test]
+    fn whether_it_is_whole_is_seen_by_anybody() {
+        let mut bytes = sealed();
+        assert!(is_whole(&bytes) && key_bytes(&bytes) == Some(3));
+        bytes[40] ^= 1;
+        assert!(!is_whole(&bytes) && key_bytes(&bytes).is_none() && !is_whole(b"lr"));
     }
 }

@@ -81,7 +81,7 @@ pub(crate) const WORDS: Vocabulary = Vocabulary {
         ("depends_on", BY_KEY),
         ("warm", TIERS),
         ("cold", IN_MEMORY),
-        ("disk", IN_MEMORY),
+        ("disk", "`tiers(\"disk\")` has a tier on disk"),
         ("remote", IN_MEMORY),
         ("redis", IN_MEMORY),
         ("codec", TIERS),
@@ -139,7 +139,7 @@ pub(crate) const WORDS: Vocabulary = Vocabulary {
         ("ty", OWN_TYPE),
         ("create", OWN_TYPE),
         ("companions_vis", "the handle is as visible as the function: leave it out"),
-        ("disk_dir", IN_MEMORY),
+        ("disk_dir", "`tiers(disk(path = \"/var/cache/app\"))` has a tier on disk"),
         ("map_error", IN_MEMORY),
     ],
 };

@@ -1,6 +1,7 @@
 //! `#[cached]`: from the tokens of a function to a function that remembers.
 
 mod args;
+mod disk;
 pub(crate) mod expand;
 pub(crate) mod key;
 pub(crate) mod model;

@@ -230,6 +230,12 @@ impl Options {
                 options.min_bytes = 0;
             }
         }
+        if !matches!(options.place, Place::Global)
+            && let Some(disk) = options.tiers.as_mut().and_then(|tiers| tiers.disk.take())
+        {
+            errors.at(disk.span, &Mistake::DiskOfMany {});
+            options.tiers = options.tiers.take().filter(|tiers| tiers.warm.is_some());
+        }
         options.check_together(written, errors);
         options
     }

@@ -11,6 +11,7 @@ use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::{Token, parse::Parse, parse::ParseStream};
 
+use super::disk::{self, Disk};
 use crate::errors::{Errors, Mistake, show};
 use crate::options::{self, Vocabulary, Written};
 use crate::spelling::nearest;
@@ -18,7 +19,9 @@ use crate::spelling::nearest;
 /// The tiers of a cache.
 pub(crate) struct Tiers {
     /// The one in memory.
-    pub(crate) warm: Warm,
+    pub(crate) warm: Option<Warm>,
+    /// The one below it, which outlives the process.
+    pub(crate) disk: Option<Disk>,
 }
 
 /// A tier in memory.
@@ -48,6 +51,9 @@ const PACKINGS: &[(&str, Packing, &str, bool)] = &[
     ("lz4", Packing::Lz4, "lz4", cfg!(any(feature = "lz4", test))),
     ("zstd", Packing::Zstd, "zstd", cfg!(any(feature = "zstd", test))),
 ];
+
+/// What the tier that outlives the process is called, and its feature.
+const DISK: &str = "disk";
 
 const WORDS: Vocabulary = Vocabulary {
     attribute: "cached(tiers(..))",
@@ -94,8 +100,16 @@ pub(crate) fn of(option: &Written, errors: &mut Errors) -> Option<Tiers> {
             return None;
         }
     };
-    let mut warm = None;
+    let (mut warm, mut disk) = (None, None);
     for item in &items {
+        if disk.is_some() {
+            errors.over(&item.at, &Mistake::BelowDisk { tier: item.name.clone() });
+            return None;
+        }
+        if item.name == DISK {
+            disk = Some(read_disk(item, errors)?);
+            continue;
+        }
         let tier = read(item, errors)?;
         if warm.is_some() {
             errors.over(&item.at, &Mistake::TwoTiers { tier: item.name.clone() });
@@ -106,15 +120,26 @@ pub(crate) fn of(option: &Written, errors: &mut Errors) -> Option<Tiers> {
     if items.is_empty() {
         errors.at(option.name.span(), &Mistake::NoTiers {});
     }
-    Some(Tiers { warm: warm? })
+    (warm.is_some() || disk.is_some()).then_some(Tiers { warm, disk })
+}
+
+fn read_disk(Item { at, options, .. }: &Item, errors: &mut Errors) -> Option<Disk> {
+    if !cfg!(any(feature = "disk", test)) {
+        let (option, feature) = (format!("tiers({})", show(quote!(#at))), DISK.to_owned());
+        errors.over(at, &Mistake::FeatureOff { option, feature });
+        return None;
+    }
+    let written = options.clone().map_or_else(Vec::new, |list| options::read(list, &disk::WORDS, errors));
+    Some(disk::of(at.span(), &written, errors))
 }
 
 fn read(item: &Item, errors: &mut Errors) -> Option<Warm> {
     let Item { name, at, options } = item;
     let Some((_, packing, feature, enabled)) = PACKINGS.iter().find(|(known, ..)| known == name) else {
-        let hint = match nearest(name, PACKINGS.iter().map(|(known, ..)| *known)) {
+        let known = PACKINGS.iter().map(|(known, ..)| *known).chain([DISK]);
+        let hint = match nearest(name, known) {
             Some(near) => format!("did you mean \"{near}\"?"),
-            None => "there are \"plain\", \"lz4\" and \"zstd\", all in memory".to_owned(),
+            None => "there are \"plain\", \"lz4\" and \"zstd\" in memory, and \"disk\"".to_owned(),
         };
         errors.over(at, &Mistake::UnknownTier { tier: name.clone(), hint });
         return None;

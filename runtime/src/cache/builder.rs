@@ -523,7 +523,10 @@ where
             .sharing(options.sharing);
         #[cfg(feature = "tiers")]
         let ops = ops.above(self.tiers);
-        Ok(Cache::from_core(Core::new(&tenant, options.shards(), Arc::new(ops))))
+        let core = Core::new(&tenant, options.shards(), Arc::new(ops));
+        #[cfg(feature = "tiers")]
+        core.open_below().map_err(BuildError::Store)?;
+        Ok(Cache::from_core(core))
     }
 }
 
@@ -579,6 +582,9 @@ pub enum BuildError {
     ZeroWait,
     /// `wait_at_most` beside `single_flight(false)`.
     WaitWithoutFlight,
+    /// A tier that outlives the process cannot be opened.
+    #[cfg(feature = "tiers")]
+    Store(crate::tier::StoreError),
 }
 
 impl fmt::Display for BuildError {
@@ -619,8 +625,18 @@ impl fmt::Display for BuildError {
             Self::WaitWithoutFlight => f.write_str(
                 "`wait_at_most` bounds the wait for another's load, and without `single_flight` nobody waits: keep one",
             ),
+            #[cfg(feature = "tiers")]
+            Self::Store(error) => write!(f, "the tier on disk cannot be opened: {error}"),
         }
     }
 }
 
-impl std::error::Error for BuildError {}
+impl std::error::Error for BuildError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            #[cfg(feature = "tiers")]
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}

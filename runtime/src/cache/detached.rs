@@ -48,6 +48,9 @@ where
         let mut patience = None;
         let mut turn = self.turn(hash, key);
         loop {
+            if let Turn::Run(run) = turn {
+                turn = self.raise_cold_async(hash, run).await;
+            }
             match turn {
                 Turn::Found(value) => return Ok(value),
                 Turn::Run(Run::Lead(lead)) => {

@@ -117,7 +117,7 @@ impl<K, V> Core<K, V> {
     /// [`new`](Self::new), but for [`charge_base`](Self::charge_base): runs nothing of the user's.
     pub(crate) fn uncharged(tenant: &Arc<CacheTenant>, shards: usize, ops: Arc<Ops<K, V>>) -> Arc<Self> {
         let store = Store::new(shards, tenant.policy, ops.wants_entries());
-        let below = Below::new(&ops);
+        let below = Below::new(&ops, tenant);
         let core = Arc::new(Self {
             mode: ModeWord::new_for(!store.is_plain(tenant.expires())),
             heard: AtomicU32::new(OFF),
@@ -550,8 +550,18 @@ impl<K, V> Instance for Core<K, V> {
     }
 
     #[cfg(feature = "tiers")]
-    fn tier(&self) -> Option<TierStats> {
+    fn tiers(&self) -> Vec<TierStats> {
         self.stats_below()
+    }
+
+    #[cfg(feature = "tiers")]
+    fn flush(&self, until: std::time::Instant) -> bool {
+        self.flush_below(until)
+    }
+
+    #[cfg(feature = "tiers")]
+    fn bring_up(&self) {
+        self.bring_up_below();
     }
 
     fn listener_panics(&self) -> u64 {

@@ -55,6 +55,13 @@ impl<K, V> Core<K, V> {
             match turn {
                 Turn::Found(value) => return Ok(value),
                 Turn::Run(run) => {
+                    let run = match self.raise_cold(hash, run) {
+                        Turn::Run(run) => run,
+                        found => {
+                            turn = found;
+                            continue;
+                        }
+                    };
                     let load = Load::start(&*self.tenant);
                     let mut loading = Loading::of(
                         OnThread { _working: run.working() },
@@ -82,6 +89,13 @@ impl<K, V> Core<K, V> {
             match turn {
                 Turn::Found(value) => return Ok(value),
                 Turn::Run(run) => {
+                    let run = match self.raise_cold_async(hash, run).await {
+                        Turn::Run(run) => run,
+                        found => {
+                            turn = found;
+                            continue;
+                        }
+                    };
                     let load = Load::start(&*self.tenant);
                     return Err(Loading::of((), Begun { load, run, core: self, hash }));
                 }

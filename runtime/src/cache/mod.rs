@@ -4,6 +4,8 @@
 
 mod builder;
 mod call;
+#[cfg(feature = "tiers")]
+mod deep;
 mod detached;
 mod instance;
 mod learning;

@@ -1,5 +1,6 @@
 //! A cache without the feature `tiers`: there is nothing below it, and asking costs nothing.
 
+use std::future::{Ready, ready};
 use std::marker::PhantomData;
 
 use super::instance::Core;
@@ -12,7 +13,7 @@ use crate::time::Nanos;
 pub(super) struct Below<K, V>(PhantomData<fn() -> (K, V)>);
 
 impl<K, V> Below<K, V> {
-    pub(super) fn new(_: &super::Ops<K, V>) -> Self {
+    pub(super) fn new(_: &super::Ops<K, V>, _: &CacheTenant) -> Self {
         Self(PhantomData)
     }
 
@@ -61,6 +62,19 @@ impl<K, V> Core<K, V> {
     pub(super) fn raise<'a>(&'a self, _: u64, run: Run<'a, K, V>) -> Turn<'a, K, V> {
         Turn::Run(run)
     }
+
+    #[inline]
+    pub(super) fn raise_cold<'a>(&'a self, _: u64, run: Run<'a, K, V>) -> Turn<'a, K, V> {
+        Turn::Run(run)
+    }
+
+    #[inline]
+    pub(super) fn raise_cold_async<'a>(&'a self, _: u64, run: Run<'a, K, V>) -> Ready<Turn<'a, K, V>> {
+        ready(Turn::Run(run))
+    }
+
+    #[inline]
+    pub(super) fn forget_below(&self, _: u64) {}
 
     #[inline]
     pub(super) fn fetch(&self, _: u64, _: &dyn Fn(&K) -> bool) -> bool {

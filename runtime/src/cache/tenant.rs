@@ -54,11 +54,21 @@ pub(crate) trait Instance: Ranked {
     /// Takes everything out.
     fn clear(&self, tenant: &CacheTenant);
 
-    /// Figures of what is below.
+    /// Figures of what is below, from the top.
     #[cfg(feature = "tiers")]
-    fn tier(&self) -> Option<TierStats> {
-        None
+    fn tiers(&self) -> Vec<TierStats> {
+        Vec::new()
     }
+
+    /// Has what waits to be written outlive the process; `false` where that was not possible in time.
+    #[cfg(feature = "tiers")]
+    fn flush(&self, _until: std::time::Instant) -> bool {
+        true
+    }
+
+    /// What outlived the process is all known: some of it comes into memory.
+    #[cfg(feature = "tiers")]
+    fn bring_up(&self) {}
 
     /// How many calls of its removal listener panicked.
     fn listener_panics(&self) -> u64;
@@ -540,6 +550,12 @@ impl Tenant for CacheTenant {
         0
     }
 
+    #[cfg(feature = "tiers")]
+    fn flush(&self, until: std::time::Instant) -> bool {
+        // All of them, whatever becomes of the first.
+        self.live().fold(true, |fine, instance| instance.flush(until) && fine)
+    }
+
     fn clear(&self) {
         let _cleared = Cleared { tenant: self, instance: None };
         each_to_the_end(self.live(), |instance| instance.clear(self));
@@ -573,8 +589,8 @@ impl Tenant for CacheTenant {
         stats.listener_panics = self.live().map(|instance| instance.listener_panics()).sum();
         stats.max_entries = Some(self.max_entries()).filter(|max| *max < u64::MAX);
         #[cfg(feature = "tiers")]
-        for tier in self.live().filter_map(|instance| instance.tier()) {
-            match stats.tiers.first_mut() {
+        for tier in self.live().flat_map(|instance| instance.tiers()) {
+            match stats.tiers.iter_mut().find(|sum| sum.name == tier.name) {
                 Some(sum) => sum.add(&tier),
                 None => stats.tiers.push(tier),
             }

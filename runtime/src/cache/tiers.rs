@@ -3,6 +3,7 @@
 //! Nothing here runs with a lock held. A cache without tiers asks one pointer, on its slow paths only.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use super::instance::{Core, Loaded, Source};
 use super::load::{Run, Turn};
@@ -13,7 +14,7 @@ use crate::pressure::Level;
 use crate::removal::RemovalCause;
 use crate::stats::Count;
 use crate::store::{Departed, Evicted, Parting, Store, Wanted};
-use crate::tier::{Candidate, Chain, Changing, ChangingAll, Raised, TierStats};
+use crate::tier::{Candidate, Chain, Changing, ChangingAll, ColdTier, Ground, Raised, TierStats, Tiers};
 use crate::time::Nanos;
 
 /// A record that is used so often goes up: it came down with one use, so that is its second.
@@ -27,8 +28,20 @@ const GROWTHS: usize = 3;
 pub(super) struct Below<K, V>(Option<Box<Chain<K, V>>>);
 
 impl<K, V> Below<K, V> {
-    pub(super) fn new(ops: &super::Ops<K, V>) -> Self {
-        Self(ops.tiers().and_then(Chain::new).map(Box::new))
+    pub(super) fn new(ops: &super::Ops<K, V>, tenant: &CacheTenant) -> Self {
+        let chain = |tiers: &Tiers<K, V>| {
+            // What stands for a cache in a test keeps its own to itself.
+            let cold = tiers.cold.as_ref().filter(|_| !tenant.core.is_twin());
+            let ground = cold.map(|cold| Ground {
+                card: Arc::clone(&tenant.card),
+                clock: tenant.core.clock.clone(),
+                workers: Arc::clone(&tenant.core.below),
+                hash_of: Arc::clone(&cold.hash_of),
+                ledger: Arc::clone(&tenant.core.ledger),
+            });
+            Chain::new(tiers, ground)
+        };
+        Self(ops.tiers().and_then(chain).map(Box::new))
     }
 
     /// Bytes that they take while they are empty.
@@ -36,7 +49,7 @@ impl<K, V> Below<K, V> {
         self.0.as_ref().map_or(0, |chain| chain.base_bytes())
     }
 
-    fn chain(&self) -> Option<&Chain<K, V>> {
+    pub(super) fn chain(&self) -> Option<&Chain<K, V>> {
         self.0.as_deref()
     }
 }
@@ -49,6 +62,15 @@ impl Change<'_> {
     pub(super) fn end(self) -> bool {
         self.0.is_some_and(Changing::end)
     }
+}
+
+/// What became of an entry that was to become a record in memory.
+enum Demoted {
+    Done,
+    /// It is not worth its room.
+    Refused,
+    /// It cannot be one, or hardly gets smaller; that is counted.
+    Unfit,
 }
 
 thread_local! {
@@ -74,7 +96,7 @@ impl Drop for Demoting {
 
 impl<K, V> Core<K, V> {
     #[inline]
-    fn chain(&self) -> Option<&Chain<K, V>> {
+    pub(super) fn chain(&self) -> Option<&Chain<K, V>> {
         self.below.chain()
     }
 
@@ -108,38 +130,46 @@ impl<K, V> Core<K, V> {
                 RemovalCause::Reclaimed => self.tenant.core.level() == Level::Normal,
                 _ => false,
             };
-            if wanted && !self.is_bypassed() && !self.demote_one(chain, key, value, parting, first.is_some())
-            {
-                chain.refuse();
+            if wanted && !self.is_bypassed() {
+                self.demote_one(chain, key, value, parting, first.is_some());
             }
         }
     }
 
-    /// `false` where it is not worth its room.
-    fn demote_one(
+    fn demote_one(&self, chain: &Chain<K, V>, key: &K, value: &V, parting: &Parting, displaces: bool) {
+        let Parting { hash, cost, factor, heap, deadline, idle, left } = *parting;
+        if deadline.min(idle) <= self.tenant.core.now() {
+            return;
+        }
+        let weight = heap + Store::<K, V>::SLOT_BYTES;
+        let candidate = Candidate { hash, cost, factor, weight, deadline, idle, left };
+        match self.demote_to_memory(chain, key, value, &candidate, displaces) {
+            Demoted::Done => return,
+            Demoted::Refused => chain.refuse(),
+            Demoted::Unfit => {}
+        }
+        self.sink(chain, key, value, &candidate, displaces);
+    }
+
+    /// To the tier in memory.
+    fn demote_to_memory(
         &self,
         chain: &Chain<K, V>,
         key: &K,
         value: &V,
-        parting: &Parting,
+        candidate: &Candidate,
         displaces: bool,
-    ) -> bool {
+    ) -> Demoted {
         let (now, level) = (self.tenant.core.now(), self.level());
-        let Parting { hash, cost, factor, heap, deadline, idle, left } = *parting;
-        if deadline.min(idle) <= now {
-            return true;
+        let Some(likely) = chain.appraise(candidate, level) else { return Demoted::Refused };
+        if self.is_tight(candidate.weight) && self.cheapest().0 > likely {
+            return Demoted::Refused;
         }
-        let weight = heap + Store::<K, V>::SLOT_BYTES;
-        let candidate = Candidate { hash, cost, factor, weight, deadline, idle, left };
-        let Some(likely) = chain.appraise(&candidate, level) else { return false };
-        if self.is_tight(weight) && self.cheapest().0 > likely {
-            return false;
-        }
-        let Some(parcel) = chain.wrap(key, value, &candidate, level, now) else { return true };
+        let Some(parcel) = chain.wrap(key, value, candidate, level, now) else { return Demoted::Unfit };
         let (bytes, credit) = (Chain::<K, V>::bytes_of(&parcel), chain.credit_of(&parcel));
         let (tenant, reservation) = (&*self.tenant, &self.tenant.card.reservation);
         if !self.reserve_below(chain, bytes, 0, credit, level, displaces) {
-            return false;
+            return Demoted::Refused;
         }
         let mut parcel = Some(parcel);
         for _ in 0..GROWTHS {
@@ -147,7 +177,7 @@ impl<K, V> Core<K, V> {
             match chain.put(ready, reservation, tenant.card.ceiling()) {
                 Ok(()) => {
                     tenant.offer(self, || chain.records().credit());
-                    return true;
+                    return Demoted::Done;
                 }
                 Err(None) => break,
                 Err(Some((back, growth))) => {
@@ -160,6 +190,37 @@ impl<K, V> Core<K, V> {
             }
         }
         reservation.shrink(bytes);
+        Demoted::Refused
+    }
+
+    /// To the tier that outlives the process. Says whether it went there.
+    pub(super) fn sink(
+        &self,
+        chain: &Chain<K, V>,
+        key: &K,
+        value: &V,
+        candidate: &Candidate,
+        displaces: bool,
+    ) -> bool {
+        let (Some(cold), Some(ready)) = (chain.cold_tier(), chain.prepare(key, value, candidate)) else {
+            return false;
+        };
+        let mut ready = Some(ready);
+        for _ in 0..GROWTHS {
+            let Some(sent) = ready.take() else { break };
+            match cold.put(sent) {
+                Ok(()) => return true,
+                Err(None) => return false,
+                Err(Some((back, growth))) => {
+                    // A place in the index is worth more than any value: it keeps one.
+                    if self.reserve_below(chain, growth, 0, f64::INFINITY, self.level(), displaces) {
+                        self.tenant.card.reservation.shrink(growth);
+                        ready = Some(back);
+                    }
+                }
+            }
+        }
+        cold.refuse();
         false
     }
 
@@ -190,7 +251,7 @@ impl<K, V> Core<K, V> {
         displaces: bool,
     ) -> bool {
         let (tenant, reservation) = (&*self.tenant, &self.tenant.card.reservation);
-        let over = chain.records().over(bytes + beside);
+        let over = if credit == f64::INFINITY { 0 } else { chain.records().over(bytes + beside) };
         if over > 0 {
             let gone = chain.evict(over, u64::MAX, credit, reservation);
             if gone.bytes < over {
@@ -226,7 +287,16 @@ impl<K, V> Core<K, V> {
     pub(super) fn evict_below(&self, wanted: Wanted) -> Option<Evicted> {
         let chain = self.chain()?;
         // A place among the entries is none of theirs.
-        if wanted.bytes == 0 || !self.cheapest().1 {
+        if wanted.bytes == 0 {
+            return None;
+        }
+        let (cheapest, below) = self.cheapest();
+        if cheapest == f64::INFINITY {
+            // All that is left are places in an index.
+            let (entries, bytes) = chain.cold_tier()?.give(wanted.bytes.min(wanted.most));
+            return (entries > 0).then_some(Evicted { entries, bytes, waiting: 0, credit: 0.0 });
+        }
+        if !below {
             return None;
         }
         let below = chain.records().credit();
@@ -259,11 +329,24 @@ impl<K, V> Core<K, V> {
     fn raise_from<'a>(&'a self, chain: &Chain<K, V>, hash: u64, run: Run<'a, K, V>) -> Turn<'a, K, V> {
         let raised = {
             let _working = run.working();
-            self.find_below(chain, hash, &|key| run.is_of(|own| (self.ops.eq)(own, key)))
+            self.find_warm(chain, hash, &|key| run.is_of(|own| (self.ops.eq)(own, key)))
         };
-        let Some(raised) = raised else { return Turn::Run(run) };
+        match raised {
+            Some(raised) => Turn::Found(self.hand_up(chain, hash, run, raised)),
+            None => Turn::Run(run),
+        }
+    }
+
+    /// The value that was found below goes to all who wait for it, and up if it is to.
+    pub(super) fn hand_up(
+        &self,
+        chain: &Chain<K, V>,
+        hash: u64,
+        run: Run<'_, K, V>,
+        raised: Raised<K, V>,
+    ) -> V {
         let goes_up = self.goes_up(&raised);
-        let value = match run {
+        match run {
             Run::Lead(mut lead) => {
                 let value = if goes_up {
                     let _working = Working::on(lead.id());
@@ -279,12 +362,16 @@ impl<K, V> Core<K, V> {
             }
             Run::Alone(lead, key, _) if goes_up => self.lift(chain, hash, key, raised, &lead).0,
             Run::Alone(..) => raised.value,
-        };
-        Turn::Found(value)
+        }
     }
 
-    fn find_below(&self, chain: &Chain<K, V>, hash: u64, is: &dyn Fn(&K) -> bool) -> Option<Raised<K, V>> {
+    fn find_warm(&self, chain: &Chain<K, V>, hash: u64, is: &dyn Fn(&K) -> bool) -> Option<Raised<K, V>> {
         chain.find(hash, self.level(), &self.clock(), &self.tenant.card.reservation, is)
+    }
+
+    /// In all tiers; waits for the disk.
+    fn find_below(&self, chain: &Chain<K, V>, hash: u64, is: &dyn Fn(&K) -> bool) -> Option<Raised<K, V>> {
+        self.find_warm(chain, hash, is).or_else(|| chain.find_cold(hash, true, is))
     }
 
     /// Whether an entry that was found below goes up: it is used often enough, or there is room.
@@ -293,7 +380,7 @@ impl<K, V> Core<K, V> {
     }
 
     /// Stores an entry that was found below, unless its key was changed since the lead was taken. Says whether it did.
-    fn lift(
+    pub(super) fn lift(
         &self,
         chain: &Chain<K, V>,
         hash: u64,
@@ -310,7 +397,7 @@ impl<K, V> Core<K, V> {
         };
         let source = Source::Raised { loaded, deadline };
         let stored = self.store_new(hash, key, (self.ops.clone)(&value), cost, source, true).is_ok();
-        if stored {
+        if let Some(found) = found.filter(|_| stored) {
             chain.raised(hash, &found, &self.tenant.card.reservation);
         }
         (value, stored)
@@ -358,7 +445,8 @@ impl<K, V> Core<K, V> {
         if self.is_bypassed() {
             return None;
         }
-        chain.peek(hash, &self.clock(), &self.tenant.card.reservation, eq)
+        let warm = chain.peek(hash, &self.clock(), &self.tenant.card.reservation, eq);
+        warm.or_else(|| chain.find_cold(hash, false, eq).map(|raised| (raised.value, raised.deadline)))
     }
 
     /// Removes what matches, by who changes all keys.
@@ -369,24 +457,31 @@ impl<K, V> Core<K, V> {
 
     /// Removes everything, by who changes all keys.
     pub(super) fn clear_below(&self) -> u64 {
-        self.chain().map_or(0, |chain| chain.records().clear(&self.tenant.card.reservation))
+        let Some(chain) = self.chain() else { return 0 };
+        let cold = chain.cold_tier().map_or(0, ColdTier::clear);
+        chain.records().clear(&self.tenant.card.reservation) + cold
     }
 
     /// Takes out what is expired.
     pub(super) fn sweep_below(&self) {
         if let Some(chain) = self.chain() {
             chain.records().sweep(self.tenant.core.now(), &self.tenant.card.reservation);
+            if let Some(cold) = chain.cold_tier() {
+                cold.tick();
+            }
         }
     }
 
     /// Bytes that records are charged.
     #[cfg(any(test, feature = "__validate"))]
     pub(super) fn bytes_below(&self) -> u64 {
-        self.chain().map_or(0, |chain| chain.records().bytes())
+        let of =
+            |chain: &Chain<K, V>| chain.records().bytes() + chain.cold_tier().map_or(0, ColdTier::charged);
+        self.chain().map_or(0, of)
     }
 
-    pub(super) fn stats_below(&self) -> Option<TierStats> {
-        self.chain().map(Chain::stats)
+    pub(super) fn stats_below(&self) -> Vec<TierStats> {
+        self.chain().map_or_else(Vec::new, Chain::stats)
     }
 }
 
@@ -395,6 +490,9 @@ impl<K, V> Below<K, V> {
     pub(super) fn dissolve(&self, tenant: &CacheTenant) {
         if let Some(chain) = self.chain() {
             chain.records().clear(&tenant.card.reservation);
+            if let Some(cold) = chain.cold_tier() {
+                cold.dissolve();
+            }
         }
     }
 }

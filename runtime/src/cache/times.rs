@@ -127,6 +127,9 @@ impl<K, V> Core<K, V> {
         if !set && self.fetch(hash, &eq) {
             set = self.store.set_deadline(hash, &eq, deadline, now, reservation);
         }
+        if set {
+            self.forget_below(hash);
+        }
         self.tenant.announce(self);
         if set && deadline <= now {
             // Its bytes need not wait for a sweep.

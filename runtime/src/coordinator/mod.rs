@@ -354,6 +354,20 @@ impl Coordinator {
     }
 }
 
+/// Tiers of a tenant that are off, and why.
+#[cfg(feature = "tiers")]
+fn tiers_in_trouble(tenant: &TenantStats) -> impl Iterator<Item = String> {
+    tenant.tiers.iter().filter_map(|tier| {
+        let trouble = tier.trouble.as_ref()?;
+        Some(format!("the tier `{}` of `{}` is off: {trouble}", tier.name, tenant.name))
+    })
+}
+
+#[cfg(not(feature = "tiers"))]
+fn tiers_in_trouble(_: &TenantStats) -> impl Iterator<Item = String> {
+    std::iter::empty()
+}
+
 impl Relief for Coordinator {
     fn make_room(&self, core: &DomainCore, asker: &Card, bytes: u64) -> u64 {
         // What can never fit, because others have a right to their floors, evicts nobody.
@@ -449,6 +463,7 @@ impl Relief for Coordinator {
                 tenant.name
             )
         });
+        let warnings = warnings.chain(tenants.iter().flat_map(tiers_in_trouble));
         Snapshot {
             budget: Budget::stats(core),
             pressure: self.pressure_stats(core),
@@ -506,6 +521,11 @@ impl Relief for Coordinator {
     /// Sooner the fuller memory is.
     fn pause(&self) -> Duration {
         plan::pause(*self.last.lock(), self.watermarks.high(), self.interval).min(epoch::LENGTH)
+    }
+
+    #[cfg(feature = "tiers")]
+    fn is_manual(&self) -> bool {
+        self.manual
     }
 
     fn follow(&self, _core: &DomainCore, auto: Option<Auto>) {

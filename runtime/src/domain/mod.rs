@@ -104,6 +104,10 @@ pub(crate) trait Relief: Send + Sync {
     /// How long the background thread waits until the next tick.
     fn pause(&self) -> Duration;
 
+    /// Whether there are no background threads.
+    #[cfg(feature = "tiers")]
+    fn is_manual(&self) -> bool;
+
     /// Has the limit follow memory, or (`None`) stay what it is.
     fn follow(&self, core: &DomainCore, auto: Option<Auto>);
 
@@ -133,6 +137,9 @@ pub(crate) struct DomainCore {
     purge: RwLock<Option<Purge>>,
     /// Memory that is no cache's.
     tracked: tracked::Resources,
+    /// Who waits for disks.
+    #[cfg(feature = "tiers")]
+    pub(crate) below: Arc<crate::tier::Workers>,
 }
 
 /// A tenant in the list: its figures, and itself while it lives.
@@ -184,9 +191,32 @@ impl DomainCore {
             executor: RwLock::new(None),
             purge: RwLock::new(None),
             tracked: tracked::Resources::default(),
+            #[cfg(feature = "tiers")]
+            below: Arc::default(),
         };
         let _ = core.relief.set(relief);
         Arc::new(core)
+    }
+
+    /// Whether it stands for another in a scope of a test.
+    #[cfg(feature = "tiers")]
+    pub(crate) fn is_twin(&self) -> bool {
+        self.twin
+    }
+
+    /// Has what waits to be written outlive the process; `false` where that was not possible in time.
+    pub(crate) fn flush(&self, timeout: Duration) -> bool {
+        #[cfg(feature = "tiers")]
+        {
+            let now = std::time::Instant::now();
+            let until = now.checked_add(timeout).unwrap_or(now + Duration::from_secs(86_400));
+            self.live().iter().fold(true, |fine, tenant| tenant.flush(until) && fine)
+        }
+        #[cfg(not(feature = "tiers"))]
+        {
+            let _ = timeout;
+            true
+        }
     }
 
     pub(crate) fn relief(&self) -> &dyn Relief {

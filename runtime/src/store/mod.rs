@@ -544,6 +544,13 @@ impl<K, V> Store<K, V> {
         self.show(place, index, now, with)
     }
 
+    /// What is known of an entry, if it is the same one.
+    #[cfg(feature = "tiers")]
+    pub(crate) fn facts(&self, sighting: Sighting, reservation: &Reservation) -> Option<Parting> {
+        let place = &self.places()[sighting.place as usize];
+        self.lock(place, reservation).writer()?.facts(sighting.entry)
+    }
+
     /// Shows the entry of a slot that was found under the lock, by who reads under the era since then.
     fn show<R>(
         &self,

@@ -467,8 +467,15 @@ impl<K, V> Pages<K, V> {
     /// What is known of an entry in limbo.
     #[cfg(feature = "tiers")]
     fn parting(&self, filling: &Filling, index: u32) -> Parting {
+        let (left, cost) = self.own_ref(filling, index).node.parted();
+        Parting { cost, left, ..self.linked(filling, index) }
+    }
+
+    /// What is known of an entry that is in the table, which has not left.
+    #[cfg(feature = "tiers")]
+    pub(super) fn linked(&self, filling: &Filling, index: u32) -> Parting {
         let own = self.own_ref(filling, index);
-        let (left, cost) = own.node.parted();
+        let (left, cost) = (0, self.slot_mine(filling, index).fixed().cost());
         let hash = self.slot_mine(filling, index).fixed().hash() | u32::from(own.low);
         // SAFETY: the writer looks, and the columns exist where these variants say so.
         let (deadline, idle) = unsafe {

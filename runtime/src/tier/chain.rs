@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::warm::{Found, Gone, Record, Records, count, worth};
-use super::{Codec, CodecError, TierStats, Tiers, Warm};
+use super::{Codec, CodecError, ColdTier, Ground, KeyWays, TierStats, Tiers, Warm};
 use crate::budget::Reservation;
 use crate::time::{Clock, Nanos, nanos};
 use crate::unwind::discard;
@@ -44,20 +44,27 @@ pub(crate) struct Raised<K, V> {
     pub(crate) deadline: Nanos,
     /// How often it was used down there, up to a few; this time included.
     pub(crate) uses: u8,
-    /// Its record.
-    pub(crate) found: Found,
+    /// Its record, if that is one that does not stay.
+    pub(crate) found: Option<Found>,
 }
 
 /// The tiers of one cache instance.
 pub(crate) struct Chain<K, V> {
-    codec: Arc<dyn Codec<K, V>>,
-    settings: Warm,
+    pub(super) codec: Arc<dyn Codec<K, V>>,
+    pub(super) settings: Option<Warm>,
     records: Records,
+    pub(super) cold: Option<Deep<K>>,
     /// Nanoseconds that decoding takes for a kilobyte, of late; 0 before the first.
     pace: AtomicU64,
     /// How many bytes an entry has as a record, in 1/256 of what it takes as values, of late.
     ratio: AtomicU32,
     attempts: AtomicU32,
+}
+
+/// The tier below that outlives the process.
+pub(super) struct Deep<K> {
+    pub(super) tier: Arc<ColdTier>,
+    pub(super) keys: KeyWays<K>,
 }
 
 /// What hardly gets smaller is kept as values: this part of 256.
@@ -66,7 +73,7 @@ const WORTHWHILE: u32 = 224;
 const TRIED: u32 = 16;
 
 /// Calls the user's code; a panic is a failure.
-fn guarded<R>(call: impl FnOnce() -> Result<R, CodecError>) -> Result<R, CodecError> {
+pub(super) fn guarded<R>(call: impl FnOnce() -> Result<R, CodecError>) -> Result<R, CodecError> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
         discard(panic);
         Err(CodecError)
@@ -74,14 +81,22 @@ fn guarded<R>(call: impl FnOnce() -> Result<R, CodecError>) -> Result<R, CodecEr
 }
 
 impl<K, V> Chain<K, V> {
-    /// `None` where the settings name no tier.
-    pub(crate) fn new(tiers: &Tiers<K, V>) -> Option<Self> {
-        let settings = tiers.warm.clone()?;
-        let records = Records::new(settings.max_bytes);
+    /// `None` where the settings name no tier. `ground` says where one stands that outlives the process, if it may.
+    pub(crate) fn new(tiers: &Tiers<K, V>, ground: Option<Ground>) -> Option<Self> {
+        let settings = tiers.warm.clone();
+        let cold = tiers.cold.as_ref().zip(ground).map(|(cold, ground)| Deep {
+            tier: Arc::new(ColdTier::new(cold.cold.clone(), ground)),
+            keys: cold.keys,
+        });
+        if settings.is_none() && cold.is_none() {
+            return None;
+        }
+        let records = Records::new(settings.as_ref().map_or(0, |warm| warm.max_bytes));
         Some(Self {
             codec: Arc::clone(&tiers.codec),
             settings,
             records,
+            cold,
             pace: AtomicU64::new(0),
             ratio: AtomicU32::new(0),
             attempts: AtomicU32::new(0),
@@ -90,7 +105,8 @@ impl<K, V> Chain<K, V> {
 
     /// Bytes that it takes while it is empty.
     pub(crate) fn base_bytes(&self) -> u64 {
-        allocation(size_of::<Self>()) + self.records.base_bytes()
+        let cold = self.cold.as_ref().map_or(0, |cold| cold.tier.base_bytes());
+        allocation(size_of::<Self>()) + self.records.base_bytes() + cold
     }
 
     pub(crate) fn records(&self) -> &Records {
@@ -104,25 +120,33 @@ impl<K, V> Chain<K, V> {
 
     /// Somebody begins to change the key of this hash; it ends when that is dropped.
     pub(crate) fn begin<'a>(&'a self, hash: u64, clock: &'a Clock, on: &'a Reservation) -> Changing<'a> {
-        let hash = hash as u32;
+        let (hash, cold) = (hash as u32, self.cold_tier());
         self.records.begin(hash);
-        Changing { records: &self.records, hash, clock, reservation: on, over: false }
+        if let Some(cold) = cold {
+            cold.begin(hash);
+        }
+        Changing { records: &self.records, cold, hash, clock, reservation: on, over: false }
     }
 
     /// Somebody begins to change all keys.
     pub(crate) fn begin_all(&self) -> ChangingAll<'_> {
+        let cold = self.cold_tier();
         self.records.begin_all();
-        ChangingAll { records: &self.records }
+        if let Some(cold) = cold {
+            cold.begin_all();
+        }
+        ChangingAll { records: &self.records, cold }
     }
 
     /// Whether something may be under this hash: a hint.
     pub(crate) fn may_have(&self, hash: u64) -> bool {
-        self.records.may_have(hash as u32)
+        self.records.may_have(hash as u32) || self.cold_tier().is_some_and(|cold| cold.may_have(hash as u32))
     }
 
     /// What a record of this entry would be worth, where the cache's level is this, if records get as much smaller as
     /// of late. `None` where it is not worth the work.
     pub(crate) fn appraise(&self, candidate: &Candidate, level: f64) -> Option<f64> {
+        self.settings.as_ref()?;
         let ratio = match self.ratio.load(Ordering::Relaxed) {
             0 => WORTHWHILE / 2,
             ratio if ratio <= WORTHWHILE => ratio,
@@ -161,14 +185,15 @@ impl<K, V> Chain<K, V> {
             self.refuse();
             return None;
         };
+        let settings = self.settings.as_ref()?;
         let (bytes, packed) = self.pack(&plain, key as usize);
         let size = Record::allocated(bytes.len());
         self.learn_ratio(size, candidate.weight);
-        if size > self.settings.max_record_bytes || size * 256 > candidate.weight * u64::from(WORTHWHILE) {
+        if size > settings.max_record_bytes || size * 256 > candidate.weight * u64::from(WORTHWHILE) {
             self.refuse();
             return None;
         }
-        let ttl = self.settings.ttl.map_or(Nanos::MAX, |ttl| now.saturating_add(nanos(ttl)));
+        let ttl = settings.ttl.map_or(Nanos::MAX, |ttl| now.saturating_add(nanos(ttl)));
         let record = Record {
             hash: candidate.hash,
             key,
@@ -187,7 +212,8 @@ impl<K, V> Chain<K, V> {
 
     /// The key as it is and the value compressed, if that makes it smaller.
     fn pack(&self, plain: &[u8], key: usize) -> (Arc<[u8]>, bool) {
-        let Some(compress) = &self.settings.compress else { return (plain.into(), false) };
+        let compress = self.settings.as_ref().and_then(|warm| warm.compress.as_ref());
+        let Some(compress) = compress else { return (plain.into(), false) };
         let mut packed = Vec::with_capacity(plain.len() / 2);
         packed.extend_from_slice(&plain[..key]);
         compress.compress(&plain[key..], &mut packed);
@@ -243,7 +269,13 @@ impl<K, V> Chain<K, V> {
 
     /// Evicts records that are worth no more than that, until so many bytes are free; no more than `most`.
     pub(crate) fn evict(&self, bytes: u64, most: u64, upto: f64, reservation: &Reservation) -> Gone {
-        self.records.evict(bytes, most, upto, self.rate(), reservation)
+        let mut sunk = Vec::new();
+        let keep = self.cold.as_ref().map(|_| &mut sunk);
+        let gone = self.records.evict(bytes, most, upto, self.rate(), reservation, keep);
+        for (record, left) in sunk {
+            self.sink_record(&record, left);
+        }
+        gone
     }
 
     /// The entry that a look-up wants, if there is a record of it. `clock` tells the time.
@@ -272,7 +304,7 @@ impl<K, V> Chain<K, V> {
         count(&counts.hits, 1);
         count(&counts.saved, cost.saturating_sub(took));
         let Found { cost, deadline, uses, .. } = found;
-        Some(Raised { key: Some(key), value, cost, deadline, uses, found })
+        Some(Raised { key: Some(key), value, cost, deadline, uses, found: Some(found) })
     }
 
     fn learn_pace(&self, took: Nanos, encoded: u32) {
@@ -308,7 +340,7 @@ impl<K, V> Chain<K, V> {
     }
 
     fn decode(&self, value: &[u8], found: &Found) -> Result<V, CodecError> {
-        match &self.settings.compress {
+        match self.settings.as_ref().and_then(|warm| warm.compress.as_ref()) {
             Some(compress) if found.packed => {
                 let mut plain = Vec::new();
                 compress.expand(value, found.encoded as usize, &mut plain)?;
@@ -355,18 +387,21 @@ impl<K, V> Chain<K, V> {
                 removed += 1;
             }
         }
-        removed
+        removed + self.remove_cold_if(is_stale)
     }
 
-    /// Figures of each tier.
-    pub(crate) fn stats(&self) -> TierStats {
-        TierStats { name: self.settings.name().to_owned(), ..self.records.stats() }
+    /// Figures of each tier, from the top.
+    pub(crate) fn stats(&self) -> Vec<TierStats> {
+        let warm = self.settings.as_ref();
+        let warm = warm.map(|warm| TierStats { name: warm.name().to_owned(), ..self.records.stats() });
+        warm.into_iter().chain(self.cold_tier().map(ColdTier::stats)).collect()
     }
 }
 
 /// A key is being changed: until this is dropped nothing is found below, and afterwards nothing older.
 pub(crate) struct Changing<'a> {
     records: &'a Records,
+    cold: Option<&'a ColdTier>,
     hash: u32,
     clock: &'a Clock,
     reservation: &'a Reservation,
@@ -377,14 +412,20 @@ impl Changing<'_> {
     /// The change is over. Says whether there was something below.
     pub(crate) fn end(mut self) -> bool {
         self.over = true;
-        self.records.end(self.hash, || self.clock.recent(), self.reservation)
+        self.finish()
+    }
+
+    fn finish(&self) -> bool {
+        let Self { records, cold, hash, clock, reservation, .. } = *self;
+        let warm = records.end(hash, || clock.recent(), reservation);
+        cold.is_some_and(|cold| cold.end(hash, || clock.recent())) || warm
     }
 }
 
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
         if !self.over {
-            self.records.end(self.hash, || self.clock.recent(), self.reservation);
+            self.finish();
         }
     }
 }
@@ -392,10 +433,14 @@ impl Drop for Changing<'_> {
 /// All keys are being changed.
 pub(crate) struct ChangingAll<'a> {
     records: &'a Records,
+    cold: Option<&'a ColdTier>,
 }
 
 impl Drop for ChangingAll<'_> {
     fn drop(&mut self) {
         self.records.end_all();
+        if let Some(cold) = self.cold {
+            cold.end_all();
+        }
     }
 }

@@ -5,6 +5,9 @@
 //!  |  ^
 //!  v  |  evicted entries go down, encoded; what is used again comes up
 //! warm   records in memory: key and value as bytes, the value compressed; charged to the cache
+//!  |     evicted records go down, and so do entries that are not worth their bytes in memory
+//!  v
+//! cold   records in a store that outlives the process; what is found there comes up and stays there
 //! ```
 //!
 //! A chain knows bytes. How keys and values become bytes is a [`Codec`]'s to know, and how bytes become fewer a
@@ -29,14 +32,22 @@
 
 mod chain;
 mod codec;
+mod cold;
+mod events;
 mod settings;
+mod sinking;
 mod stats;
+mod store;
+mod stripe;
 mod warm;
 
 pub(crate) use chain::{Candidate, Chain, Changing, ChangingAll, Raised};
 pub use codec::{Codec, CodecError, Compress};
+pub use cold::{Cold, IntoCold};
+pub(crate) use cold::{ColdTier, Ground, HashOf, KeyWays, Place, Ready, Sending, Workers};
 pub use settings::{Tiers, Warm};
-pub use stats::TierStats;
+pub use stats::{TierState, TierStats};
+pub use store::{Envelope, Opened, Sealed, Store, StoreError, StoreWrite};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,10 +1,13 @@
 //! What a user says of the tiers of a cache.
 
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Codec, Compress};
+use super::chain::guarded;
+use super::{Codec, Cold, Compress, HashOf, IntoCold, KeyWays};
+use crate::key::Seeded;
 
 /// The tiers below a cache's values, for [`Builder::tiers`](crate::Builder::tiers).
 ///
@@ -49,13 +52,27 @@ use super::{Codec, Compress};
 pub struct Tiers<K, V> {
     pub(crate) codec: Arc<dyn Codec<K, V>>,
     pub(crate) warm: Option<Warm>,
+    pub(crate) cold: Option<ColdWays<K>>,
+}
+
+/// A tier that outlives the process, and what it has to do with keys.
+pub(crate) struct ColdWays<K> {
+    pub(crate) cold: Cold,
+    pub(crate) keys: KeyWays<K>,
+    pub(crate) hash_of: Arc<HashOf>,
+}
+
+impl<K> Clone for ColdWays<K> {
+    fn clone(&self) -> Self {
+        Self { cold: self.cold.clone(), keys: self.keys, hash_of: Arc::clone(&self.hash_of) }
+    }
 }
 
 impl<K, V> Tiers<K, V> {
     /// None yet; keys and values become bytes by this codec.
     #[must_use]
     pub fn new(codec: impl Codec<K, V> + 'static) -> Self {
-        Self { codec: Arc::new(codec), warm: None }
+        Self { codec: Arc::new(codec), warm: None, cold: None }
     }
 
     /// With a tier in memory.
@@ -64,17 +81,36 @@ impl<K, V> Tiers<K, V> {
         self.warm = Some(warm);
         self
     }
+
+    /// With a tier that outlives the process, as `larder::disk::Disk`.
+    #[must_use]
+    pub fn cold(mut self, cold: impl IntoCold<K, V>) -> Self
+    where
+        K: Hash + Clone + 'static,
+        V: 'static,
+    {
+        let (codec, keys) = (Arc::clone(&self.codec), KeyWays::<K>::new());
+        let hash_of = move |bytes: &[u8]| {
+            let key = guarded(|| codec.decode_key(bytes)).ok()?;
+            Some(Seeded::new().hash_of(|state| (keys.hash)(&key, state)) as u32)
+        };
+        self.cold = Some(ColdWays { cold: cold.into_cold(), keys, hash_of: Arc::new(hash_of) });
+        self
+    }
 }
 
 impl<K, V> Clone for Tiers<K, V> {
     fn clone(&self) -> Self {
-        Self { codec: Arc::clone(&self.codec), warm: self.warm.clone() }
+        Self { codec: Arc::clone(&self.codec), warm: self.warm.clone(), cold: self.cold.clone() }
     }
 }
 
 impl<K, V> fmt::Debug for Tiers<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tiers").field("warm", &self.warm).finish_non_exhaustive()
+        f.debug_struct("Tiers")
+            .field("warm", &self.warm)
+            .field("cold", &self.cold.as_ref().map(|cold| &cold.cold))
+            .finish_non_exhaustive()
     }
 }
 

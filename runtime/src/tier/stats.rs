@@ -38,6 +38,34 @@ pub struct TierStats {
     pub expirations: u64,
     /// Keys or values that could not be written or read.
     pub failures: u64,
+    /// Whether it is there.
+    pub state: TierState,
+    /// Why it is not.
+    pub trouble: Option<String>,
+    /// How often it failed, and was left alone for a while.
+    pub breaks: u64,
+    /// Bytes that wait to be written; they are not charged.
+    pub waiting: u64,
+    /// Bytes that were written.
+    pub written: u64,
+    /// Bytes that the store of a tier on disk takes where it is, those of its other caches included.
+    pub on_disk: u64,
+}
+
+/// Whether a tier is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub enum TierState {
+    /// It is.
+    #[default]
+    On,
+    /// What is in it is still being listed; what is not listed yet is not found.
+    Listing,
+    /// It fails, and is left alone for a while.
+    Broken,
+    /// It could not be opened.
+    Off,
 }
 
 impl TierStats {
@@ -55,16 +83,29 @@ impl TierStats {
         self.evictions += other.evictions;
         self.expirations += other.expirations;
         self.failures += other.failures;
+        self.breaks += other.breaks;
+        self.waiting += other.waiting;
+        self.written += other.written;
+        self.on_disk = self.on_disk.max(other.on_disk);
+        if self.trouble.is_none() {
+            (self.state, self.trouble) = (other.state, other.trouble.clone());
+        }
     }
 }
 
 impl fmt::Display for TierStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, entries, bytes, encoded, hits, misses, demotions, promotions, .. } = self;
-        let (held, raw) = (in_bytes(*bytes), in_bytes(*encoded));
+        let held = in_bytes(*bytes);
+        // A tier on disk does not tell what its records were before.
+        let raw = if *encoded > 0 { format!(" (of {})", in_bytes(*encoded)) } else { String::new() };
         write!(
             f,
-            "{name}: {entries} entries in {held} (of {raw}), {hits} hits, {misses} misses, {demotions} down, {promotions} up"
-        )
+            "{name}: {entries} entries in {held}{raw}, {hits} hits, {misses} misses, {demotions} down, {promotions} up"
+        )?;
+        match &self.trouble {
+            Some(trouble) => write!(f, "; off: {trouble}"),
+            None => Ok(()),
+        }
     }
 }

@@ -6,11 +6,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hashbrown::HashTable;
 use parking_lot::{Mutex, MutexGuard};
-use smallvec::SmallVec;
 
-use super::{TierStats, count_change};
+use super::stripe::{Listed, Stripe};
+use super::{TierStats, changes, count_change};
 use crate::budget::Reservation;
 use crate::sync::fork;
 use crate::time::Nanos;
@@ -26,8 +25,8 @@ const SAMPLED_OF_ONE: usize = 8;
 const MOST_USES: u8 = 15;
 
 /// A key and a value as bytes, and what is known of them.
-#[derive(Debug)]
-pub(super) struct Record {
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
     pub(super) hash: u32,
     /// How many of the bytes are the key's.
     pub(super) key: u32,
@@ -47,6 +46,12 @@ pub(super) struct Record {
     /// When the record is.
     pub(super) expires: Nanos,
     pub(super) bytes: Arc<[u8]>,
+}
+
+impl Listed for Record {
+    fn hash(&self) -> u32 {
+        self.hash
+    }
 }
 
 impl Record {
@@ -99,25 +104,10 @@ pub(crate) struct Gone {
     pub(crate) credit: f64,
 }
 
-#[derive(Debug, Default)]
-struct Stripe {
-    records: Vec<Record>,
-    /// Places in `records`.
-    index: HashTable<u32>,
-    /// Hashes of keys that are being changed.
-    changing: SmallVec<[u32; 2]>,
-    /// How many change all keys.
-    closed: u32,
-    /// The number of the last change.
-    changed: u64,
-    /// Bytes of the two that are charged.
-    charged: u64,
-}
-
 /// The records of one cache.
 #[derive(Debug)]
 pub(crate) struct Records {
-    stripes: Box<[Mutex<Stripe>]>,
+    stripes: Box<[Mutex<Stripe<Record>>]>,
     max_bytes: u64,
     /// Charged in all.
     bytes: AtomicU64,
@@ -194,7 +184,7 @@ impl Records {
         f64::from_bits(self.cheapest.load(Ordering::Relaxed)) - self.lead()
     }
 
-    fn at(&self, hash: u32) -> MutexGuard<'_, Stripe> {
+    fn at(&self, hash: u32) -> MutexGuard<'_, Stripe<Record>> {
         self.stripes[Self::stripe_of(hash)].lock()
     }
 
@@ -210,10 +200,7 @@ impl Records {
     /// The change is over: what is here is older. Says whether there was something that had not expired.
     pub(super) fn end(&self, hash: u32, now: impl FnOnce() -> Nanos, reservation: &Reservation) -> bool {
         let mut stripe = self.at(hash);
-        if let Some(at) = stripe.changing.iter().position(|changing| *changing == hash) {
-            stripe.changing.swap_remove(at);
-        }
-        stripe.changed = count_change();
+        stripe.end_change(hash, count_change());
         let removed = self.remove(&mut stripe, hash, reservation);
         drop(stripe);
         removed.is_some_and(|record| record.expires > now())
@@ -318,7 +305,7 @@ impl Records {
         Ok(())
     }
 
-    fn remove(&self, stripe: &mut Stripe, hash: u32, reservation: &Reservation) -> Option<Record> {
+    fn remove(&self, stripe: &mut Stripe<Record>, hash: u32, reservation: &Reservation) -> Option<Record> {
         let record = stripe.remove(hash)?;
         let shrunk = stripe.shrink();
         let block = Record::allocated(record.bytes.len());
@@ -332,7 +319,7 @@ impl Records {
     }
 
     /// Evicts what is worth least, up to a credit on the cache's scale, until so many bytes are free.
-    /// No more than `most` bytes go.
+    /// No more than `most` bytes go. What went is kept, if somebody wants it, with when it left as changes are counted.
     pub(crate) fn evict(
         &self,
         bytes: u64,
@@ -340,6 +327,7 @@ impl Records {
         upto: f64,
         rate: f64,
         reservation: &Reservation,
+        mut kept: Option<&mut Vec<(Record, u64)>>,
     ) -> Gone {
         let mut gone = Gone::default();
         while gone.bytes < bytes {
@@ -356,11 +344,15 @@ impl Records {
                 break;
             }
             let removed = self.remove(&mut stripe, hash, reservation);
+            let left = changes();
             drop(stripe);
-            if removed.is_some() {
+            if let Some(record) = removed {
                 gone.entries += 1;
                 gone.bytes += before.saturating_sub(self.bytes());
                 gone.credit = credit - lead;
+                if let Some(kept) = &mut kept {
+                    kept.push((record, left));
+                }
             }
         }
         count(&self.counts.evictions, gone.entries);
@@ -435,7 +427,7 @@ impl Records {
 
     /// The hashes of all records.
     pub(super) fn hashes(&self) -> Vec<u32> {
-        let of = |stripe: &Mutex<Stripe>| -> Vec<u32> {
+        let of = |stripe: &Mutex<Stripe<Record>>| -> Vec<u32> {
             stripe.lock().records.iter().map(|record| record.hash).collect()
         };
         self.stripes.iter().flat_map(of).collect()
@@ -446,6 +438,13 @@ impl Records {
         let stripe = self.at(hash);
         let at = stripe.position(hash)?;
         Some(stripe.records[at].found())
+    }
+
+    /// A copy of the record under a hash, unless its key is being changed.
+    pub(super) fn copy(&self, hash: u32) -> Option<Record> {
+        let stripe = self.at(hash);
+        let at = stripe.position(hash).filter(|_| !stripe.is_changing(hash))?;
+        Some(stripe.records[at].clone())
     }
 
     pub(super) fn stats(&self) -> TierStats {
@@ -466,108 +465,7 @@ impl Records {
             evictions: of(&counts.evictions),
             expirations: of(&counts.expirations),
             failures: of(&counts.failures),
+            ..TierStats::default()
         }
     }
-}
-
-impl Stripe {
-    fn is_changing(&self, hash: u32) -> bool {
-        self.closed > 0 || self.changing.contains(&hash)
-    }
-
-    fn position(&self, hash: u32) -> Option<usize> {
-        let is = |&at: &u32| self.records[at as usize].hash == hash;
-        self.index.find(mix(hash), is).map(|&at| at as usize)
-    }
-
-    fn push(&mut self, record: Record) {
-        let Self { records, index, .. } = self;
-        let (at, hash) = (records.len() as u32, record.hash);
-        records.push(record);
-        index.insert_unique(mix(hash), at, |&at| mix(records[at as usize].hash));
-    }
-
-    fn remove(&mut self, hash: u32) -> Option<Record> {
-        let Self { records, index, .. } = self;
-        let is = |&at: &u32| records[at as usize].hash == hash;
-        let (at, _) = index.find_entry(mix(hash), is).ok()?.remove();
-        let last = records.len() as u32 - 1;
-        if at != last
-            && let Some(moved) = index.find_mut(mix(records[last as usize].hash), |&other| other == last)
-        {
-            *moved = at;
-        }
-        Some(records.swap_remove(at as usize))
-    }
-
-    fn has_room(&self) -> bool {
-        let Self { records, index, .. } = self;
-        records.len() < records.capacity() && index.len() < index.capacity()
-    }
-
-    /// Room after it has [grown](Self::grow).
-    fn room(&self) -> usize {
-        (self.records.len() + self.records.len() / 2).max(4)
-    }
-
-    /// The most bytes that room for one more record takes.
-    fn growth(&self) -> u64 {
-        if self.has_room() { 0 } else { bytes_for(self.room()).saturating_sub(self.charged) }
-    }
-
-    /// Room for one more record; returns by how many bytes that is more, `None` where there are none.
-    fn grow(&mut self, reservation: &Reservation, ceiling: u64) -> Option<u64> {
-        if self.has_room() {
-            return Some(0);
-        }
-        let (room, more) = (self.room(), self.growth());
-        reservation.try_grow(more, ceiling).ok()?;
-        let Self { records, index, charged, .. } = self;
-        let grown = records.try_reserve_exact(room - records.len()).is_ok()
-            && index.try_reserve(room - index.len(), |&at| mix(records[at as usize].hash)).is_ok();
-        if !grown {
-            reservation.shrink(more);
-            return None;
-        }
-        *charged += more;
-        let surplus = charged.saturating_sub(actual(records, index));
-        *charged -= surplus;
-        reservation.shrink(surplus);
-        Some(more - surplus)
-    }
-
-    /// Gives up room that is mostly empty; returns how many bytes that was, which are the caller's to give back.
-    fn shrink(&mut self) -> u64 {
-        let Self { records, index, charged, .. } = self;
-        if records.len() * 4 < records.capacity() {
-            let room = records.len() * 2;
-            records.shrink_to(room);
-            index.shrink_to(room, |&at| mix(records[at as usize].hash));
-        }
-        let surplus = charged.saturating_sub(actual(records, index));
-        *charged -= surplus;
-        surplus
-    }
-}
-
-/// The most bytes of both for so many records.
-fn bytes_for(records: usize) -> u64 {
-    let buckets = (records * 8 / 7 + 1).next_power_of_two().max(4);
-    allocation(records * size_of::<Record>()) + allocation(buckets * (size_of::<u32>() + 1) + 32)
-}
-
-fn actual(records: &Vec<Record>, index: &HashTable<u32>) -> u64 {
-    let index = match index.allocation_size() {
-        0 => 0,
-        size => allocation(size),
-    };
-    let records = match records.capacity() {
-        0 => 0,
-        room => allocation(room * size_of::<Record>()),
-    };
-    records + index
-}
-
-fn mix(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }

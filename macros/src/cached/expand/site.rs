@@ -12,7 +12,7 @@ use syn::{Expr, ExprPath, Generics, Visibility, WherePredicate};
 use super::{Access, Plan, link, path_to, shared_attributes};
 use crate::cached::model::{Home, Model, Returns};
 use crate::cached::settings::{Cost, Place, Policy};
-use crate::cached::tiers::{Packing, Tiers};
+use crate::cached::tiers::{Packing, Tiers, Warm};
 use crate::crate_path::{larder, private};
 use crate::signature::{Function, place_of, turbofish, without_idle_lifetimes};
 
@@ -225,11 +225,30 @@ fn extras(model: &Model) -> Option<TokenStream> {
 }
 
 /// Makes the tiers. Types are said where they are written, so that what a type lacks to go there is reported at it.
-fn tiers(model: &Model, Tiers { warm }: &Tiers) -> TokenStream {
-    let span = Span::mixed_site().located_at(warm.span);
+fn tiers(model: &Model, Tiers { warm, disk }: &Tiers) -> TokenStream {
+    let at = warm.as_ref().map(|warm| warm.span).or(disk.as_ref().map(|disk| disk.span));
+    let span = at.map_or_else(Span::mixed_site, |at| Span::mixed_site().located_at(at));
     let p = private(span);
     let key = model.key.ty().unwrap_or_else(|| quote_spanned!(span=> _));
     let value = model.returns.value();
+    let warm = warm.as_ref().map(self::warm);
+    match disk {
+        None => quote_spanned!(span=> || #p::tiers::<#key, #value>(#warm)),
+        Some(disk) => {
+            let disk = disk.tokens(duration);
+            let warm = match warm {
+                Some(warm) => quote_spanned!(span=> ::core::option::Option::Some(#warm)),
+                None => quote_spanned!(span=> ::core::option::Option::None),
+            };
+            quote_spanned!(span=> || #p::tiers_on_disk::<#key, #value>(#warm, #disk))
+        }
+    }
+}
+
+/// Makes the tier in memory.
+fn warm(warm: &Warm) -> TokenStream {
+    let span = Span::mixed_site().located_at(warm.span);
+    let p = private(span);
     let chunk = warm.chunk.map(|bytes| {
         let bytes = Literal::u64_unsuffixed(bytes);
         quote_spanned!(span=> .chunk(#bytes))
@@ -255,7 +274,7 @@ fn tiers(model: &Model, Tiers { warm }: &Tiers) -> TokenStream {
         let time = duration(time);
         quote_spanned!(span=> .ttl(#time))
     });
-    quote_spanned!(span=> || #p::tiers::<#key, #value>(#made #max_bytes #ttl))
+    quote_spanned!(span=> #made #max_bytes #ttl)
 }
 
 /// Makes an order of the user's: types are spelled in capitals, functions are not.

@@ -61,6 +61,13 @@ impl<K, V> Writer<'_, K, V> {
         self.shard.table.find_mine(&self.inner.shape, sighted.hash, is)
     }
 
+    /// What is known of an entry that was sighted, if it is still there.
+    #[cfg(feature = "tiers")]
+    pub(in crate::store) fn facts(&self, sighted: Sighted) -> Option<super::Parting> {
+        let index = self.find_sighted(sighted)?;
+        Some(self.shard.pages.linked(&self.inner.filling, index))
+    }
+
     /// Takes out the entry that was sighted.
     pub(in crate::store) fn remove_sighted(&mut self, sighted: Sighted, cause: RemovalCause) -> bool {
         let found = self.find_sighted(sighted);

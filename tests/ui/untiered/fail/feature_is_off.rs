@@ -15,6 +15,11 @@ fn zstd(n: u32) -> u32 {
     n
 }
 
+#[cached(tiers(disk(max_mb = 3)))]
+fn disk(n: u32) -> u32 {
+    n
+}
+
 fn main() {
-    plain(lz4(zstd(1)));
+    plain(lz4(zstd(disk(1))));
 }

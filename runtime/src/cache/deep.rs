@@ -1,0 +1,169 @@
+//! Between a cache and its tier that outlives the process: who waits for the disk, what is written when a program ends,
+//! and what comes back when it starts.
+//!
+//! Threads read where they are; tasks have a thread of the domain read for them. Not here: what goes down when it makes
+//! room (`tiers`).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::instance::Core;
+use super::load::{Run, Turn};
+use crate::store::Store;
+use crate::tier::{Candidate, Chain, ColdTier, StoreError, changes};
+
+/// The name that a cache was given: the second living one of a name has a number behind it, which depends on who came
+/// first, and must not find what was the other's before a restart.
+fn declared(name: &str) -> &str {
+    match name.rsplit_once('#') {
+        Some((given, number)) if !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()) => {
+            given
+        }
+        _ => name,
+    }
+}
+
+impl<K, V> Core<K, V> {
+    fn cold(&self) -> Option<(&Chain<K, V>, &ColdTier)> {
+        let chain = self.chain()?;
+        Some((chain, chain.cold_tier()?))
+    }
+
+    /// Whoever is to compute looks there last; waits for the disk.
+    #[inline]
+    pub(super) fn raise_cold<'a>(&'a self, hash: u64, run: Run<'a, K, V>) -> Turn<'a, K, V> {
+        match self.cold() {
+            Some((chain, _)) => self.raise_cold_from(chain, hash, run),
+            None => Turn::Run(run),
+        }
+    }
+
+    #[cold]
+    fn raise_cold_from<'a>(&'a self, chain: &Chain<K, V>, hash: u64, run: Run<'a, K, V>) -> Turn<'a, K, V> {
+        let raised = {
+            let _working = run.working();
+            chain.find_cold(hash, true, &|key| run.is_of(|own| (self.ops.eq)(own, key)))
+        };
+        match raised {
+            Some(raised) => Turn::Found(self.hand_up(chain, hash, run, raised)),
+            None => Turn::Run(run),
+        }
+    }
+
+    /// [`raise_cold`](Self::raise_cold) for a task, which waits without blocking its thread.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it lets the next of those who wait look for itself.
+    pub(super) async fn raise_cold_async<'a>(&'a self, hash: u64, run: Run<'a, K, V>) -> Turn<'a, K, V> {
+        let Some((chain, cold)) = self.cold() else { return Turn::Run(run) };
+        let Some(place) = chain.locate(hash, true) else {
+            cold.miss();
+            return Turn::Run(run);
+        };
+        let began = cold.began();
+        let blob = cold.read_apart(&place).await;
+        let raised = {
+            let _working = run.working();
+            chain.open(&place, blob, began, &|key| run.is_of(|own| (self.ops.eq)(own, key)))
+        };
+        match raised {
+            Some(raised) => Turn::Found(self.hand_up(chain, hash, run, raised)),
+            None => Turn::Run(run),
+        }
+    }
+
+    /// What is there of an entry is not right any more, though the entry is.
+    pub(super) fn forget_below(&self, hash: u64) {
+        if let Some((_, cold)) = self.cold() {
+            cold.forget(hash as u32);
+        }
+    }
+
+    /// Opens the tier, and lists what is there, for a moment at least. Once; waits for the disk, so no lock may be held.
+    ///
+    /// # Errors
+    ///
+    /// The tier is off.
+    pub(crate) fn open_below(self: &Arc<Self>) -> Result<(), StoreError> {
+        let Some((chain, cold)) = self.cold() else { return Ok(()) };
+        let Some(laborer) = chain.laborer() else { return Ok(()) };
+        let tenant = &self.tenant;
+        if !cold.open(declared(&tenant.card.name), &chain.packings())? {
+            return Ok(());
+        }
+        let instance = (self.ops.instance)(Arc::clone(self));
+        let weak = Arc::downgrade(&instance);
+        cold.when_listed(move || {
+            if let Some(instance) = weak.upgrade() {
+                instance.bring_up();
+            }
+        });
+        tenant.core.below.hire(laborer, !tenant.core.relief().is_manual());
+        cold.list_some();
+        Ok(())
+    }
+
+    /// Writes what waits, and what is in memory where that is to outlive the process.
+    pub(super) fn flush_below(&self, until: Instant) -> bool {
+        let Some((chain, cold)) = self.cold() else { return true };
+        if cold.settings().persist {
+            self.send_down(chain, cold, until);
+        }
+        cold.flush(until)
+    }
+
+    /// Has all entries written that are not there yet, those in memory below included.
+    fn send_down(&self, chain: &Chain<K, V>, cold: &ColdTier, until: Instant) {
+        let reservation = &self.tenant.card.reservation;
+        for shard in 0..self.store.shards() {
+            for sighting in self.store.sight_all(shard, reservation) {
+                // Before the look: what changes after it is not written.
+                let left = changes();
+                let now = || self.tenant.core.clock.recent();
+                let Some(facts) = self.store.facts(sighting, reservation) else { continue };
+                let copy = |key: &K, value: &V| (chain.clone_key(key), (self.ops.clone)(value));
+                let copied = self.store.look_again(sighting, now, reservation, copy);
+                let Some((Some(key), value)) = copied else { continue };
+                let Some(hash) = chain.hash_of(&key) else { continue };
+                let weight = facts.heap + Store::<K, V>::SLOT_BYTES;
+                let candidate = Candidate {
+                    hash: hash as u32,
+                    cost: facts.cost,
+                    factor: facts.factor,
+                    weight,
+                    deadline: facts.deadline,
+                    idle: facts.idle,
+                    left,
+                };
+                self.sink(chain, &key, &value, &candidate, false);
+                if cold.is_crowded() && !cold.drain(until) {
+                    return;
+                }
+            }
+        }
+        chain.send_down(&|| cold.is_crowded() && !cold.drain(until));
+    }
+
+    /// Brings entries up into memory, the most valuable first, while there is room.
+    pub(super) fn bring_up_below(&self) {
+        let Some((chain, cold)) = self.cold() else { return };
+        if !cold.settings().persist {
+            return;
+        }
+        for half in cold.by_value() {
+            if self.is_bypassed() || !self.tenant.moment().filling {
+                return;
+            }
+            // The key is needed to know all of the hash.
+            let Some(key) = chain.key_of(half) else { continue };
+            let Some(hash) = chain.hash_of(&key) else { continue };
+            // In the table of flights before it looks, so that who changes the key marks it.
+            let lead = self.flights.alone(hash);
+            let found = chain.find_cold(hash, false, &|own| (self.ops.eq)(own, &key));
+            if let Some(raised) = found {
+                let _ = self.lift(chain, hash, key, raised, &lead);
+            }
+        }
+    }
+}

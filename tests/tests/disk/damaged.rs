@@ -1,0 +1,112 @@
+//! Files that are not what was written: torn, flipped, gone. Either the directory says so, or what is found is right.
+
+use std::fs;
+use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
+
+use larder::disk::Disk;
+use larder::{BuildError, StoreError};
+use larder_tests::short_or_deep;
+
+use super::{domain, fill, flush, text, texts, tier, try_texts};
+
+fn files(of: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(of).unwrap().flatten() {
+        if entry.path().is_dir() {
+            files.extend(self::files(&entry.path()));
+        } else {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    files
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn damaged_files_are_told_of_or_harmless() {
+    let scratch = tempfile::tempdir().unwrap();
+    let whole = scratch.path().join("whole");
+    {
+        let domain = domain();
+        let cache = texts(&domain, 8, Disk::at(&whole));
+        (0..4).for_each(|_| fill(&cache));
+        flush(&domain);
+    }
+    let random = RandomState::new();
+    let (mut opened, mut refused) = (0, 0);
+    for turn in 0..short_or_deep(30, 1000_u64) {
+        let seed = random.hash_one(turn);
+        let copied = scratch.path().join("copy");
+        copy(&whole, &copied);
+        let files: Vec<PathBuf> =
+            files(&copied).into_iter().filter(|file| fs::metadata(file).unwrap().len() > 0).collect();
+        let file = &files[(seed >> 32) as usize % files.len()];
+        let mut bytes = fs::read(file).unwrap();
+        // Journals are mostly room for more.
+        let used = bytes.iter().rposition(|&byte| byte != 0).map_or(1, |last| last + 1);
+        let at = (seed >> 3) as usize % used;
+        if turn % 3 == 0 {
+            bytes.truncate(at);
+        } else {
+            bytes[at] ^= 1 << (seed & 7);
+        }
+        fs::write(file, &bytes).unwrap();
+        let domain = domain();
+        match try_texts(&domain, 8, Disk::at(&copied)) {
+            Ok(cache) => {
+                opened += 1;
+                for key in 0..100 {
+                    let found = cache.get(key);
+                    assert!(
+                        found.is_none() || found == Some(text(key)),
+                        "seed {seed} {}: {found:?}",
+                        file.display()
+                    );
+                }
+                cache.insert(1, text(2001));
+                assert_eq!(cache.get(1), Some(text(2001)));
+                // Whatever is wrong there, it is no caller's.
+                drop(cache);
+            }
+            Err(BuildError::Store(StoreError::Damaged(_) | StoreError::Io(_))) => refused += 1,
+            Err(other) => panic!("seed {seed} {}: {other}", file.display()),
+        }
+        drop(domain);
+        fs::remove_dir_all(&copied).unwrap();
+    }
+    assert!(opened > 0 && refused > 0, "{opened} {refused}");
+}
+
+#[test]
+fn what_cannot_be_opened_is_emptied_if_the_user_says_so() {
+    let scratch = tempfile::tempdir().unwrap();
+    {
+        let domain = domain();
+        let cache = texts(&domain, 8, Disk::at(scratch.path()));
+        fill(&cache);
+        flush(&domain);
+    }
+    let version = files(scratch.path()).into_iter().find(|file| file.ends_with("version")).unwrap();
+    fs::write(version, "not fjall's").unwrap();
+    let error = try_texts(&domain(), 8, Disk::at(scratch.path())).unwrap_err();
+    assert!(matches!(&error, BuildError::Store(StoreError::Damaged(_))), "{error}");
+    let domain = domain();
+    let cache = texts(&domain, 8, Disk::at(scratch.path()).empty_if_damaged());
+    assert_eq!(tier(&cache).entries, 0);
+    fill(&cache);
+    flush(&domain);
+    assert_eq!(cache.get(3), Some(text(3)));
+}
