@@ -54,6 +54,8 @@ extern crate self as larder;
 #[path = "private.rs"]
 pub mod __private;
 
+#[cfg(feature = "gpu-cuda")]
+pub use larder_cuda as cuda;
 pub use larder_macros::{Weigh, cached, pooled};
 #[cfg(unix)]
 pub use larder_runtime::Trigger;

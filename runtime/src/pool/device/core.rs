@@ -82,6 +82,11 @@ impl<B: DeviceBackend> PoolCore<B> {
         &self.device.domain
     }
 
+    /// Whether buffers of this usage are handed on behind work that is not done.
+    pub(super) fn hands_on(&self, usage: B::Usage) -> bool {
+        self.device.ordered && self.device.backend.hands_on(usage)
+    }
+
     /// The pool on the host's books, if it is there.
     pub(super) fn host_if_any(&self) -> Option<&Arc<HostSide<B>>> {
         self.host.get()

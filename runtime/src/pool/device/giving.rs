@@ -24,7 +24,7 @@ impl<B: DeviceBackend> PoolCore<B> {
         if self.options.zero == Zero::OnReturn && block.doomed.is_none() {
             // Behind the holder's work, if that is all in one order; else once it is done.
             block.dirty = true;
-            if self.device.ordered && held.also.is_empty() {
+            if self.hands_on(block.usage) && held.also.is_empty() {
                 if let Err(fault) = backend.zero(&block.buffer, &block.home) {
                     let _ = self.device.failed("zero a buffer", fault);
                     return;

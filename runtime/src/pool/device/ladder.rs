@@ -98,10 +98,9 @@ impl<B: DeviceBackend> PoolCore<B> {
         let Want { size, usage, order, .. } = *want;
         let backend = &self.device.backend;
         let hold = |block| Held::new(self, block, Whereabouts::InUse);
+        let hands_on = self.hands_on(usage);
         let mut state = self.state.lock();
-        if self.device.ordered
-            && let Some(block) = state.take_same(backend, size, usage, order)
-        {
+        if hands_on && let Some(block) = state.take_same(backend, size, usage, order) {
             self.publish(&state);
             return Ok(Some((hold(block), |hits| &mut hits.same_order)));
         }
@@ -128,7 +127,7 @@ impl<B: DeviceBackend> PoolCore<B> {
         if let Some(block) = take_ready() {
             return Ok(Some((hold(block), |hits| &mut hits.polled)));
         }
-        if !self.device.ordered {
+        if !hands_on {
             return Ok(None);
         }
         let Some(block) = self.state.lock().take_pending(size, usage) else { return Ok(None) };

@@ -74,6 +74,28 @@ fn another_stream_waits_on_the_device_and_not_here() {
 }
 
 #[test]
+fn what_the_host_touches_is_never_handed_on_behind_work() {
+    for zero in [Zero::Never, Zero::OnAcquire, Zero::OnReturn] {
+        let sim = SimDevice::builder().build();
+        let (pool, stream) = (on(&sim).pool("mapped").zero(zero).build().unwrap(), sim.order());
+        let lease = pool.acquire(1000, SimUsage::Mapped, &stream).unwrap();
+        sim.write_now(&lease, 7);
+        let read = sim.read(&stream, &lease);
+        drop(lease);
+        // The copy is not done, and the host would write what it reads.
+        let other = pool.acquire(1000, SimUsage::Mapped, &stream).unwrap();
+        sim.write_now(&other, 8);
+        sim.finish();
+        assert_eq!((read.get(), sim.creates(), pool.stats().hits.total()), (Some(7), 2, 0), "{zero:?}");
+        let third = pool.acquire(1000, SimUsage::Mapped, &sim.order()).unwrap();
+        assert_eq!((pool.stats().hits.polled, sim.creates()), (1, 2), "{zero:?}");
+        // Zeroes are there before the host looks.
+        assert_eq!(sim.value(&third), if zero == Zero::Never { 7 } else { 0 });
+        assert_eq!(sim.hazards(), Vec::<String>::new(), "{zero:?}");
+    }
+}
+
+#[test]
 fn what_was_recorded_is_waited_for_even_if_it_is_submitted_last() {
     let sim = SimDevice::builder().recorded().build();
     let (pool, first, second) = (pool(&sim), sim.order(), sim.order());
