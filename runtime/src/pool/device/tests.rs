@@ -147,6 +147,30 @@ fn other_orders_are_waited_for_where_the_lease_names_them() {
 }
 
 #[test]
+fn a_lease_that_is_held_for_long_remembers_only_encoders_that_are_not_done() {
+    let sim = SimDevice::builder().recorded().build();
+    let (pool, first, open) = (pool(&sim), sim.order(), sim.order());
+    let lease = pool.acquire(1000, USAGE, &first).unwrap();
+    lease.use_on(&open).unwrap();
+    sim.write(&open, &lease, 1);
+    for _ in 0..1000 {
+        let encoder = sim.order();
+        lease.use_on(&encoder).unwrap();
+        let _read = sim.read(&encoder, &lease);
+        sim.submit(&encoder);
+        sim.finish();
+    }
+    assert!(lease.others() <= 64, "{} orders", lease.others());
+    drop(lease);
+    // The one that was never submitted is among them.
+    sim.submit(&first);
+    sim.finish();
+    let other = sim.order();
+    let _lease = pool.acquire(1000, USAGE, &other).unwrap();
+    assert_eq!((sim.creates(), sim.hazards()), (2, Vec::new()));
+}
+
+#[test]
 fn late_fences_are_believed_when_they_speak() {
     let sim = SimDevice::builder().recorded().late_fences(2).build();
     let (pool, encoder) = (pool(&sim), sim.order());
