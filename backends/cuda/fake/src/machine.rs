@@ -32,8 +32,11 @@ pub struct Launch {
 }
 
 /// What a kernel does.
+type Work = dyn Fn(&mut Memory, &Launch) + Send + Sync;
+
+/// A kernel that was loaded.
 #[derive(Clone)]
-pub(crate) struct Kernel(Arc<dyn Fn(&mut Memory, &Launch) + Send + Sync>);
+pub(crate) struct Kernel(Arc<Work>);
 
 impl Kernel {
     pub(crate) fn new(kernel: impl Fn(&mut Memory, &Launch) + Send + Sync + 'static) -> Self {

@@ -122,6 +122,9 @@ impl std::ops::Deref for Blob {
     }
 }
 
+/// A store that is open, and what records are written with.
+type InUse = (Arc<dyn Store>, Arc<dyn Envelope>);
+
 /// What became of the store.
 const CLOSED: u8 = 0;
 const OPEN: u8 = 1;
@@ -137,7 +140,7 @@ pub(crate) struct ColdTier {
     limit: Mutex<Limit>,
     state: AtomicU8,
     /// There while it is open.
-    opened: RwLock<Option<(Arc<dyn Store>, Arc<dyn Envelope>)>>,
+    opened: RwLock<Option<InUse>>,
     /// Why it could not be opened.
     refused: OnceLock<StoreError>,
     /// One batch, and one part of the list, at a time.
@@ -276,7 +279,7 @@ impl ColdTier {
         *self.listed.lock() = Some(Box::new(then));
     }
 
-    fn opened(&self) -> Option<(Arc<dyn Store>, Arc<dyn Envelope>)> {
+    fn opened(&self) -> Option<InUse> {
         self.opened.read().clone()
     }
 
@@ -302,7 +305,7 @@ impl ColdTier {
         }
     }
 
-    fn from_wall(&self, at: u64) -> Nanos {
+    fn time_of_wall(&self, at: u64) -> Nanos {
         if at == u64::MAX {
             return Nanos::MAX;
         }
@@ -544,7 +547,7 @@ impl ColdTier {
         let (_, envelope) = self.opened()?;
         match envelope.open(blob) {
             Some(sealed) => {
-                let deadline = self.from_wall(sealed.deadline);
+                let deadline = self.time_of_wall(sealed.deadline);
                 Some((sealed, deadline))
             }
             None => {
