@@ -192,7 +192,7 @@ impl CacheTenant {
     }
 
     #[inline]
-    fn max_entries(&self) -> u64 {
+    pub(super) fn max_entries(&self) -> u64 {
         self.max_entries.load(Ordering::Relaxed)
     }
 

@@ -248,6 +248,23 @@ fn a_pinned_entry_that_has_expired_makes_way() {
     }
 }
 
+/// Found by a history: the new value took the place, and no pin held it there.
+#[test]
+fn what_replaces_an_expired_pinned_entry_above_the_bound_does_not_stay() {
+    let (domain, clock) = clocked(MB);
+    let cache: Cache<u64, u64> = Cache::builder("none").ttl(SECOND).max_entries(6).build_in(&domain).unwrap();
+    cache.insert(1, 1);
+    assert!(cache.pin(1));
+    cache.set_max_entries(0);
+    cache.insert(1, 2);
+    assert_eq!((cache.get(1), cache.len()), (Some(2), 1), "the pin goes on");
+
+    clock.advance(SECOND);
+    cache.insert(1, 3);
+    assert_eq!((cache.get(1), cache.len()), (None, 0), "{:?}", cache.stats());
+    check(&domain);
+}
+
 #[test]
 fn a_pinned_value_that_outgrows_all_room_stays_with_the_weight_it_had() {
     use std::sync::Arc;
