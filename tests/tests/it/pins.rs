@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use larder::testing::FixedPressure;
-use larder::{Cache, Change, Domain, Policy};
+use larder::{Cache, Change, Domain, EntryFacts, Evict, Policy, Uses};
 
 use crate::support::{MB, Random, all_at_once, blob, bytes, check, check_emptied, clocked, domain, in_time};
 
@@ -370,4 +370,43 @@ fn a_pin_outlives_a_value_that_had_to_go_before_the_new_one_fit() {
         check(&domain);
     }
     assert!(replaced > 100, "{replaced} values found room");
+}
+
+/// An order that names every slot in turn.
+#[derive(Default)]
+struct InTurn(u32);
+
+impl Evict for InTurn {
+    fn insert(&mut self, _: u32, _: &EntryFacts) {}
+
+    fn remove(&mut self, _: u32) {}
+
+    fn rename(&mut self, _: u32, _: u32) {}
+
+    fn victim(&mut self, _: &mut Uses<'_>) -> Option<u32> {
+        self.0 = (self.0 + 1) % 64;
+        Some(self.0)
+    }
+}
+
+/// Found by a history: what came pinned had a slot that looked as if the order had it.
+#[test]
+fn an_order_of_ones_own_that_names_what_came_pinned_is_not_heeded() {
+    for (entries, slack) in (1..20).flat_map(|entries| (0..24).map(move |step| (entries, step * 40))) {
+        let domain = domain(MB);
+        let cache = Cache::<u64, u64>::builder("tight")
+            .policy_with(InTurn::default)
+            .weigh(|_, weight| *weight)
+            .shards(1)
+            .build_in(&domain)
+            .unwrap();
+        (0..entries).for_each(|key| cache.insert(key, 0));
+        assert!(cache.pin(0));
+        cache.set_max_bytes(cache.weight() + slack);
+        cache.insert(0, 200);
+        let pinned = cache.get(0);
+        (100..200).for_each(|key| cache.insert(key, 0));
+        assert_eq!(cache.get(0), pinned, "{entries} entries, {slack} bytes of room");
+        check(&domain);
+    }
 }
