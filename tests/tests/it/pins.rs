@@ -217,10 +217,10 @@ fn an_entry_that_expires_while_it_is_pinned_above_the_bounds_goes_with_the_next_
     assert!(cache.pin(1));
     cache.set_max_entries(0);
     cache.set_max_bytes(0);
-    assert_eq!(cache.get(&1), Some(1));
+    assert_eq!(cache.get(1), Some(1));
 
     clock.advance(SECOND);
-    assert_eq!(cache.get(&1), None);
+    assert_eq!(cache.get(1), None);
     domain.tick();
     let stats = cache.stats();
     assert_eq!((stats.entries, stats.pinned, stats.expirations), (0, 0, 1));
