@@ -124,6 +124,41 @@ impl Store for On {
     fn mend(&self) -> Result<(), StoreError> {
         self.0.meet("mend")
     }
+
+    /// The same day, always.
+    fn now(&self) -> u64 {
+        1_700_000_000_000
+    }
+}
+
+/// What version 1 looks like, for ever: a line for the label, and one for the record.
+const GOLDEN: &str = include_str!("golden/version-1.hex");
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(line: &str) -> Vec<u8> {
+    (0..line.len()).step_by(2).map(|at| u8::from_str_radix(&line[at..at + 2], 16).unwrap()).collect()
+}
+
+#[test]
+fn records_are_as_on_file_and_those_on_file_are_read() {
+    let disk = Arc::new(Disk::default());
+    let (domain, cache, _) = on(&disk);
+    for key in 0..9 {
+        cache.insert(key, format!("a value for {key}"));
+    }
+    domain.flush(patience()).unwrap();
+    let (label, record) = disk.records.lock().unwrap()[&0].clone();
+    assert_eq!(format!("{}\n{}\n", hex(&label), hex(&record)), GOLDEN);
+    drop((cache, domain));
+
+    let disk = Arc::new(Disk::default());
+    let lines: Vec<Vec<u8>> = GOLDEN.lines().map(from_hex).collect();
+    disk.records.lock().unwrap().insert(41, (lines[0].clone(), lines[1].clone()));
+    let (_domain, cache, _) = on(&disk);
+    assert_eq!(cache.get(0).as_deref(), Some("a value for 0"));
 }
 
 fn cold(disk: &Arc<Disk>) -> Cold {

@@ -156,6 +156,8 @@ pub(crate) struct ColdTier {
     pace: AtomicU64,
     /// Bytes of the store, when somebody last looked.
     on_disk: AtomicU64,
+    /// Bytes that had been written when the store was last tidied up.
+    tidied: AtomicU64,
     /// Writes that failed.
     failed: AtomicU64,
     counts: Counts,
@@ -209,6 +211,7 @@ impl ColdTier {
             since: AtomicU64::new(0),
             pace: AtomicU64::new(0),
             on_disk: AtomicU64::new(0),
+            tidied: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             counts: Counts::default(),
         }
