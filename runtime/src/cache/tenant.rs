@@ -553,7 +553,8 @@ impl Tenant for CacheTenant {
     #[cfg(feature = "tiers")]
     fn flush(&self, until: std::time::Instant) -> bool {
         // All of them, whatever becomes of the first.
-        self.live().fold(true, |fine, instance| instance.flush(until) && fine)
+        let flushed: Vec<bool> = self.live().map(|instance| instance.flush(until)).collect();
+        flushed.into_iter().all(|fine| fine)
     }
 
     fn clear(&self) {

@@ -210,7 +210,9 @@ impl DomainCore {
         {
             let now = std::time::Instant::now();
             let until = now.checked_add(timeout).unwrap_or(now + Duration::from_secs(86_400));
-            self.live().iter().fold(true, |fine, tenant| tenant.flush(until) && fine)
+            // All of them, whatever becomes of the first.
+            let flushed: Vec<bool> = self.live().iter().map(|tenant| tenant.flush(until)).collect();
+            flushed.into_iter().all(|fine| fine)
         }
         #[cfg(not(feature = "tiers"))]
         {
