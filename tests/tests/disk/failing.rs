@@ -9,8 +9,8 @@ use std::time::Duration;
 use larder::codec::{Record, Serde};
 use larder::testing::ManualClock;
 use larder::{
-    BuildError, Cache, Cold, Domain, Envelope, Opened, Policy, Sealed, Store, StoreError, StoreWrite,
-    TierState, Tiers,
+    BuildError, Cache, Codec, CodecError, Cold, Domain, Envelope, Opened, Policy, Sealed, Store, StoreError,
+    StoreWrite, TierState, Tiers,
 };
 use larder_tests::{patience, short_or_deep};
 
@@ -384,6 +384,80 @@ fn what_changes_while_it_is_listed_wins() {
     disk.work_again();
     let (_domain, cache, _) = on(&disk);
     assert_eq!((cache.get(2900), cache.get(2901)), (None, Some(text(9901))));
+}
+
+/// What a test wants to happen while a value is written or read.
+type During = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
+
+/// Numbers and texts, and what happens meanwhile.
+struct Watched(During);
+
+impl Watched {
+    fn happen(&self) {
+        let during = self.0.lock().unwrap().take();
+        if let Some(during) = during {
+            during();
+        }
+    }
+}
+
+impl Codec<u64, String> for Watched {
+    fn encode_key(&self, key: &u64, into: &mut Vec<u8>) -> Result<(), CodecError> {
+        Codec::<u64, String>::encode_key(&Serde, key, into)
+    }
+
+    fn encode_value(&self, value: &String, into: &mut Vec<u8>) -> Result<(), CodecError> {
+        self.happen();
+        Codec::<u64, String>::encode_value(&Serde, value, into)
+    }
+
+    fn decode_key(&self, bytes: &[u8]) -> Result<u64, CodecError> {
+        Codec::<u64, String>::decode_key(&Serde, bytes)
+    }
+
+    fn decode_value(&self, bytes: &[u8]) -> Result<String, CodecError> {
+        self.happen();
+        Codec::<u64, String>::decode_value(&Serde, bytes)
+    }
+}
+
+#[test]
+fn what_is_on_its_way_down_or_up_while_its_key_changes_does_not_arrive() {
+    let disk = Arc::new(Disk::default());
+    let domain = Domain::builder().limit_bytes(32 * MB).manual().build();
+    let during = During::default();
+    let cache: Texts = Cache::builder("texts")
+        .policy(Policy::Lru)
+        .max_entries(1)
+        .cost(|_, _| Duration::from_millis(10))
+        .tiers(Tiers::new(Watched(Arc::clone(&during))).cold(cold(&disk)))
+        .build_in(&domain)
+        .unwrap();
+    let then = |act: fn(&Texts)| {
+        let cache = cache.clone();
+        *during.lock().unwrap() = Some(Box::new(move || act(&cache)));
+    };
+    cache.insert(1, text(1));
+    then(|cache| drop(cache.invalidate(1)));
+    cache.insert(2, text(2));
+    assert_eq!((cache.get(1), tier(&cache).refusals), (None, 1), "it left before it was removed");
+
+    cache.insert(1, text(1));
+    cache.insert(3, text(3));
+    domain.flush(patience()).unwrap();
+    then(|cache| drop(cache.invalidate(1)));
+    let _ = cache.get(1);
+    assert!(during.lock().unwrap().is_none(), "it was read");
+    assert_eq!(cache.get(1), None, "what was read is not stored");
+
+    cache.insert(4, text(4));
+    cache.insert(5, text(5));
+    domain.flush(patience()).unwrap();
+    then(|cache| cache.insert(4, text(1004)));
+    let _ = cache.get_or_insert_with(4, || text(2004));
+    assert_eq!(cache.get(4), Some(text(1004)), "what was written meanwhile wins");
+    domain.flush(patience()).unwrap();
+    check(&domain);
 }
 
 /// SplitMix64.
