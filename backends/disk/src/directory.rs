@@ -16,11 +16,14 @@ use larder_runtime::StoreError;
 
 /// In a directory of its own, so that nothing else in the user's is ever touched.
 const FOLDER: &str = "larder-1";
+/// Where fjall has what is no journal.
+const SPACES: &str = "keyspaces";
 /// What was read stays in memory up to this.
 const READ_CACHE: u64 = 8 << 20;
 /// What was written, up to about three of these for each cache.
 const WRITE_BUFFER: u64 = 4 << 20;
-const LABEL_BUFFER: u64 = 1 << 20;
+/// Small, so that journals need not wait for labels.
+const LABEL_BUFFER: u64 = 256 << 10;
 /// The least that fjall takes.
 const JOURNALS: u64 = 64 << 20;
 /// Records from so many bytes on lie apart, and are not moved when others are sorted.
@@ -29,6 +32,8 @@ const APART: u32 = 1024;
 const FILE: u64 = 8 << 20;
 /// Files of which a fifth is gone are written anew.
 const STALE: f32 = 0.2;
+/// What was written is in its files after this, or the disk is not well.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Nobody looks at the size of all files more often than this,
 const LOOK: Duration = Duration::from_secs(2);
 /// or after fewer bytes.
@@ -214,14 +219,53 @@ impl Directory {
         Ok(())
     }
 
-    /// Bytes that its files take, when somebody last looked.
+    /// Bytes that its files take.
     pub(crate) fn bytes(&self) -> u64 {
+        taken_by(&self.path)
+    }
+
+    /// Bytes that the files of one cache take, and its part of those that all share, when somebody last looked.
+    pub(crate) fn bytes_of(&self, name: &str) -> u64 {
+        let own = self.with(name, |_, spaces| Ok(spaces.records.disk_space() + spaces.labels.disk_space()));
+        let caches = lock(&self.taken).len().max(1) as u64;
+        own.unwrap_or(0) + self.shared_bytes() / caches
+    }
+
+    /// Has what is gone leave the files of one cache, and journals what is written elsewhere.
+    pub(crate) fn compact(&self, name: &str) -> Result<(), StoreError> {
+        // Not under the lock: it takes long.
+        let Spaces { labels, records } = self.with(name, |_, spaces| Ok(spaces.clone()))?;
+        let compacted = || {
+            records.rotate_memtable()?;
+            labels.rotate_memtable()?;
+            // Where it is not written in this time the disk is not well, and this is not worth waiting for.
+            let until = Instant::now() + PATIENCE;
+            while records.sealed_memtable_count() + labels.sealed_memtable_count() > 0 {
+                if Instant::now() > until {
+                    return Ok(());
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            // Which values nobody refers to is known only after the first.
+            records.major_compact()?;
+            if records.fragmented_blob_bytes() * 5 > records.disk_space() {
+                records.major_compact()?;
+            }
+            labels.major_compact()
+        };
+        let compacted = compacted().map_err(|error: fjall::Error| meaning(&error, &self.path));
+        lock(&self.size).at = None;
+        compacted
+    }
+
+    /// Of journals, nearly all.
+    fn shared_bytes(&self) -> u64 {
         let written = self.written.load(Ordering::Relaxed);
         let mut size = lock(&self.size);
         let is_fresh =
             size.at.is_some_and(|(at, before)| at.elapsed() < LOOK && written - before < LOOK_AFTER);
         if !is_fresh {
-            size.bytes = taken_by(&self.path);
+            size.bytes = taken_by(&self.path).saturating_sub(taken_by(&self.path.join(SPACES)));
             size.at = Some((Instant::now(), written));
         }
         size.bytes

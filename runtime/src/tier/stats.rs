@@ -48,7 +48,7 @@ pub struct TierStats {
     pub waiting: u64,
     /// Bytes that were written.
     pub written: u64,
-    /// Bytes that the store of a tier on disk takes where it is, those of its other caches included.
+    /// Bytes that a tier on disk takes where it is, when somebody last looked.
     pub on_disk: u64,
 }
 
@@ -86,7 +86,7 @@ impl TierStats {
         self.breaks += other.breaks;
         self.waiting += other.waiting;
         self.written += other.written;
-        self.on_disk = self.on_disk.max(other.on_disk);
+        self.on_disk += other.on_disk;
         if self.trouble.is_none() {
             (self.state, self.trouble) = (other.state, other.trouble.clone());
         }

@@ -3,12 +3,15 @@
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 use larder::disk::Disk;
-use larder::{BuildError, StoreError};
+use larder::testing::ManualClock;
+use larder::{BuildError, Domain, StoreError, TierState};
 use larder_tests::short_or_deep;
 
-use super::{domain, fill, flush, text, texts, tier, try_texts};
+use super::{check, domain, fill, flush, text, texts, tier, try_texts};
 
 fn files(of: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
@@ -109,4 +112,54 @@ fn what_cannot_be_opened_is_emptied_if_the_user_says_so() {
     fill(&cache);
     flush(&domain);
     assert_eq!(cache.get(3), Some(text(3)));
+}
+
+/// A file system of eight megabytes, gone when this is dropped.
+struct Tiny(PathBuf);
+
+impl Tiny {
+    /// `None` where this user may not.
+    fn mount(at: &Path) -> Option<Self> {
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "larder"]).arg(at).output().ok()?;
+        mounted.status.success().then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for Tiny {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).output();
+    }
+}
+
+#[test]
+fn a_disk_that_really_is_full_fails_nobody() {
+    // It mounts something: not on every run.
+    if !short_or_deep(false, true) {
+        return;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let Some(_tiny) = Tiny::mount(scratch.path()) else { return };
+    let clock = ManualClock::new();
+    let domain = Domain::builder().limit_bytes(32 << 20).clock(clock.clone()).manual().build();
+    let cache = texts(&domain, 8, Disk::at(scratch.path()).max_mb(64));
+    let mut key = 0;
+    while tier(&cache).breaks == 0 {
+        for _ in 0..100 {
+            key += 1;
+            assert_eq!(cache.get_or_insert_with(key, || text(key)), text(key));
+        }
+        domain.tick();
+        assert!(key < 1_000_000, "eight megabytes are full: {:?}", tier(&cache));
+    }
+    let told = tier(&cache);
+    assert_eq!(told.state, TierState::Broken, "{told:?}");
+    for turn in 0..20 {
+        clock.advance(Duration::from_secs(60));
+        domain.tick();
+        assert!(cache.get(key - turn).is_none_or(|found| found == text(key - turn)));
+        cache.insert(turn, text(turn + 5000));
+        assert_eq!(cache.get(turn), Some(text(turn + 5000)));
+    }
+    check(&domain);
 }

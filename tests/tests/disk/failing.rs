@@ -1,16 +1,16 @@
 //! A store that fails: its tier is as if it were empty, callers notice nothing, and nothing old comes back.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use larder::codec::{Record, Serde};
 use larder::testing::ManualClock;
 use larder::{
-    BuildError, Cache, Cold, Domain, Envelope, Opened, Policy, Sealed, Store, StoreError, StoreWrite,
-    TierState, Tiers,
+    BuildError, Cache, Codec, CodecError, Cold, Domain, Envelope, Opened, Policy, Sealed, Store, StoreError,
+    StoreWrite, TierState, Tiers,
 };
 use larder_tests::{patience, short_or_deep};
 
@@ -124,6 +124,41 @@ impl Store for On {
     fn mend(&self) -> Result<(), StoreError> {
         self.0.meet("mend")
     }
+
+    /// The same day, always.
+    fn now(&self) -> u64 {
+        1_700_000_000_000
+    }
+}
+
+/// What version 1 looks like, for ever: a line for the label, and one for the record.
+const GOLDEN: &str = include_str!("golden/version-1.hex");
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(line: &str) -> Vec<u8> {
+    (0..line.len()).step_by(2).map(|at| u8::from_str_radix(&line[at..at + 2], 16).unwrap()).collect()
+}
+
+#[test]
+fn records_are_as_on_file_and_those_on_file_are_read() {
+    let disk = Arc::new(Disk::default());
+    let (domain, cache, _) = on(&disk);
+    for key in 0..9 {
+        cache.insert(key, format!("a value for {key}"));
+    }
+    domain.flush(patience()).unwrap();
+    let (label, record) = disk.records.lock().unwrap()[&0].clone();
+    assert_eq!(format!("{}\n{}\n", hex(&label), hex(&record)), GOLDEN);
+    drop((cache, domain));
+
+    let disk = Arc::new(Disk::default());
+    let lines: Vec<Vec<u8>> = GOLDEN.lines().map(from_hex).collect();
+    disk.records.lock().unwrap().insert(41, (lines[0].clone(), lines[1].clone()));
+    let (_domain, cache, _) = on(&disk);
+    assert_eq!(cache.get(0).as_deref(), Some("a value for 0"));
 }
 
 fn cold(disk: &Arc<Disk>) -> Cold {
@@ -305,17 +340,25 @@ fn what_changes_while_it_is_listed_wins() {
     let disk = Arc::new(Disk::default());
     {
         let (domain, cache, _) = on(&disk);
-        fill(&cache);
+        for key in 0..3000 {
+            cache.insert(key, text(key));
+            if key % 100 == 0 {
+                domain.tick();
+            }
+        }
         domain.flush(patience()).unwrap();
     }
-    // Labels come while the cache is being built, and nobody has it then; what can change meanwhile is what is built
-    // from it: a cache of threads, whose first list is short.
-    let domain = Domain::builder().limit_bytes(32 * MB).build();
-    let gate = Arc::new(AtomicBool::new(false));
-    let closed = Arc::clone(&gate);
+    // The first part of the list takes long, so that the rest is left to a thread; which waits until we are done.
+    let (go, gate) = mpsc::channel::<()>();
+    let (clock, gate) = (ManualClock::new(), Mutex::new(gate));
+    let passing = clock.clone();
+    let domain = Domain::builder().limit_bytes(32 * MB).clock(clock).build();
+    let parts = AtomicU64::new(0);
     disk.fail_with(move |call| {
-        if call == "labels" && !closed.swap(true, Ordering::SeqCst) {
-            thread::sleep(Duration::from_millis(60));
+        match (call, call == "labels" && parts.fetch_add(1, Ordering::SeqCst) == 0) {
+            ("labels", true) => passing.advance(Duration::from_secs(1)),
+            ("labels", false) => drop(gate.lock().unwrap().recv()),
+            _ => {}
         }
         None
     });
@@ -326,11 +369,95 @@ fn what_changes_while_it_is_listed_wins() {
         .tiers(Tiers::new(Serde).cold(cold(&disk)))
         .build_in(&domain)
         .unwrap();
-    cache.invalidate(3);
-    cache.insert(4, text(1004));
+    assert_eq!((tier(&cache).state, cache.get(2500)), (TierState::Listing, None), "it comes later");
+    assert_eq!(cache.get(3), Some(text(3)));
+    cache.invalidate(2900);
+    cache.insert(2901, text(9901));
+    (0..8).for_each(|key| drop(cache.get_or_insert_with(key + 10_000, || text(key))));
+    drop(go);
     domain.flush(patience()).unwrap();
-    assert_eq!((cache.get(3), cache.get(4)), (None, Some(text(1004))));
+    assert_eq!(tier(&cache).state, TierState::On);
+    assert_eq!((cache.get(2900), cache.get(2902)), (None, Some(text(2902))));
+    assert_eq!(cache.get(2901), Some(text(9901)));
     domain.shutdown(patience()).unwrap();
+    drop((cache, domain));
+    disk.work_again();
+    let (_domain, cache, _) = on(&disk);
+    assert_eq!((cache.get(2900), cache.get(2901)), (None, Some(text(9901))));
+}
+
+/// What a test wants to happen while a value is written or read.
+type During = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
+
+/// Numbers and texts, and what happens meanwhile.
+struct Watched(During);
+
+impl Watched {
+    fn happen(&self) {
+        let during = self.0.lock().unwrap().take();
+        if let Some(during) = during {
+            during();
+        }
+    }
+}
+
+impl Codec<u64, String> for Watched {
+    fn encode_key(&self, key: &u64, into: &mut Vec<u8>) -> Result<(), CodecError> {
+        Codec::<u64, String>::encode_key(&Serde, key, into)
+    }
+
+    fn encode_value(&self, value: &String, into: &mut Vec<u8>) -> Result<(), CodecError> {
+        self.happen();
+        Codec::<u64, String>::encode_value(&Serde, value, into)
+    }
+
+    fn decode_key(&self, bytes: &[u8]) -> Result<u64, CodecError> {
+        Codec::<u64, String>::decode_key(&Serde, bytes)
+    }
+
+    fn decode_value(&self, bytes: &[u8]) -> Result<String, CodecError> {
+        self.happen();
+        Codec::<u64, String>::decode_value(&Serde, bytes)
+    }
+}
+
+#[test]
+fn what_is_on_its_way_down_or_up_while_its_key_changes_does_not_arrive() {
+    let disk = Arc::new(Disk::default());
+    let domain = Domain::builder().limit_bytes(32 * MB).manual().build();
+    let during = During::default();
+    let cache: Texts = Cache::builder("texts")
+        .policy(Policy::Lru)
+        .max_entries(1)
+        .cost(|_, _| Duration::from_millis(10))
+        .tiers(Tiers::new(Watched(Arc::clone(&during))).cold(cold(&disk)))
+        .build_in(&domain)
+        .unwrap();
+    let then = |act: fn(&Texts)| {
+        let cache = cache.clone();
+        *during.lock().unwrap() = Some(Box::new(move || act(&cache)));
+    };
+    cache.insert(1, text(1));
+    then(|cache| drop(cache.invalidate(1)));
+    cache.insert(2, text(2));
+    assert_eq!((cache.get(1), tier(&cache).refusals), (None, 1), "it left before it was removed");
+
+    cache.insert(1, text(1));
+    cache.insert(3, text(3));
+    domain.flush(patience()).unwrap();
+    then(|cache| drop(cache.invalidate(1)));
+    let _ = cache.get(1);
+    assert!(during.lock().unwrap().is_none(), "it was read");
+    assert_eq!(cache.get(1), None, "what was read is not stored");
+
+    cache.insert(4, text(4));
+    cache.insert(5, text(5));
+    domain.flush(patience()).unwrap();
+    then(|cache| cache.insert(4, text(1004)));
+    let _ = cache.get_or_insert_with(4, || text(2004));
+    assert_eq!(cache.get(4), Some(text(1004)), "what was written meanwhile wins");
+    domain.flush(patience()).unwrap();
+    check(&domain);
 }
 
 /// SplitMix64.
@@ -363,7 +490,7 @@ fn callers_see_no_error_and_nothing_old_whatever_the_disk_does() {
         .tiers(Tiers::new(Serde).cold(cold(&disk)))
         .build_in(&domain)
         .unwrap();
-    let rounds = short_or_deep(3_000, 100_000);
+    let rounds = short_or_deep(10_000, 100_000);
     thread::scope(|scope| {
         for thread in 0..4_u64 {
             let (cache, clock, domain) = (&cache, &clock, &domain);
@@ -388,7 +515,10 @@ fn callers_see_no_error_and_nothing_old_whatever_the_disk_does() {
                             assert_eq!(value, text(of));
                             *known = of;
                         }
-                        7 => clock.advance(Duration::from_secs(2)),
+                        7 => {
+                            clock.advance(Duration::from_secs(61));
+                            domain.tick();
+                        }
                         8 if roll % 31 == 0 => drop(domain.flush(Duration::from_secs(1))),
                         _ => {
                             if let Some((of, value)) = cache.get(key) {
@@ -401,7 +531,7 @@ fn callers_see_no_error_and_nothing_old_whatever_the_disk_does() {
         }
     });
     let told = tier(&cache);
-    assert!(told.breaks > 0 && told.demotions > 100, "{told:?}");
+    assert!(told.breaks > 3 && told.demotions > 50, "{told:?}");
     disk.work_again();
     check(&domain);
     let _ = domain.shutdown(patience());

@@ -1,6 +1,9 @@
 //! What is there after a restart: a new domain and a new cache on the same directory.
 
+use std::env;
+use std::fs;
 use std::future::Future;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +15,7 @@ use larder::codec::{Lz4, Serde};
 use larder::disk::{Disk, inspect};
 use larder::testing::ManualClock;
 use larder::{BuildError, Cache, Domain, Policy, StoreError, TierState, Tiers, Warm};
-use larder_tests::patience;
+use larder_tests::{patience, short_or_deep};
 
 use super::{MB, Texts, check, domain, fill, flush, text, texts, tier, try_texts};
 
@@ -323,6 +326,55 @@ fn the_bound_on_bytes_is_kept_and_the_dearest_stay() {
     let (dear, cheap) = (kept(|key| key % 8 == 0), kept(|key| key % 8 == 1));
     assert!(dear > 4 * cheap, "{dear} {cheap}");
     check(&domain);
+}
+
+/// Bytes that all files below a folder take.
+fn taken_by(folder: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let of = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => taken_by(&entry.path()),
+        Ok(metadata) => metadata.blocks() * 512,
+        // Gone meanwhile.
+        Err(_) => 0,
+    };
+    fs::read_dir(folder).map_or(0, |entries| entries.flatten().map(of).sum())
+}
+
+#[test]
+fn the_directory_stays_near_its_bound_while_much_goes_through_it() {
+    let scratch = tempfile::tempdir().unwrap();
+    let domain = domain();
+    let cache: Cache<u64, Vec<u8>> = Cache::builder("blobs")
+        .policy(Policy::Lru)
+        .max_entries(8)
+        .cost(|_, _| Duration::from_millis(10))
+        .tiers(Tiers::new(Serde).cold(Disk::at(scratch.path()).max_mb(32)))
+        .build_in(&domain)
+        .unwrap();
+    let mut most = 0;
+    for key in 0..short_or_deep(20_000_u64, 500_000) {
+        // Nothing gets smaller.
+        cache.insert(
+            key,
+            (0..4000_u64).map(|at| ((key ^ at).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect(),
+        );
+        if key % 200 == 0 {
+            domain.tick();
+            if key % 5000 == 0 {
+                most = most.max(taken_by(scratch.path()));
+                if env::var_os("LARDER_SHOW").is_some() {
+                    eprintln!("{key}: {} MB; {:?}", taken_by(scratch.path()) / MB, tier(&cache));
+                }
+            }
+        }
+    }
+    flush(&domain);
+    let told = tier(&cache);
+    let settled = taken_by(scratch.path());
+    assert!(settled <= (32 + 64) * MB, "{} MB; {told:?}", settled / MB);
+    // While it is tidied up there are old files and new ones.
+    assert!(most <= 2 * (32 + 64) * MB, "{} MB; {told:?}", most / MB);
+    assert!(told.bytes > 16 * MB && told.on_disk > told.bytes, "{told:?}");
 }
 
 #[test]

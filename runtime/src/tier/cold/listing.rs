@@ -1,12 +1,13 @@
 //! What is in a store when it is opened: its labels are read, part by part, until the index has all of them.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::index::Slot;
 use super::{BESIDE, ColdTier, guarded};
 use crate::tier::StoreError;
 use crate::tier::warm::count;
+use crate::time::nanos;
 
 /// So many labels are read at once.
 const PART: usize = 2048;
@@ -61,9 +62,9 @@ impl Listing {
 impl ColdTier {
     /// Lists what is there, for a moment. Says whether that was all.
     pub(crate) fn list_some(&self) -> bool {
-        let end = Instant::now() + AT_ONCE;
+        let end = self.now().saturating_add(nanos(AT_ONCE));
         while self.list_part() {
-            if Instant::now() > end && self.ground.workers.has_threads() {
+            if self.now() > end && self.ground.workers.has_threads() {
                 self.ground.workers.rouse();
                 return false;
             }
@@ -87,7 +88,7 @@ impl ColdTier {
                     let facts = Facts::of(sealed.value)?;
                     // Nobody knows how old it is: the clock of the system was set back.
                     let is_dated = sealed.deadline < u64::MAX && facts.written > wall.saturating_add(SLACK);
-                    let expires = self.time_of_wall(sealed.deadline);
+                    let expires = self.of_wall(sealed.deadline);
                     if is_dated || expires <= self.now() {
                         return None;
                     }

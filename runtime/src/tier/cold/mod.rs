@@ -53,6 +53,9 @@ const WAITING: u64 = 16 << 20;
 /// The key of a record as its cache hashes it, from its bytes; `None` where they are no key.
 pub(crate) type HashOf = dyn Fn(&[u8]) -> Option<u32> + Send + Sync;
 
+/// A store, and how its records are written.
+type Both = (Arc<dyn Store>, Arc<dyn Envelope>);
+
 /// What it takes to make one.
 pub(crate) struct Ground {
     pub(crate) card: Arc<Card>,
@@ -122,9 +125,6 @@ impl std::ops::Deref for Blob {
     }
 }
 
-/// A store that is open, and what records are written with.
-type InUse = (Arc<dyn Store>, Arc<dyn Envelope>);
-
 /// What became of the store.
 const CLOSED: u8 = 0;
 const OPEN: u8 = 1;
@@ -140,7 +140,7 @@ pub(crate) struct ColdTier {
     limit: Mutex<Limit>,
     state: AtomicU8,
     /// There while it is open.
-    opened: RwLock<Option<InUse>>,
+    opened: RwLock<Option<Both>>,
     /// Why it could not be opened.
     refused: OnceLock<StoreError>,
     /// One batch, and one part of the list, at a time.
@@ -159,6 +159,8 @@ pub(crate) struct ColdTier {
     pace: AtomicU64,
     /// Bytes of the store, when somebody last looked.
     on_disk: AtomicU64,
+    /// Bytes that had been written when the store was last tidied up.
+    tidied: AtomicU64,
     /// Writes that failed.
     failed: AtomicU64,
     counts: Counts,
@@ -212,6 +214,7 @@ impl ColdTier {
             since: AtomicU64::new(0),
             pace: AtomicU64::new(0),
             on_disk: AtomicU64::new(0),
+            tidied: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             counts: Counts::default(),
         }
@@ -279,7 +282,7 @@ impl ColdTier {
         *self.listed.lock() = Some(Box::new(then));
     }
 
-    fn opened(&self) -> Option<InUse> {
+    fn opened(&self) -> Option<Both> {
         self.opened.read().clone()
     }
 
@@ -297,7 +300,7 @@ impl ColdTier {
     }
 
     /// A time of the clock in milliseconds since 1970.
-    fn to_wall(&self, at: Nanos) -> u64 {
+    fn wall_of(&self, at: Nanos) -> u64 {
         if at == Nanos::MAX {
             u64::MAX
         } else {
@@ -305,7 +308,7 @@ impl ColdTier {
         }
     }
 
-    fn time_of_wall(&self, at: u64) -> Nanos {
+    fn of_wall(&self, at: u64) -> Nanos {
         if at == u64::MAX {
             return Nanos::MAX;
         }
@@ -379,12 +382,12 @@ impl ColdTier {
         let expires = expires.min(ttl);
         let mut record = Vec::new();
         let mut label = Vec::new();
-        let sealed = Sealed { packing, deadline: self.to_wall(deadline), cost, factor, encoded, key, value };
+        let sealed = Sealed { packing, deadline: self.wall_of(deadline), cost, factor, encoded, key, value };
         if !envelope.seal(&sealed, &mut record) {
             return None;
         }
-        let facts = listing::Facts { bytes: u32::try_from(record.len()).ok()?, written: self.to_wall(now) };
-        let sealed = Sealed { deadline: self.to_wall(expires), value: &facts.to_bytes(), ..sealed };
+        let facts = listing::Facts { bytes: u32::try_from(record.len()).ok()?, written: self.wall_of(now) };
+        let sealed = Sealed { deadline: self.wall_of(expires), value: &facts.to_bytes(), ..sealed };
         if !envelope.seal(&sealed, &mut label) {
             return None;
         }
@@ -547,7 +550,7 @@ impl ColdTier {
         let (_, envelope) = self.opened()?;
         match envelope.open(blob) {
             Some(sealed) => {
-                let deadline = self.time_of_wall(sealed.deadline);
+                let deadline = self.of_wall(sealed.deadline);
                 Some((sealed, deadline))
             }
             None => {
@@ -616,6 +619,8 @@ impl ColdTier {
         count(&self.counts.expirations, self.index.sweep(self.now(), self.hands()));
         if !self.ground.workers.has_threads() {
             let _ = self.labor();
+        } else if self.breaker.is_due(self.now()) {
+            self.ground.workers.rouse();
         }
     }
 

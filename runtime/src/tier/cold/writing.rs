@@ -9,10 +9,13 @@ use super::{ColdTier, OPEN, guarded};
 use crate::sync::fork;
 use crate::tier::events::{Event, tell};
 use crate::tier::warm::count;
-use crate::tier::{StoreError, StoreWrite};
+use crate::tier::{Store, StoreError, StoreWrite};
 
 /// The store may take so much more than its bound: a tenth, or 64 MB.
 const SPARE: u64 = 64 << 20;
+
+/// While it is tidied up it takes so much beside what stays.
+const MOVED: u64 = 8 << 20;
 
 /// What became of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +76,7 @@ impl ColdTier {
                     self.breaker.worked();
                 }
                 if bytes > 0 {
-                    self.on_disk.store(store.bytes(), Ordering::Relaxed);
+                    self.tidy_up(&*store);
                 }
                 if batch.is_empty() { Did::Nothing } else { Did::Some }
             }
@@ -172,13 +175,36 @@ impl ColdTier {
         }
     }
 
-    /// So many bytes of records may be there, so that the store stays within its bound.
-    pub(super) fn bound(&self) -> u64 {
+    /// Looks at what the store takes, and has it give room back where that is too much.
+    fn tidy_up(&self, store: &dyn Store) {
+        let bytes = store.bytes();
+        self.on_disk.store(bytes, Ordering::Relaxed);
+        let (allowed, written) = (self.allowed(), self.counts.written.load(Ordering::Relaxed));
+        let since = written.saturating_sub(self.tidied.load(Ordering::Relaxed));
+        // What stays may be written anew before what goes is gone; but not for little.
+        let stored = self.index.stored();
+        let room = allowed.saturating_sub(stored + MOVED).min(allowed / 3 * 2);
+        let trigger = room.max(stored + allowed / 6);
+        if bytes > trigger && since > allowed / 8 {
+            let compacted = guarded(|| {
+                store.compact();
+                Ok(store.bytes())
+            });
+            self.tidied.store(written, Ordering::Relaxed);
+            self.on_disk.store(compacted.unwrap_or(bytes), Ordering::Relaxed);
+        }
+    }
+
+    /// So many bytes may the store take.
+    fn allowed(&self) -> u64 {
         let most = self.settings.max_bytes;
-        let allowed = most.saturating_add((most / 10).max(SPARE));
-        let beside = self.on_disk.load(Ordering::Relaxed).saturating_sub(self.index.stored());
-        // What the store takes beside its records is room that they do not have.
-        most.min(allowed.saturating_sub(beside)).max(most / 8)
+        most.saturating_add((most / 10).max(SPARE))
+    }
+
+    /// So many bytes of records may be there: a store has room for what is gone, too, or it would be tidied up all the
+    /// time.
+    pub(super) fn bound(&self) -> u64 {
+        self.settings.max_bytes.min(self.allowed() / 2)
     }
 }
 
