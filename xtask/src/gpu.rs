@@ -12,7 +12,11 @@ use crate::steps::{Failure, Run, root};
 pub(crate) fn check(arguments: &[&str]) -> Result<(), Failure> {
     let program = build()?;
     let size = std::fs::metadata(&program).map_err(|error| format!("{}: {error}", program.display()))?.len();
-    eprintln!("   {} ({} MiB): carry it to a machine with a GPU, and start it there", program.display(), size >> 20);
+    eprintln!(
+        "   {} ({} MiB): carry it to a machine with a GPU, and start it there",
+        program.display(),
+        size >> 20
+    );
     machine::ensure_vulkan();
     Run::program(&program.display().to_string(), arguments).check()
 }
