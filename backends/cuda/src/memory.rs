@@ -113,18 +113,20 @@ impl Heap {
         let (call, code, origin) = match (memory, self.pool.zip(driver.pools())) {
             (Memory::Pinned, _) => {
                 let make = driver.functions().allocate_host;
-                // SAFETY: the context is current, and the place for the result outlives the call.
-                ("cuMemHostAlloc", unsafe { make(&raw mut host, size, HOST_PORTABLE) }, Origin::Host)
+                // SAFETY: the context is current, and the place for the address outlives the call.
+                let code = unsafe { make(&raw mut host, size, HOST_PORTABLE) };
+                ("cuMemHostAlloc", code, Origin::Host)
             }
             (Memory::Device, Some((pool, functions))) => {
-                // SAFETY: as above, and the stream is alive.
+                // SAFETY: as above, and the pool and the stream are alive.
                 let code = unsafe { (functions.allocate)(&raw mut address, size, pool, stream.raw()) };
                 ("cuMemAllocFromPoolAsync", code, Origin::Pool(pool))
             }
             (Memory::Device, None) => {
                 let make = driver.functions().allocate;
-                // SAFETY: as above.
-                ("cuMemAlloc", unsafe { make(&raw mut address, size) }, Origin::Device)
+                // SAFETY: the context is current, and the place for the address outlives the call.
+                let code = unsafe { make(&raw mut address, size) };
+                ("cuMemAlloc", code, Origin::Device)
             }
         };
         driver.check(call, code)?;

@@ -10,6 +10,7 @@ mod cuda;
 mod measure;
 mod raw;
 #[path = "../../wgpu/tests/vulkan/support.rs"]
+#[expect(dead_code, reason = "here every device is asked for, and not the best")]
 mod support;
 mod table;
 mod vulkan;

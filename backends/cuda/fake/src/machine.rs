@@ -31,6 +31,8 @@ pub struct Launch {
     pub arguments: Vec<u64>,
 }
 
+type Work = dyn Fn(&mut Memory, &Launch) + Send + Sync;
+
 /// What a kernel does.
 type Work = dyn Fn(&mut Memory, &Launch) + Send + Sync;
 

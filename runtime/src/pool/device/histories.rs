@@ -202,8 +202,10 @@ impl World {
         for pool in &self.pools {
             let stats = pool.stats();
             let classes: u64 = stats.classes.iter().map(|class| class.gauges.bytes()).sum();
+            let here = stats.classes.iter().filter(|class| self.sim.residence(class.usage).on_device());
+            let here: u64 = here.map(|class| class.gauges.bytes()).sum();
             let charged = snapshot.tenant(pool.name()).unwrap().bytes;
-            assert_eq!((stats.gauges.bytes(), classes), (charged, charged), "{}", pool.name());
+            assert_eq!((stats.gauges.bytes(), here), (classes, charged), "{}", pool.name());
             assert!(stats.gauges.bytes() <= stats.max_bytes.unwrap_or(u64::MAX));
             let gauges = &stats.gauges;
             let there =
