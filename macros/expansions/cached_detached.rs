@@ -39,11 +39,12 @@ async fn fetch(
             ::core::option::Option::None => ::larder::__private::missed(__cache, __query),
         }
     };
-    let client = ::std::borrow::ToOwned::to_owned(client);
+    let client = ::larder::__private::Keyed::<Client>::OF.copied(client);
     ::larder::__private::try_load_detached(
             __cache,
             __miss,
             async move { __larder_body(&client, path, __fixed).await },
+            ::larder::__private::returned::<Result<Page, Failure>>(),
         )
         .await
 }

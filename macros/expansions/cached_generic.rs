@@ -25,36 +25,6 @@ where
     {
         search(among, x, y)
     }
-    let _ = || (
-        (
-            (
-                ::larder::__private::key::<::larder::Bits64>(),
-                ::larder::__private::key::<::larder::Bits64>(),
-            ),
-            ::larder::__private::weighed_slice::<
-                T,
-                _,
-                _,
-            >(
-                ::larder::__private::Keyed::<T>::OF.slice_ops(),
-                ::larder::__private::way!(::std::vec::Vec < T >),
-            ),
-            ::larder::__private::option_key(
-                ::larder::__private::weighed_key::<
-                    T,
-                    _,
-                    _,
-                >(
-                    ::larder::__private::Keyed::<T>::OF.ops(),
-                    ::larder::__private::way!(T),
-                ),
-            ),
-        ),
-        ::larder::__private::value::<
-            Vec<T>,
-            _,
-        >(::larder::__private::Valued::<Vec<T>>::OF.ops()),
-    );
     let __cache = __in_an_impl_write_cached_assoc__nearest_0_0::<T, N>();
     let __miss = {
         let __query = &(
@@ -73,18 +43,20 @@ where
             },
         );
         match ::larder::__private::look(
-            __cache,
+            __cache.cache(),
             __query,
             ::larder::__private::Valued::<Vec<T>>::OF.ops(),
         ) {
             ::core::option::Option::Some(__value) => {
                 return ::larder::__private::Fallible::from_value(__value);
             }
-            ::core::option::Option::None => ::larder::__private::missed(__cache, __query),
+            ::core::option::Option::None => {
+                ::larder::__private::missed(__cache.cache(), __query)
+            }
         }
     };
     ::larder::__private::try_load_with(
-        __cache,
+        __cache.cache(),
         __miss,
         (__arg0, among, __hint),
         __larder_body::<T, N>,
@@ -112,11 +84,11 @@ fn nearest_cache<T: CacheKey, const N: usize>() -> &'static ::larder::Cache<
 where
     T: Point<N>,
 {
-    __in_an_impl_write_cached_assoc__nearest_0_0::<T, N>()
+    __in_an_impl_write_cached_assoc__nearest_0_0::<T, N>().forever()
 }
 #[doc(hidden)]
 #[inline]
-fn __in_an_impl_write_cached_assoc__nearest_0_0<T: CacheKey, const N: usize>() -> &'static ::larder::Cache<
+fn __in_an_impl_write_cached_assoc__nearest_0_0<T: CacheKey, const N: usize>() -> ::larder::__private::Found<
     (
         (::larder::Bits64, ::larder::Bits64),
         ::std::vec::Vec<T>,
@@ -127,47 +99,49 @@ fn __in_an_impl_write_cached_assoc__nearest_0_0<T: CacheKey, const N: usize>() -
 where
     T: Point<N>,
 {
-    ::larder::__private::declare! {
-        static __DESCRIPTOR : ::larder::__private::Descriptor =
-        ::larder::__private::Descriptor::cached(::core::concat!(::core::module_path!(),
-        "::", "nearest"), ::core::file!(), ::core::line!(),
-        ::larder::__private::CachedOptions::DEFAULT);
-    }
-    static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
-        &__DESCRIPTOR,
-    );
-    __SITE
-        .cache(
-            (
+    ::larder::__private::Found::of({
+        ::larder::__private::declare! {
+            static __DESCRIPTOR : ::larder::__private::Descriptor =
+            ::larder::__private::Descriptor::cached(::core::concat!(::core::module_path!(),
+            "::", "nearest"), ::core::file!(), ::core::line!(),
+            ::larder::__private::CachedOptions::DEFAULT);
+        }
+        static __SITE: ::larder::__private::Site = ::larder::__private::Site::new(
+            &__DESCRIPTOR,
+        );
+        __SITE
+            .cache(
                 (
-                    ::larder::__private::key::<::larder::Bits64>(),
-                    ::larder::__private::key::<::larder::Bits64>(),
-                ),
-                ::larder::__private::weighed_slice::<
-                    T,
-                    _,
-                    _,
-                >(
-                    ::larder::__private::Keyed::<T>::OF.slice_ops(),
-                    ::larder::__private::way!(::std::vec::Vec < T >),
-                ),
-                ::larder::__private::option_key(
-                    ::larder::__private::weighed_key::<
+                    (
+                        ::larder::__private::key::<::larder::Bits64>(),
+                        ::larder::__private::key::<::larder::Bits64>(),
+                    ),
+                    ::larder::__private::weighed_slice::<
                         T,
                         _,
                         _,
                     >(
-                        ::larder::__private::Keyed::<T>::OF.ops(),
-                        ::larder::__private::way!(T),
+                        ::larder::__private::Keyed::<T>::OF.slice_ops(),
+                        ::larder::__private::way!(::std::vec::Vec < T >),
+                    ),
+                    ::larder::__private::option_key(
+                        ::larder::__private::weighed_key::<
+                            T,
+                            _,
+                            _,
+                        >(
+                            ::larder::__private::Keyed::<T>::OF.ops(),
+                            ::larder::__private::way!(T),
+                        ),
                     ),
                 ),
-            ),
-            ::larder::__private::value::<
-                Vec<T>,
-                _,
-            >(::larder::__private::Valued::<Vec<T>>::OF.ops())
-                .weighed(::larder::__private::way!(Vec < T >)),
-            (),
-            || (),
-        )
+                ::larder::__private::value::<
+                    Vec<T>,
+                    _,
+                >(::larder::__private::Valued::<Vec<T>>::OF.ops())
+                    .weighed(::larder::__private::way!(Vec < T >)),
+                (),
+                || (),
+            )
+    })
 }

@@ -76,6 +76,7 @@ use proc_macro::TokenStream;
 /// | *where it lives* | | |
 /// | `scope = "thread"` | `"global"` | each thread has a cache of its own, which goes with it |
 /// | `within = self.caches` | | each object has a cache of its own, in a field of type `larder::Local` |
+/// | `domain = "gpu:0"` | the process | whose bytes it takes: those of the device that is registered under this name, for values that live there (`larder::device::Resident`); the first call panics where none is |
 /// | *what is stored* | | |
 /// | `cache_if = \|v\| ..` | everything | only values of which this says so |
 /// | `cache_err` | no | of a `Result` the errors, too |
@@ -298,6 +299,7 @@ pub fn cached(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `weigh = path` | [`Weigh`](macro@Weigh) | what an object weighs, itself included: `fn(&T) -> u64` |
 /// | `scope = "thread"` | `"global"` | objects stay on the thread that made them, and need not be `Send`, see below |
 /// | `buffer` | | the type stands for a pool of byte buffers, see below |
+/// | `gpu` | | the type stands for a pool of buffers on a GPU, see below |
 /// | `name = ".."` | the type's path | what tables and reports call it |
 /// | `skip(config)`, `key(..)` | all arguments | of a function: what tells its objects apart, as in [`macro@cached`] |
 /// | `assoc` | if it shows | of a function: it stands in an `impl`; `self` or `Self` in it say so, too |
@@ -354,6 +356,35 @@ pub fn cached(args: TokenStream, item: TokenStream) -> TokenStream {
 /// Such a type has no objects; it is the name of a `BufferPool`. `classes` are the capacities of its buffers (unless given:
 /// 4096, and each four times the one before, to 64 MiB), `align` where they start in memory (4096). It also takes `max_mb`,
 /// `priority`, `name` and `crate`.
+///
+/// # Buffers on a GPU
+///
+/// ```
+/// # fn main() -> Result<(), larder::device::DeviceError> {
+/// use larder::device::Device;
+/// use larder::pooled;
+/// use larder::testing::SimDevice;
+///
+/// #[pooled(gpu = SimDevice, usage = "Storage", classes = [65_536, 1 << 20], max_mb = 256, priority = 1.8)]
+/// struct Activations;
+///
+/// // The program opens its device, and gives it a name.
+/// let gpu = Device::builder("gpu:0", SimDevice::builder().build()).limit_mb(2048).register()?;
+/// let stream = gpu.backend().order();
+///
+/// let buffer = Activations::acquire(50_000, &stream)?;
+/// assert_eq!(buffer.capacity(), 65_536);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// `gpu` is wgpu's driver, with larder's feature `gpu-wgpu`: `usage = "STORAGE | COPY_DST"`, and what is acquired is for a
+/// `wgpu::CommandEncoder`. `gpu = path` is another, a type that implements `larder::device::DeviceBackend`. `device` is the name that the
+/// device is registered under, `"gpu:0"` unless said; `usage` names what all buffers of this pool are for, in the driver's words, and
+/// without it each `acquire` is told. `classes` (in bytes), `max_mb`, `priority` and `name` are as above.
+///
+/// `acquire` and `pool` return a `Result`: nobody may have registered a device, it may be lost, and its memory is bounded. When another
+/// device is registered under the name, the next `acquire` makes the pool there.
 ///
 /// # Functions
 ///

@@ -113,9 +113,10 @@ pub mod __private {
     #[cfg(feature = "__validate")]
     pub use crate::cache::validate;
     pub use crate::cache::{
-        Ran, Verdict, apart, begin, begin_async, begin_async_or_refresh, begin_or_refresh, end, forced, here,
-        judge, judge_value, load, load_detached, load_detached_or_refresh, load_with, look, missed, never,
-        polled, try_end, try_load, try_load_detached, try_load_detached_or_refresh, try_load_with,
+        Ran, ReturnedWhole, Verdict, apart, begin, begin_async, begin_async_or_refresh, begin_or_refresh,
+        end, forced, here, judge, judge_value, load, load_detached, load_detached_or_refresh, load_with,
+        look, missed, never, polled, returned, try_end, try_load, try_load_detached,
+        try_load_detached_or_refresh, try_load_with,
     };
     #[cfg(all(feature = "static-registry", not(any(target_os = "linux", target_os = "android"))))]
     pub use crate::descriptor::Declared;
@@ -129,7 +130,8 @@ pub mod __private {
         poolable_on_thread,
     };
     pub use crate::site::{
-        BufferSite, DeviceSite, Extras, MaybeExtras, Single, SinglePool, Site, ThreadPools, extras, order,
+        BufferSite, DeviceSite, Extras, Found, MaybeExtras, Single, SinglePool, Site, ThreadPools, extras,
+        order,
     };
     pub use crate::weight::{Deep, Shallow, Unweighed, Weighed, Weigher, Weighs};
     pub use crate::{__declare as declare, __way as way, __weigher as weigher};

@@ -7,8 +7,10 @@
 //! Only finding and making happens here; what a cache or a pool does is theirs.
 
 mod device;
+mod found;
 
 pub use device::DeviceSite;
+pub use found::Found;
 
 use std::any::{Any, TypeId};
 use std::cell::RefCell;

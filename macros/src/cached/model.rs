@@ -95,6 +95,13 @@ impl Returns {
     }
 }
 
+impl Argument {
+    /// Whether the compiler has nothing to say of its name.
+    pub(crate) fn is_snake_case(&self) -> bool {
+        !self.ident.to_string().contains(char::is_uppercase)
+    }
+}
+
 impl Model {
     /// The model, or `None` after a mistake that leaves no function to be cached.
     pub(crate) fn of(function: Function, mut options: Options, errors: &mut Errors) -> Option<Self> {

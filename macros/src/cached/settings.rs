@@ -209,7 +209,7 @@ impl Options {
                         options.place = Place::Thread;
                     }
                 }
-                "domain" => options.domain = option.name(errors),
+                "domain" => options.domain = option.word("the name of a device in quotes", errors),
                 "cache_if" => options.cache_if = option.function(errors),
                 "force_if" => options.force_if = option.condition(errors),
                 "handle" => options.handle = handle(option, errors),

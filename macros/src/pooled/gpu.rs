@@ -55,7 +55,7 @@ const FIRST: &str = "gpu:0";
 pub(super) fn of(option: &Written, written: &[Written], errors: &mut Errors) -> Option<Gpu> {
     let driver = driver(option, errors)?;
     let find = |name: &str| written.iter().find(|other| other.name == name);
-    let device = find("device").and_then(|option| option.name(errors));
+    let device = find("device").and_then(|option| option.word("the name of a device in quotes", errors));
     let device = device.unwrap_or_else(|| LitStr::new(FIRST, option.name.span()));
     let usage = find("usage").and_then(|option| usage(option, errors));
     Some(Gpu { driver, device, usage })

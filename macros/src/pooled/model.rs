@@ -332,7 +332,10 @@ impl Model {
             return None;
         }
         // Without its driver there is nothing to say.
-        if options.gpu.is_none() && written.iter().any(|option| option.name == "gpu" && is_on(option)) {
+        let is_of_gpus = |option: &Written| {
+            option.name == "device" || option.name == "usage" || option.name == "gpu" && is_on(option)
+        };
+        if options.gpu.is_none() && written.iter().any(is_of_gpus) {
             return None;
         }
         Some(Self { vis, ident, generics, options })

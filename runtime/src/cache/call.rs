@@ -71,6 +71,7 @@ pub fn judge<R: Fallible>(returned: R, keep: impl FnOnce(&R::Value) -> bool) -> 
 
 impl<V, R> Fallible for Verdict<V, R> {
     type Value = V;
+    type Rest = R;
 
     fn split(self) -> Result<V, Self> {
         match self {

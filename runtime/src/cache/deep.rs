@@ -4,13 +4,16 @@
 //! Threads read where they are; tasks have a thread of the domain read for them. Not here: what goes down when it makes
 //! room (`tiers`).
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use super::instance::Core;
 use super::load::{Run, Turn};
 use crate::store::Store;
-use crate::tier::{Candidate, Chain, ColdTier, StoreError, changes};
+use crate::tier::{Blob, Candidate, Chain, ColdTier, Place, StoreError, changes};
+use crate::time::Nanos;
 
 /// The name that a cache was given: the second living one of a name has a number behind it, which depends on who came
 /// first, and must not find what was the other's before a restart.
@@ -20,6 +23,49 @@ fn declared(name: &str) -> &str {
             given
         }
         _ => name,
+    }
+}
+
+/// A look into the tier for a task. A type of its own, whatever the keys and values: what awaits it needs no proof that it
+/// may go to another thread.
+pub(super) struct Raise<'a, K, V> {
+    /// `None` where there is nothing to read.
+    read: Option<Read<'a>>,
+    /// Until it is over.
+    run: Option<Run<'a, K, V>>,
+    core: &'a Core<K, V>,
+    hash: u64,
+}
+
+/// A record that is being read.
+struct Read<'a> {
+    place: Place,
+    began: Nanos,
+    blob: Pin<Box<dyn Future<Output = Option<Blob>> + Send + 'a>>,
+}
+
+/// Nothing in it is pinned but what has a box of its own.
+impl<K, V> Unpin for Raise<'_, K, V> {}
+
+impl<'a, K, V> Future for Raise<'a, K, V> {
+    type Output = Turn<'a, K, V>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { read, run, core, hash } = self.get_mut();
+        let blob = match read {
+            Some(read) => ready!(read.blob.as_mut().poll(context)),
+            None => None,
+        };
+        let Some(run) = run.take() else { unreachable!("what is over is not polled") };
+        let raised = read.take().zip(core.cold()).and_then(|(Read { place, began, .. }, (chain, _))| {
+            let _working = run.working();
+            let raised = chain.open(&place, blob, began, &|key| run.is_of(|own| (core.ops.eq)(own, key)))?;
+            Some((chain, raised))
+        });
+        Poll::Ready(match raised {
+            Some((chain, raised)) => Turn::Found(core.hand_up(chain, *hash, run, raised)),
+            None => Turn::Run(run),
+        })
     }
 }
 
@@ -55,22 +101,15 @@ impl<K, V> Core<K, V> {
     /// # Cancel safety
     ///
     /// Dropped, it lets the next of those who wait look for itself.
-    pub(super) async fn raise_cold_async<'a>(&'a self, hash: u64, run: Run<'a, K, V>) -> Turn<'a, K, V> {
-        let Some((chain, cold)) = self.cold() else { return Turn::Run(run) };
-        let Some(place) = chain.locate(hash, true) else {
-            cold.miss();
-            return Turn::Run(run);
-        };
-        let began = cold.began();
-        let blob = cold.read_apart(&place).await;
-        let raised = {
-            let _working = run.working();
-            chain.open(&place, blob, began, &|key| run.is_of(|own| (self.ops.eq)(own, key)))
-        };
-        match raised {
-            Some(raised) => Turn::Found(self.hand_up(chain, hash, run, raised)),
-            None => Turn::Run(run),
-        }
+    pub(super) fn raise_cold_async<'a>(&'a self, hash: u64, run: Run<'a, K, V>) -> Raise<'a, K, V> {
+        let read = self.cold().and_then(|(chain, cold)| {
+            let Some(place) = chain.locate(hash, true) else {
+                cold.miss();
+                return None;
+            };
+            Some(Read { place, began: cold.began(), blob: Box::pin(cold.read_apart(place)) })
+        });
+        Raise { read, run: Some(run), core: self, hash }
     }
 
     /// What is there of an entry is not right any more, though the entry is.

@@ -6,7 +6,10 @@
 //! then, so no caller is left without a value. Which executor it is, is the domain's to know.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::marker::PhantomData;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -15,9 +18,10 @@ use std::task::{Context, Poll};
 use super::instance::Core;
 use super::load::{Load, Run, Turn};
 use super::loading::{Begun, Loading, here, polled, try_end};
-use super::{Cache, CacheTenant};
+use super::{Cache, CacheTenant, Verdict};
+use crate::domain::Task;
 use crate::flight::{OwnLead, Waited, WorkingOnly};
-use crate::key::{Fallible, Miss};
+use crate::key::{Fallible, Miss, Rest};
 use crate::stats::Count;
 use crate::sync::Mutex;
 
@@ -35,6 +39,23 @@ where
 {
     /// [`try_load_async`](Self::try_load_async), with the body on the domain's executor.
     pub(crate) async fn try_load_detached<E: Send + 'static>(
+        self: &Arc<Self>,
+        hash: u64,
+        key: K,
+        body: impl Future<Output = Result<V, E>> + Send + 'static,
+    ) -> Result<V, E> {
+        // SAFETY: the bounds say it.
+        unsafe { self.try_load_elsewhere(hash, key, body) }.await
+    }
+}
+
+impl<K, V> Core<K, V> {
+    /// [`try_load_detached`](Self::try_load_detached), where the types say nothing.
+    ///
+    /// # Safety
+    ///
+    /// `K` and `V` are `Send + Sync + 'static`, `E` is `Send + 'static`.
+    async unsafe fn try_load_elsewhere<E>(
         self: &Arc<Self>,
         hash: u64,
         key: K,
@@ -68,8 +89,13 @@ where
                     let waited = poll_fn(|context| {
                         let polled = wait.as_mut().poll(context);
                         let Some(task) = task.take() else { return polled };
+                        let task: Pin<Box<dyn Future<Output = ()> + '_>> = Box::pin(task);
+                        // SAFETY: it holds keys, values, an error, and the body, all of them `Send + 'static`; the first
+                        // three because the caller says so. What else is in it is ours, and is if they are.
+                        let task =
+                            unsafe { mem::transmute::<Pin<Box<dyn Future<Output = ()> + '_>>, Task>(task) };
                         // Only now: before the body first runs, the graph has to know who waits for it.
-                        executor.spawn(Box::pin(task));
+                        executor.spawn(task);
                         wait.as_mut().poll(context)
                     });
                     return match (waited.await, slot.take()) {
@@ -220,11 +246,14 @@ impl<K, V, E> Drop for Detached<K, V, E> {
     }
 }
 
+// For generated code.
+
 /// A whole value, as what is stored of itself.
 struct Whole<V>(V);
 
 impl<V> Fallible for Whole<V> {
     type Value = V;
+    type Rest = Infallible;
 
     fn split(self) -> Result<V, Self> {
         Ok(self.0)
@@ -235,60 +264,146 @@ impl<V> Fallible for Whole<V> {
     }
 }
 
-// For generated code.
+/// Proof that what a body may return in place of a value can go to another thread. Values themselves are proved when their
+/// cache is made.
+#[doc(hidden)]
+pub struct Returned<R>(PhantomData<fn(R)>);
+
+impl<R> std::fmt::Debug for Returned<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Returned")
+    }
+}
+
+/// The only place that asks for it: at the type, so that a missing bound is one error.
+#[doc(hidden)]
+#[must_use]
+pub const fn returned<R: Fallible<Rest: Rest>>() -> Returned<R> {
+    Returned(PhantomData)
+}
+
+/// The proof of a function that returns its value as it is.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ReturnedWhole;
+
+/// A proof that holds for this. Sealed: others would have to prove it.
+#[doc(hidden)]
+pub trait MayReturn<R>: sealed::Sealed {}
+
+mod sealed {
+    pub trait Sealed {}
+    impl<R> Sealed for super::Returned<R> {}
+    impl Sealed for super::ReturnedWhole {}
+}
+
+impl<R: Fallible> MayReturn<R> for Returned<R> {}
+impl<R: Fallible> MayReturn<Verdict<R::Value, R>> for Returned<R> {}
+impl<V> MayReturn<Verdict<V, V>> for ReturnedWhole {}
+impl<V> MayReturn<Whole<V>> for ReturnedWhole {}
+
+/// A load whose body an executor runs. A type of its own, so that what its caller's future is made of is looked into once.
+#[doc(hidden)]
+#[must_use = "a future does nothing until it is polled"]
+#[expect(missing_debug_implementations, reason = "as of a `Loading`")]
+pub struct Elsewhere<'a, R>(Pin<Box<dyn Future<Output = R> + Send + 'a>>);
+
+impl<'a, R> Elsewhere<'a, R> {
+    /// # Safety
+    ///
+    /// `load` is `Send`.
+    unsafe fn new(load: impl Future<Output = R> + 'a) -> Self {
+        type Bare<'a, R> = Pin<Box<dyn Future<Output = R> + 'a>>;
+        type Sent<'a, R> = Pin<Box<dyn Future<Output = R> + Send + 'a>>;
+        let load: Bare<'a, R> = Box::pin(load);
+        // SAFETY: this only adds `Send` to the trait object's type, and the caller says that it is so.
+        Self(unsafe { mem::transmute::<Bare<'a, R>, Sent<'a, R>>(load) })
+    }
+}
+
+impl<R> Future for Elsewhere<'_, R> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
+        self.0.as_mut().poll(context)
+    }
+}
 
 /// Computes a missing value with a body that an executor runs.
 #[doc(hidden)]
-pub async fn load_detached<K, V, F>(cache: &Cache<K, V>, miss: Miss<K>, body: F) -> V
+pub fn load_detached<'a, K, V, F>(cache: &'a Cache<K, V>, miss: Miss<K>, body: F) -> Elsewhere<'a, V>
 where
-    K: Send + Sync + 'static,
-    V: Send + Sync + 'static,
     F: Future<Output = V> + Send + 'static,
 {
-    try_load_detached(cache, miss, async { Whole(body.await) }).await.0
+    let load = try_load_detached(cache, miss, async { Whole(body.await) }, ReturnedWhole);
+    // SAFETY: all that it holds is `load`, which is.
+    unsafe { Elsewhere::new(async { load.await.0 }) }
 }
 
 /// [`load_detached`] for a body that may fail.
 #[doc(hidden)]
-pub async fn try_load_detached<R, K, F>(cache: &Cache<K, R::Value>, miss: Miss<K>, body: F) -> R
+pub fn try_load_detached<'a, R, K, F, P>(
+    cache: &'a Cache<K, R::Value>,
+    miss: Miss<K>,
+    body: F,
+    _: P,
+) -> Elsewhere<'a, R>
 where
-    R: Fallible + Send + 'static,
-    K: Send + Sync + 'static,
-    R::Value: Send + Sync + 'static,
+    R: Fallible + 'a,
     F: Future<Output = R> + Send + 'static,
+    P: MayReturn<R>,
 {
     let split = async { body.await.split() };
-    match cache.shared().try_load_detached(miss.hash, miss.key, split).await {
-        Ok(value) => R::from_value(value),
-        Err(rest) => rest,
-    }
+    let load = async move {
+        let core = cache.shared();
+        // SAFETY: there is no way to a `Cache` but through proofs, or bounds, that key and value are `Send + Sync + 'static`,
+        // and `P` is the proof that what else is returned is `Send + 'static`.
+        match unsafe { core.try_load_elsewhere(miss.hash, miss.key, split) }.await {
+            Ok(value) => R::from_value(value),
+            Err(rest) => rest,
+        }
+    };
+    // SAFETY: it holds key, value, rest and body, which are `Send` as above, and ours, which is if they are.
+    unsafe { Elsewhere::new(load) }
 }
 
 /// [`load_detached`]; a forced call, for which nobody waits, runs its body in its own future.
 #[doc(hidden)]
-pub async fn load_detached_or_refresh<K, V, F>(cache: &Cache<K, V>, miss: Miss<K>, body: F) -> V
+pub fn load_detached_or_refresh<'a, K, V, F>(
+    cache: &'a Cache<K, V>,
+    miss: Miss<K>,
+    body: F,
+) -> Elsewhere<'a, V>
 where
-    K: Send + Sync + 'static,
-    V: Send + Sync + 'static,
     F: Future<Output = V> + Send + 'static,
 {
-    try_load_detached_or_refresh(cache, miss, async { Whole(body.await) }).await.0
+    let load = try_load_detached_or_refresh(cache, miss, async { Whole(body.await) }, ReturnedWhole);
+    // SAFETY: all that it holds is `load`, which is.
+    unsafe { Elsewhere::new(async { load.await.0 }) }
 }
 
 /// [`load_detached_or_refresh`] for a body that may fail.
 #[doc(hidden)]
-pub async fn try_load_detached_or_refresh<R, K, F>(cache: &Cache<K, R::Value>, miss: Miss<K>, body: F) -> R
+pub fn try_load_detached_or_refresh<'a, R, K, F, P>(
+    cache: &'a Cache<K, R::Value>,
+    miss: Miss<K>,
+    body: F,
+    proof: P,
+) -> Elsewhere<'a, R>
 where
-    R: Fallible + Send + 'static,
-    K: Send + Sync + 'static,
-    R::Value: Send + Sync + 'static,
+    R: Fallible + 'a,
     F: Future<Output = R> + Send + 'static,
+    P: MayReturn<R>,
 {
     if !miss.forced {
-        return try_load_detached(cache, miss, body).await;
+        return try_load_detached(cache, miss, body, proof);
     }
-    let here = here(cache);
-    let mut loading = here.core().begin_refresh(miss.hash, miss.key);
-    let returned = polled(&mut loading, pin!(body)).await;
-    try_end(loading, returned)
+    let load = async move {
+        let here = here(cache);
+        let mut loading = here.core().begin_refresh(miss.hash, miss.key);
+        let returned = polled(&mut loading, pin!(body)).await;
+        try_end(loading, returned)
+    };
+    // SAFETY: it holds key, value, rest and body, which are `Send` as in `try_load_detached`, and ours, which is if they are.
+    unsafe { Elsewhere::new(load) }
 }

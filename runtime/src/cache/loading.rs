@@ -6,12 +6,14 @@
 //! compiled for each body. Bodies that an executor runs are in `detached`.
 
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::load::{Load, Run, Turn};
+use super::tiers::Raise;
 use super::{Cache, CacheTenant, Core, Here};
-use crate::flight::Working;
+use crate::flight::{Patience, Waiting, Working};
 use crate::key::{Fallible, Miss};
 
 /// A body that its caller is to run now. Dropped instead of [ended](end) (the body failed, or panics), it counts as a
@@ -79,30 +81,120 @@ impl<K, V> Core<K, V> {
     }
 
     /// [`begin`](Self::begin) for a task, which waits without blocking its thread.
-    pub(super) async fn begin_async(&self, hash: u64, key: K) -> Result<V, Loading<'_, K, V, ()>> {
-        if self.is_bypassed() {
-            return Err(Loading::unkept());
-        }
-        let mut patience = None;
-        let mut turn = self.turn(hash, key);
+    pub(super) fn begin_async(&self, hash: u64, key: K) -> Begin<'_, K, V> {
+        Begin { core: self, hash, patience: None, stage: Stage::Start(key) }
+    }
+
+    /// It is a task's turn, and nothing is below.
+    fn begun<'a>(&'a self, hash: u64, run: Run<'a, K, V>) -> Loading<'a, K, V, ()> {
+        Loading::of((), Begun { load: Load::start(&*self.tenant), run, core: self, hash })
+    }
+}
+
+/// The first half of a task's load. A type of its own and no `async` block: what a function keeps of it while it waits is the
+/// same type for all that have these keys and values, and nothing in it has to be looked into once more for each.
+///
+/// # Cancel safety
+///
+/// Dropping it takes its caller out of the flight that it waits for.
+#[doc(hidden)]
+#[must_use = "a future does nothing until it is polled"]
+#[expect(missing_debug_implementations, reason = "as of a `Loading`")]
+pub struct Begin<'a, K, V> {
+    core: &'a Core<K, V>,
+    hash: u64,
+    patience: Option<Patience<'a>>,
+    stage: Stage<'a, K, V>,
+}
+
+enum Stage<'a, K, V> {
+    /// Nobody was asked yet.
+    Start(K),
+    /// Nobody is asked.
+    Force(K),
+    /// Others compute it. The waiter goes first.
+    Waiting(Waiting<'a, V>, K),
+    /// A tier below is asked.
+    Raising(Raise<'a, K, V>),
+    /// It is over.
+    Over,
+}
+
+/// Nothing in it is pinned.
+impl<K, V> Unpin for Begin<'_, K, V> {}
+
+impl<'a, K, V> Future for Begin<'a, K, V> {
+    type Output = Result<V, Loading<'a, K, V, ()>>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let (core, hash) = (this.core, this.hash);
+        let mut turn = match mem::replace(&mut this.stage, Stage::Over) {
+            Stage::Start(_) if core.is_bypassed() => return Poll::Ready(Err(Loading::unkept())),
+            Stage::Start(key) => core.turn(hash, key),
+            Stage::Force(key) => return Poll::Ready(Err(core.begin_refresh(hash, key))),
+            Stage::Waiting(waiting, key) => match this.wait(waiting, key, context) {
+                Some(turn) => turn,
+                None => return Poll::Pending,
+            },
+            Stage::Raising(raise) => match this.raise(raise, context) {
+                Some(Turn::Run(run)) => return Poll::Ready(Err(core.begun(hash, run))),
+                Some(turn) => turn,
+                None => return Poll::Pending,
+            },
+            Stage::Over => unreachable!("what is over is not polled"),
+        };
         loop {
             match turn {
-                Turn::Found(value) => return Ok(value),
-                Turn::Run(run) => {
-                    let run = match self.raise_cold_async(hash, run).await {
-                        Turn::Run(run) => run,
-                        found => {
-                            turn = found;
-                            continue;
-                        }
-                    };
-                    let load = Load::start(&*self.tenant);
-                    return Err(Loading::of((), Begun { load, run, core: self, hash }));
-                }
+                Turn::Found(value) => return Poll::Ready(Ok(value)),
+                Turn::Run(run) => match this.raise(core.raise_cold_async(hash, run), context) {
+                    Some(Turn::Run(run)) => return Poll::Ready(Err(core.begun(hash, run))),
+                    Some(next) => turn = next,
+                    None => return Poll::Pending,
+                },
                 Turn::Wait(waiter, key) => {
-                    let waited = waiter.wait_async(self.patience(&mut patience), self.ops.clone).await;
-                    turn = self.after(hash, key, waited);
+                    let waiting = waiter.waiting(core.patience(&mut this.patience));
+                    match this.wait(waiting, key, context) {
+                        Some(next) => turn = next,
+                        None => return Poll::Pending,
+                    }
                 }
+            }
+        }
+    }
+}
+
+impl<'a, K, V> Begin<'a, K, V> {
+    /// The same, but what is stored is not looked at.
+    pub(super) fn forced(self) -> Self {
+        let stage = match self.stage {
+            Stage::Start(key) => Stage::Force(key),
+            later => later,
+        };
+        Self { stage, ..self }
+    }
+
+    /// Whose turn it is after a look below; `None` while that goes on.
+    fn raise(&mut self, mut raise: Raise<'a, K, V>, context: &mut Context<'_>) -> Option<Turn<'a, K, V>> {
+        match Pin::new(&mut raise).poll(context) {
+            Poll::Ready(turn) => Some(turn),
+            Poll::Pending => {
+                self.stage = Stage::Raising(raise);
+                None
+            }
+        }
+    }
+
+    /// Whose turn it is after a wait; `None` while that goes on.
+    fn wait(&mut self, mut waiting: Waiting<'a, V>, key: K, context: &Context<'_>) -> Option<Turn<'a, K, V>> {
+        match waiting.poll(context, &self.core.ops.clone) {
+            Poll::Ready(waited) => {
+                drop(waiting);
+                Some(self.core.after(self.hash, key, waited))
+            }
+            Poll::Pending => {
+                self.stage = Stage::Waiting(waiting, key);
+                None
             }
         }
     }
@@ -288,11 +380,8 @@ fn try_load_by<R: Fallible, K>(cache: &Cache<K, R::Value>, miss: Miss<K>, body: 
 ///
 /// It is the caller's turn to [poll](polled) the body; [`end`] takes what it returns.
 #[doc(hidden)]
-pub async fn begin_async<'a, K, V>(
-    here: &'a Seen<'_, K, V>,
-    miss: Miss<K>,
-) -> Result<V, Loading<'a, K, V, ()>> {
-    here.0.begin_async(miss.hash, miss.key).await
+pub fn begin_async<'a, K, V>(here: &'a Seen<'_, K, V>, miss: Miss<K>) -> Begin<'a, K, V> {
+    here.0.begin_async(miss.hash, miss.key)
 }
 
 /// What a task does between the halves. For generated code.

@@ -29,7 +29,8 @@ mod validate;
 pub use builder::{BuildError, Builder};
 pub use call::{Ran, Status, Verdict, apart, judge, judge_value, never};
 pub use detached::{
-    load_detached, load_detached_or_refresh, try_load_detached, try_load_detached_or_refresh,
+    ReturnedWhole, load_detached, load_detached_or_refresh, returned, try_load_detached,
+    try_load_detached_or_refresh,
 };
 pub use load::{forced, look, missed};
 pub use loading::{begin, begin_async, end, here, load, load_with, polled, try_end, try_load, try_load_with};

@@ -9,6 +9,9 @@ use super::{Cache, CacheTenant};
 use crate::store::{Departed, Evicted, Wanted};
 use crate::time::Nanos;
 
+/// A look below that has nowhere to look.
+pub(super) type Raise<'a, K, V> = Ready<Turn<'a, K, V>>;
+
 /// No tiers.
 pub(super) struct Below<K, V>(PhantomData<fn() -> (K, V)>);
 
@@ -69,7 +72,7 @@ impl<K, V> Core<K, V> {
     }
 
     #[inline]
-    pub(super) fn raise_cold_async<'a>(&'a self, _: u64, run: Run<'a, K, V>) -> Ready<Turn<'a, K, V>> {
+    pub(super) fn raise_cold_async<'a>(&'a self, _: u64, run: Run<'a, K, V>) -> Raise<'a, K, V> {
         ready(Turn::Run(run))
     }
 

@@ -6,7 +6,7 @@
 
 use super::instance::{Core, Loaded, Source, Unstored};
 use super::load::{Load, Run};
-use super::loading::{Begun, Loading, OnThread, Seen, begin, begin_async};
+use super::loading::{Begin, Begun, Loading, OnThread, Seen, begin, begin_async};
 use crate::flight::{Flights, Lead};
 use crate::key::Miss;
 use crate::stats::Count;
@@ -88,12 +88,7 @@ pub fn begin_or_refresh<'a, K, V>(
 ///
 /// As [`begin_async`]; a forced call always.
 #[doc(hidden)]
-pub async fn begin_async_or_refresh<'a, K, V>(
-    here: &'a Seen<'_, K, V>,
-    miss: Miss<K>,
-) -> Result<V, Loading<'a, K, V, ()>> {
-    if !miss.forced {
-        return begin_async(here, miss).await;
-    }
-    Err(here.core().begin_refresh(miss.hash, miss.key))
+pub fn begin_async_or_refresh<'a, K, V>(here: &'a Seen<'_, K, V>, miss: Miss<K>) -> Begin<'a, K, V> {
+    let begin = begin_async(here, Miss { forced: false, ..miss });
+    if miss.forced { begin.forced() } else { begin }
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here runs with a lock held. A cache without tiers asks one pointer, on its slow paths only.
 
+pub(super) use super::deep::Raise;
 use std::cell::Cell;
 use std::sync::Arc;
 

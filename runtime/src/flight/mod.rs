@@ -39,7 +39,7 @@ mod graph;
 mod wait;
 
 pub(crate) use graph::{Working, WorkingOnly};
-pub(crate) use wait::{Patience, Waited, Waiter};
+pub(crate) use wait::{Patience, Waited, Waiter, Waiting};
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};

@@ -93,10 +93,11 @@ impl<V> Waiter<V> {
         let waker = Waker::from(Arc::clone(&bell));
         // Where time passes by itself the thread watches it; a clock that is moved by hand has to ring.
         let alarm = if patience.core.clock.is_manual() { Alarm::Unset } else { Alarm::Unneeded };
-        let mut task = Task { waiter: self, held: None, number: None, patience: Some(patience), alarm };
+        let mut waiting = self.waiting(Some(patience));
+        waiting.alarm = alarm;
         let context = Context::from_waker(&waker);
         loop {
-            match task.poll(&context, clone) {
+            match waiting.poll(&context, clone) {
                 Poll::Ready(waited) => return waited,
                 Poll::Pending => bell.wait(patience),
             }
@@ -113,8 +114,13 @@ impl<V> Waiter<V> {
         patience: Option<Patience<'_>>,
         clone: impl Fn(&V) -> V,
     ) -> Waited<V> {
-        let mut task = Task { waiter: self, held: None, number: None, patience, alarm: Alarm::Unset };
-        std::future::poll_fn(move |context| task.poll(context, &clone)).await
+        let mut waiting = self.waiting(patience);
+        std::future::poll_fn(move |context| waiting.poll(context, &clone)).await
+    }
+
+    /// [`wait_async`](Self::wait_async) for a future that has a name, to be polled.
+    pub(crate) fn waiting(self, patience: Option<Patience<'_>>) -> Waiting<'_, V> {
+        Waiting { waiter: self, held: None, number: None, patience, alarm: Alarm::Unset }
     }
 
     fn must_wait(&self, state: &State) -> bool {
@@ -136,8 +142,8 @@ impl<V> Drop for Waiter<V> {
     }
 }
 
-/// A task that waits.
-struct Task<'a, V> {
+/// A task that waits. Dropping it takes the waiter out of the flight and out of the graph.
+pub(crate) struct Waiting<'a, V> {
     waiter: Waiter<V>,
     /// What the task works for, once it is in the graph with it.
     held: Option<Held>,
@@ -158,8 +164,8 @@ enum Alarm {
     Unneeded,
 }
 
-impl<V> Task<'_, V> {
-    fn poll(&mut self, context: &Context<'_>, clone: &impl Fn(&V) -> V) -> Poll<Waited<V>> {
+impl<V> Waiting<'_, V> {
+    pub(crate) fn poll(&mut self, context: &Context<'_>, clone: &impl Fn(&V) -> V) -> Poll<Waited<V>> {
         let flight = Arc::clone(&self.waiter.flight);
         let mut state = flight.state.lock();
         if self.waiter.must_wait(&state) {
@@ -217,7 +223,7 @@ impl State {
     }
 }
 
-impl<V> Drop for Task<'_, V> {
+impl<V> Drop for Waiting<'_, V> {
     /// Over, or cancelled: nobody must be woken, and nothing must be thought to wait.
     fn drop(&mut self) {
         if let (Some(patience), Alarm::Set(id)) = (self.patience, self.alarm) {

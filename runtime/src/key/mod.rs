@@ -29,7 +29,8 @@ pub use proof::{
 };
 pub use unordered::{Pair, PairProof, Unordered, pair, pair_key};
 pub use value::{
-    Cloned, Fallible, Unvalued, ValueOps, ValueProof, ValueShape, Valued, WeighedBy, WeighedValue, value,
+    Cloned, Copied, Fallible, Rest, Unvalued, ValueOps, ValueProof, ValueShape, Valued, WeighedBy,
+    WeighedValue, copied, copied_slice, value,
 };
 
 /// What a cache's key has to be. Implemented by everything that can be.

@@ -163,6 +163,12 @@ impl<T: CacheKey> Keyed<T> {
         ByVal { place, ops: PhantomData }
     }
 
+    /// A copy of an argument.
+    #[must_use]
+    pub fn copied(&self, place: &T) -> T {
+        place.clone()
+    }
+
     /// A slice of it, as a part of a query.
     #[inline]
     #[must_use]
@@ -190,6 +196,12 @@ impl<T> Unkeyed<T> {
     #[must_use]
     pub const fn slice_ops(&self) -> Missing {
         Missing
+    }
+
+    /// A copy that is never made.
+    #[must_use]
+    pub fn copied(&self, _: &T) -> T {
+        no_key()
     }
 
     /// As a part of a query that is never asked.
@@ -312,7 +324,7 @@ impl<T: 'static, O: KeyOps<T>, W: Weighs<T>> KeyShape for WeighedKey<T, O, W> {
 
 /// An argument that is hashed as it is and owned by a clone.
 #[doc(hidden)]
-pub struct ByVal<'a, T: ?Sized + 'static, O> {
+pub struct ByVal<'a, T: ?Sized, O> {
     place: &'a T,
     ops: PhantomData<O>,
 }

@@ -202,6 +202,8 @@ impl<V, O> ValueProof<V, O> {
 pub trait Fallible: Sized {
     /// What is stored.
     type Value;
+    /// What is returned in its place, and not stored.
+    type Rest;
     /// The value to store.
     ///
     /// # Errors
@@ -214,6 +216,7 @@ pub trait Fallible: Sized {
 
 impl<T, E> Fallible for Result<T, E> {
     type Value = T;
+    type Rest = E;
 
     #[inline]
     fn split(self) -> Result<T, Self> {
@@ -231,6 +234,7 @@ impl<T, E> Fallible for Result<T, E> {
 
 impl<T> Fallible for Option<T> {
     type Value = T;
+    type Rest = ();
 
     #[inline]
     fn split(self) -> Result<T, Self> {
@@ -241,4 +245,40 @@ impl<T> Fallible for Option<T> {
     fn from_value(value: T) -> Self {
         Some(value)
     }
+}
+
+/// What a detached body may return in place of a value.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be returned from a `#[cached(detach)]` function",
+    label = "the body runs on an executor's thread, and this goes from there to the caller",
+    note = "an error of a detached body needs `Send + 'static`: turn it into one that has it, such as a `String`, an enum of your own or `Box<dyn Error + Send + Sync>`, or leave `detach` out"
+)]
+pub trait Rest: Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<R: Send + 'static> Rest for R {}
+
+/// What an argument by reference has to be, of which a detached body takes a copy.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be copied for the body of a `#[cached(detach)]` function",
+    label = "the body outlives the call, and needs a copy of what this refers to",
+    note = "derive `Clone`, or take what can be shared, such as `Arc<{Self}>`, by value"
+)]
+pub trait Copied: Clone {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone> Copied for T {}
+
+/// A copy for a detached body; the only place that asks for it, unless it is part of the key, whose proof does.
+#[doc(hidden)]
+pub fn copied<T: Copied>(place: &T) -> T {
+    place.clone()
+}
+
+/// [`copied`] for a slice.
+#[doc(hidden)]
+pub fn copied_slice<T: Copied>(place: &[T]) -> Vec<T> {
+    place.to_vec()
 }

@@ -43,8 +43,8 @@ mod warm;
 
 pub(crate) use chain::{Candidate, Chain, Changing, ChangingAll, Raised};
 pub use codec::{Codec, CodecError, Compress};
+pub(crate) use cold::{Blob, ColdTier, Ground, HashOf, KeyWays, Place, Ready, Sending, Workers};
 pub use cold::{Cold, IntoCold};
-pub(crate) use cold::{ColdTier, Ground, HashOf, KeyWays, Place, Ready, Sending, Workers};
 pub use settings::{Tiers, Warm};
 pub use stats::{TierState, TierStats};
 pub use store::{Envelope, Opened, Sealed, Store, StoreError, StoreWrite};

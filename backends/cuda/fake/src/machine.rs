@@ -31,8 +31,6 @@ pub struct Launch {
     pub arguments: Vec<u64>,
 }
 
-type Work = dyn Fn(&mut Memory, &Launch) + Send + Sync;
-
 /// What a kernel does.
 type Work = dyn Fn(&mut Memory, &Launch) + Send + Sync;
 

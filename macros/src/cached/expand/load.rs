@@ -3,13 +3,14 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{Pat, Safety, Type};
 
 use super::{Body, Plan, Variant, found, path_to, return_type};
 use crate::cached::key;
 use crate::cached::model::{Argument, Model, Returns};
 use crate::crate_path::{larder, private};
-use crate::signature::{Function, bare, turbofish};
+use crate::signature::{Function, bare, named, turbofish};
 
 /// What happens on a miss.
 pub(super) fn load(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
@@ -36,7 +37,7 @@ fn load_in_halves(model: &Model, plan: &Plan, variant: Variant, may_be_forced: b
         Body::Inside | Body::Whole | Body::Beside(_) => call(model, plan),
     };
     if !asynchronous && !may_be_forced && variant == Variant::Call {
-        return function_load(model, plan).unwrap_or_else(|| whole_load(model, &run));
+        return function_load(model, plan).unwrap_or_else(|| whole_load(model, plan, &run));
     }
     let returned = if asynchronous { quote_spanned!(span=> __returned) } else { run.clone() };
     let (found_it, ran) = match (&model.options.cache_if, &model.returns) {
@@ -66,7 +67,7 @@ fn load_in_halves(model: &Model, plan: &Plan, variant: Variant, may_be_forced: b
         }
         Variant::Call | Variant::Refresh => (found_it, ran),
     };
-    let cache = found(model);
+    let cache = found(model, plan);
     let begin = match (asynchronous, may_be_forced) {
         (false, false) => "begin",
         (false, true) => "begin_or_refresh",
@@ -117,7 +118,7 @@ fn function_load(model: &Model, plan: &Plan) -> Option<TokenStream> {
         }
         Body::Inside | Body::Beside(_) | Body::Closure => return None,
     };
-    let cache = found(model);
+    let cache = found(model, plan);
     let given: Vec<_> = model.arguments.iter().map(|argument| &argument.ident).collect();
     let load = match model.returns {
         Returns::Plain { .. } => quote_spanned!(span=> load_with),
@@ -127,10 +128,10 @@ fn function_load(model: &Model, plan: &Plan) -> Option<TokenStream> {
 }
 
 /// A load that calls its body, whatever that is.
-fn whole_load(model: &Model, run: &TokenStream) -> TokenStream {
+fn whole_load(model: &Model, plan: &Plan, run: &TokenStream) -> TokenStream {
     let span = model.span();
     let p = private(span);
-    let cache = found(model);
+    let cache = found(model, plan);
     match (&model.options.cache_if, &model.returns) {
         (None, Returns::Plain { .. }) => quote_spanned!(span=> #p::load(#cache, __miss, move || #run)),
         (None, Returns::Fallible { .. }) => quote_spanned!(span=> #p::try_load(#cache, __miss, move || #run)),
@@ -171,8 +172,9 @@ fn load_around(model: &Model, plan: &Plan, variant: Variant, may_be_forced: bool
         (true, true) => "try_load_detached_or_refresh",
     };
     let function = Ident::new(function, span);
-    let cache = found(model);
-    let mut value = quote_spanned!(span=> #p::#function(#cache, __miss, #body).await);
+    let cache = found(model, plan);
+    let proof = fails.then(|| returned(model));
+    let mut value = quote_spanned!(span=> #p::#function(#cache, __miss, #body, #proof).await);
     if cache_if.is_some() {
         value = match model.returns {
             Returns::Plain { .. } => quote_spanned!(span=> #p::Verdict::into_value(#value)),
@@ -187,6 +189,50 @@ fn load_around(model: &Model, plan: &Plan, variant: Variant, may_be_forced: bool
         };
     }
     quote_spanned!(span=> #owned #value)
+}
+
+/// The proof of what may be returned in place of a value, at its type: where a missing bound is reported.
+fn returned(model: &Model) -> TokenStream {
+    let span = Span::mixed_site();
+    match model.returns {
+        Returns::Plain { .. } => {
+            let p = private(span);
+            quote_spanned!(span=> #p::ReturnedWhole)
+        }
+        Returns::Fallible { .. } => {
+            let ty = return_type(&model.function.sig);
+            let at = ty.clone().into_iter().next().map_or(span, |token| span.located_at(token.span()));
+            let p = private(at);
+            quote_spanned!(at=> #p::returned::<#ty>())
+        }
+    }
+}
+
+/// The copy of what an argument refers to.
+fn copied(model: &Model, argument: &Argument) -> TokenStream {
+    let (span, ident) = (Span::mixed_site(), &argument.ident);
+    let Type::Reference(reference) = bare(&argument.ty) else {
+        return quote_spanned!(span=> ::std::borrow::ToOwned::to_owned(#ident));
+    };
+    let ty = bare(&reference.elem);
+    let is_in_key = model.key.labels().iter().any(|label| *ident == label);
+    let is_unsized = matches!(ty, Type::Slice(_)) || named(ty, &["str", "Path", "OsStr", "CStr"]).is_some();
+    if is_in_key && is_unsized {
+        quote_spanned!(span=> ::std::borrow::ToOwned::to_owned(#ident))
+    } else if is_in_key {
+        // The proof of the key says what it lacks.
+        let p = private(span);
+        quote_spanned!(span=> #p::Keyed::<#ty>::OF.copied(#ident))
+    } else {
+        let (at, function, ty) = match ty {
+            Type::Slice(slice) => (slice.elem.span(), "copied_slice", &*slice.elem),
+            _ if is_unsized => return quote_spanned!(span=> ::std::borrow::ToOwned::to_owned(#ident)),
+            ty => (ty.span(), "copied", ty),
+        };
+        let at = span.located_at(at);
+        let (p, function) = (private(at), Ident::new(function, at));
+        quote_spanned!(at=> #p::#function::<#ty>(#ident))
+    }
 }
 
 /// Whether a body that outlives the call has its own copy of what this argument refers to.
@@ -228,7 +274,8 @@ fn body(model: &Model, plan: &Plan) -> (TokenStream, TokenStream) {
     let span = Span::mixed_site();
     let copied: Vec<_> = model.arguments.iter().filter(|argument| is_copied(model, argument)).collect();
     let idents: Vec<_> = copied.iter().map(|argument| &argument.ident).collect();
-    let owned = quote_spanned!(span=> #(let #idents = ::std::borrow::ToOwned::to_owned(#idents);)*);
+    let copies: Vec<_> = copied.iter().map(|argument| self::copied(model, argument)).collect();
+    let owned = quote_spanned!(span=> #(let #idents = #copies;)*);
     let body = match &plan.body {
         Body::Closure => closure(model),
         Body::Inside | Body::Whole | Body::Beside(_) => {

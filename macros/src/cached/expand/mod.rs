@@ -20,10 +20,7 @@ use crate::crate_path::{larder, private};
 use crate::signature::{Function, lints_said_before, turbofish};
 pub(crate) use load::in_place;
 use load::load;
-use site::{
-    accessor, accessor_name, handle, hidden_name, is_a_key, may_be_a_traits, ops_of_value, proof_of_value,
-    site,
-};
+use site::{accessor, accessor_name, handle, hidden_name, is_a_key, may_be_a_traits, ops_of_value, site};
 
 /// Everything for one function.
 pub(crate) fn expand(model: &Model) -> TokenStream {
@@ -147,7 +144,7 @@ fn wrapper(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
         Access::Inside(ident) => Some(accessor(model, ident)),
         Access::Beside(_) | Access::InPlace => None,
     };
-    let (cache, probe) = (find_cache(model, plan), probe(model, variant));
+    let (cache, probe) = (find_cache(model, plan), probe(model, plan, variant));
     let bindings = model.key.bindings();
     let find = if bindings.is_empty() {
         quote_spanned!(span=> let __cache = #cache; #probe)
@@ -163,9 +160,7 @@ fn wrapper(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
         }
     };
     let load = load(model, plan, variant);
-    let proofs = generic_proofs(model);
-    let mut block =
-        Group::new(Delimiter::Brace, quote_spanned!(span=> #inside #accessor #proofs #find #load));
+    let mut block = Group::new(Delimiter::Brace, quote_spanned!(span=> #inside #accessor #find #load));
     let outer_sig = outer_signature(model, plan);
     let name = model.name();
     match variant {
@@ -194,15 +189,6 @@ fn wrapper(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
             beside(model, &shared_attributes(&model.function), &sig, &docs, &block)
         }
     }
-}
-
-/// In a generic function the bounds are asked for where it calls its accessor, too: what is missing is the same error there,
-/// which is shown once, and keeps away what would follow from it.
-fn generic_proofs(model: &Model) -> Option<TokenStream> {
-    let span = model.span();
-    let is_generic = model.function.sig.generics.type_params().next().is_some();
-    let (keys, value) = (model.key.proofs(), proof_of_value(model));
-    (is_generic && model.key.ty().is_some()).then(|| quote_spanned!(span=> let _ = || (#keys, #value);))
 }
 
 /// The same signature with a `fn` that is not the user's: lints that would have the whole function written otherwise,
@@ -317,13 +303,24 @@ fn allow_instead_of_expect(attr: &mut Attribute) {
 }
 
 /// A reference to what was found.
-fn found(model: &Model) -> TokenStream {
+fn found(model: &Model, plan: &Plan) -> TokenStream {
     let span = model.span();
     match model.options.place {
         Place::Within(_) if model.is_consumed => quote_spanned!(span=> &__cache),
         Place::Thread => quote_spanned!(span=> &__cache),
+        Place::Global if has_found(model, plan) => quote_spanned!(span=> __cache.cache()),
         Place::Global | Place::Within(_) => quote_spanned!(span=> __cache),
     }
+}
+
+/// Whether the accessor's result says nothing of how long keys live: where they may be what a parameter of the function stands for.
+fn has_found(model: &Model, plan: &Plan) -> bool {
+    !matches!(plan.access, Access::InPlace) && returns_found(model)
+}
+
+/// [`has_found`] of an accessor.
+fn returns_found(model: &Model) -> bool {
+    matches!(model.options.place, Place::Global) && model.function.sig.generics.type_params().next().is_some()
 }
 
 /// The expression that finds the cache.
@@ -355,7 +352,7 @@ fn find_cache(model: &Model, plan: &Plan) -> TokenStream {
 }
 
 /// The look-up: what is found is returned, and what is not is a `miss`.
-fn probe(model: &Model, variant: Variant) -> TokenStream {
+fn probe(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
     let span = model.span();
     let p = private(span);
     let (query, value) = (model.key.query(), ops_of_value(model));
@@ -370,7 +367,7 @@ fn probe(model: &Model, variant: Variant) -> TokenStream {
         }
         Variant::Call | Variant::Refresh => hit,
     };
-    let cache = found(model);
+    let cache = found(model, plan);
     let look = quote_spanned! {span=>
         match #p::look(#cache, __query, #value) {
             ::core::option::Option::Some(__value) => return #hit,
@@ -408,6 +405,11 @@ fn outer_signature(model: &Model, plan: &Plan) -> Signature {
             FnArg::Typed(typed) => {
                 let Some(argument) = arguments.next() else { continue };
                 typed.attrs.clear();
+                if !argument.is_snake_case() {
+                    // It is said of the argument of the body.
+                    let span = Span::mixed_site();
+                    typed.attrs.push(syn::parse_quote_spanned!(span=> #[allow(non_snake_case)]));
+                }
                 *typed.pat = Pat::Ident(PatIdent {
                     attrs: Vec::new(),
                     by_ref: None,

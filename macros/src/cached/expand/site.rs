@@ -9,7 +9,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Expr, ExprPath, Generics, Visibility, WherePredicate};
 
-use super::{Access, Plan, link, path_to, shared_attributes};
+use super::{Access, Plan, link, path_to, returns_found, shared_attributes};
 use crate::cached::model::{Home, Model, Returns};
 use crate::cached::settings::{Cost, Place, Policy};
 use crate::cached::tiers::{Packing, Tiers, Warm};
@@ -33,6 +33,7 @@ pub(super) fn handle(model: &Model, plan: &Plan, ident: &Ident) -> TokenStream {
             let own = sig.receiver().map(|receiver| receiver.self_token);
             quote_spanned!(span=> #path #instance(#own))
         }
+        Place::Global if returns_found(model) => quote_spanned!(span=> #path #instance().forever()),
         Place::Global | Place::Thread => quote_spanned!(span=> #path #instance()),
     };
     quote_spanned! {span=>
@@ -115,7 +116,13 @@ pub(super) fn accessor(model: &Model, ident: &Ident) -> TokenStream {
     let attrs = shared_attributes(&model.function);
     let generics = generics(model);
     let (params, _, bounds) = generics.split_for_impl();
-    let (own, cache, site) = (accessor_arguments(model), accessor_type(model), site(model));
+    let (own, mut cache, mut site) = (accessor_arguments(model), accessor_type(model), site(model));
+    if returns_found(model) {
+        let p = private(span);
+        let (key, value) = (model.key.ty(), model.returns.value());
+        cache = quote_spanned!(span=> #p::Found<#key, #value>);
+        site = quote_spanned!(span=> #p::Found::of({ #site }));
+    }
     quote_spanned! {span=>
         #(#attrs)*
         #[doc(hidden)]
@@ -385,7 +392,7 @@ fn cache_type(model: &Model) -> TokenStream {
 }
 
 /// `value::<V, _>(..)`, at the type: where a missing bound is reported.
-pub(super) fn proof_of_value(model: &Model) -> TokenStream {
+fn proof_of_value(model: &Model) -> TokenStream {
     let value = model.returns.value();
     let at = value.clone().into_iter().next().map_or_else(Span::mixed_site, |token| token.span());
     let span = Span::mixed_site().located_at(at);

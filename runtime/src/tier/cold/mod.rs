@@ -505,14 +505,14 @@ impl ColdTier {
     }
 
     /// [`read`](Self::read), on a thread that may wait.
-    pub(crate) async fn read_apart(&self, place: &Place) -> Option<Blob> {
+    pub(crate) async fn read_apart(&self, place: Place) -> Option<Blob> {
         if let Some(waiting) = self.queue.find(place.slot.number) {
             return Some(Blob::Waiting(waiting));
         }
         let (store, _) = self.opened()?;
         let (number, began) = (place.slot.number, self.now());
         let read = self.ground.workers.run(move || guarded(|| store.read(number))).await;
-        self.judge(place, began, read.unwrap_or(Err(StoreError::Panicked)))
+        self.judge(&place, began, read.unwrap_or(Err(StoreError::Panicked)))
     }
 
     fn judge(&self, place: &Place, began: Nanos, read: Result<Option<Vec<u8>>, StoreError>) -> Option<Blob> {

@@ -5,7 +5,7 @@ fn later(n: u32) -> u32 {
     n
 }
 
-#[cached(domain = gpu)]
+#[cached(stale_for = "1h")]
 fn elsewhere(n: u32) -> u32 {
     n
 }
