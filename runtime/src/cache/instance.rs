@@ -276,7 +276,7 @@ impl<K, V> Core<K, V> {
                     self.let_go(leaving);
                     if above {
                         // What was pinned above the bound, and has expired, left its place and not its pin.
-                        tenant.unpinned();
+                        tenant.fit_bounds();
                     }
                     return false;
                 }
@@ -399,6 +399,10 @@ impl<K, V> Core<K, V> {
                     grant.keep(false);
                     reservation.shrink(surplus);
                     tenant.offer(self, || self.store.credit_beside(hash));
+                    if reservation.spent() > tenant.card.ceiling() {
+                        // The first that weighs anything: its page got a column for that.
+                        tenant.fit_bounds();
+                    }
                     return Some(heap);
                 }
                 Err(NotReweighed::Shrunk { heap }) => charged = heap,

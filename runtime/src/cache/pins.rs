@@ -100,7 +100,7 @@ impl<K, V> Core<K, V> {
                 Ok(unpinned) => {
                     if unpinned {
                         tenant.announce(self);
-                        tenant.unpinned();
+                        tenant.fit_bounds();
                     }
                     return unpinned;
                 }
@@ -113,7 +113,7 @@ impl<K, V> Core<K, V> {
         let (removed, leaving) = self.store.remove(hash, &eq, cause, &tenant.card.reservation);
         tenant.left(Count::Evictions, removed.into());
         self.let_go(leaving);
-        tenant.unpinned();
+        tenant.fit_bounds();
         removed
     }
 

@@ -232,8 +232,8 @@ impl CacheTenant {
         while self.entries() > self.max_entries() && self.evict_own(0).entries > 0 {}
     }
 
-    /// What was pinned may go: evicts what bounds could not take until now.
-    pub(super) fn unpinned(&self) {
+    /// Evicts what is above the bounds: what they could not take while it was pinned, or what grew under a lock.
+    pub(super) fn fit_bounds(&self) {
         self.publish();
         self.fit_entries();
         self.fit_bytes();

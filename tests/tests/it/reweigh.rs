@@ -230,3 +230,20 @@ fn many_threads_that_weigh_replace_and_evict_keep_the_books() {
     check(&domain);
     caches.iter().for_each(check_emptied);
 }
+
+/// Found by a history: the page of the first entry that weighs anything gets a column for that, which no bound was asked about.
+#[test]
+fn the_first_weight_of_a_page_keeps_the_bound() {
+    for slack in 0..200 {
+        let domain = domain(MB);
+        let cache = Cache::<u64, Elastic>::builder("tight").weigh(weigh).shards(1).build_in(&domain).unwrap();
+        let values: Vec<Elastic> = (0..40).map(|_| elastic(0)).collect();
+        values.iter().enumerate().for_each(|(key, value)| cache.insert(key as u64, Arc::clone(value)));
+        let most = cache.weight() + slack;
+        cache.set_max_bytes(most);
+        values[39].store(100, Ordering::SeqCst);
+        cache.reweigh(39);
+        assert!(cache.weight() <= most, "{} of {most} bytes", cache.weight());
+        check(&domain);
+    }
+}
