@@ -8,6 +8,10 @@ pub use larder_codec::Lz4;
 pub use larder_codec::Zstd;
 #[cfg(feature = "tiers")]
 pub use larder_runtime::Warm;
+#[cfg(feature = "gpu-cuda")]
+pub use larder_cuda::CudaDevice as Cuda;
+#[cfg(feature = "gpu-wgpu")]
+pub use larder_wgpu::WgpuDevice as Wgpu;
 
 /// The tiers of a function. Where a type cannot go there, the compiler says so at the type.
 #[cfg(feature = "tiers")]

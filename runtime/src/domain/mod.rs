@@ -4,6 +4,7 @@
 //! injected as `dyn Relief` when the domain is built; tenants call it on miss paths only, with no lock
 //! held. Building a domain is not here, because the builder knows the coordinator.
 
+pub(crate) mod named;
 pub(crate) mod namespace;
 pub(crate) mod scope;
 mod tracked;
