@@ -19,6 +19,11 @@ struct Module {
     context: Arc<Context>,
 }
 
+// SAFETY: the driver's handles may be used by any thread, several at once.
+unsafe impl Send for Module {}
+// SAFETY: as above.
+unsafe impl Sync for Module {}
+
 impl Drop for Module {
     fn drop(&mut self) {
         if let Ok(_entered) = self.context.enter() {

@@ -110,19 +110,23 @@ impl Heap {
         let Ok(size) = usize::try_from(bytes) else { unreachable!("addresses have 64 bits") };
         let (driver, _entered) = (&self.context.driver, self.context.enter()?);
         let (mut address, mut host) = (0, std::ptr::null_mut());
-        // SAFETY, of all three: the context is current, the places for the results outlive the calls, and the stream is alive.
         let (call, code, origin) = match (memory, self.pool.zip(driver.pools())) {
             (Memory::Pinned, _) => {
                 let make = driver.functions().allocate_host;
-                ("cuMemHostAlloc", unsafe { make(&raw mut host, size, HOST_PORTABLE) }, Origin::Host)
+                // SAFETY: the context is current, and the place for the address outlives the call.
+                let code = unsafe { make(&raw mut host, size, HOST_PORTABLE) };
+                ("cuMemHostAlloc", code, Origin::Host)
             }
             (Memory::Device, Some((pool, functions))) => {
+                // SAFETY: as above, and the pool and the stream are alive.
                 let code = unsafe { (functions.allocate)(&raw mut address, size, pool, stream.raw()) };
                 ("cuMemAllocFromPoolAsync", code, Origin::Pool(pool))
             }
             (Memory::Device, None) => {
                 let make = driver.functions().allocate;
-                ("cuMemAlloc", unsafe { make(&raw mut address, size) }, Origin::Device)
+                // SAFETY: the context is current, and the place for the address outlives the call.
+                let code = unsafe { make(&raw mut address, size) };
+                ("cuMemAlloc", code, Origin::Device)
             }
         };
         driver.check(call, code)?;

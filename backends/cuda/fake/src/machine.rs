@@ -31,9 +31,11 @@ pub struct Launch {
     pub arguments: Vec<u64>,
 }
 
+type Work = dyn Fn(&mut Memory, &Launch) + Send + Sync;
+
 /// What a kernel does.
 #[derive(Clone)]
-pub(crate) struct Kernel(Arc<dyn Fn(&mut Memory, &Launch) + Send + Sync>);
+pub(crate) struct Kernel(Arc<Work>);
 
 impl Kernel {
     pub(crate) fn new(kernel: impl Fn(&mut Memory, &Launch) + Send + Sync + 'static) -> Self {

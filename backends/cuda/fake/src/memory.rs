@@ -150,10 +150,8 @@ impl Memory {
 
     /// What a device's block held is gone.
     pub(crate) fn forget(&mut self, address: u64) {
-        if let Some(block) = self.blocks.get_mut(&address) {
-            if block.home != Home::Host {
-                block.data = Vec::new();
-            }
+        if let Some(block) = self.blocks.get_mut(&address).filter(|block| block.home != Home::Host) {
+            block.data = Vec::new();
         }
     }
 
