@@ -46,7 +46,7 @@ static SEARCH: OnceLock<Box<dyn Search>> = OnceLock::new();
 ///
 /// What the device says; that is not kept.
 #[cached(max_mb = 4)]
-pub fn most_similar(question: &str) -> Result<Found, Arc<str>> {
+pub fn most_similar(question: &str) -> Result<Found, String> {
     let search = SEARCH.get().ok_or("nothing computes yet")?;
     let scores = search.scores(&vector(question)).map_err(|failure| failure.to_string())?;
     Ok(best(&scores))
