@@ -10,6 +10,8 @@ pub use larder_codec::Zstd;
 pub use larder_disk::Disk;
 #[cfg(feature = "tiers")]
 pub use larder_runtime::Warm;
+#[cfg(feature = "gpu-cuda")]
+pub use larder_cuda::CudaDevice as Cuda;
 #[cfg(feature = "gpu-wgpu")]
 pub use larder_wgpu::WgpuDevice as Wgpu;
 

@@ -66,16 +66,10 @@ pub(crate) fn on_the_fake(table: &mut Table) {
     });
     // SAFETY: it behaves like the driver, as far as it is used here.
     let driver = unsafe { Driver::from_symbols("the simulation", larder_fake_cuda::symbol) };
+    // SAFETY: as above.
+    let raw = unsafe { Raw::find(larder_fake_cuda::symbol) };
     match driver {
-        // SAFETY: as above.
-        Ok(driver) => on(
-            table,
-            &driver,
-            0,
-            "simulated CUDA",
-            unsafe { Raw::find(larder_fake_cuda::symbol) }.as_ref(),
-            None,
-        ),
+        Ok(driver) => on(table, &driver, 0, "simulated CUDA", raw.as_ref(), None),
         Err(error) => table.skip("simulated CUDA", "all", error.to_string(), true),
     }
     table.check("simulated CUDA", "no touch of memory was out of order", || {

@@ -28,14 +28,14 @@ impl Raw {
         // SAFETY, of all: the caller vouches for the functions, the driver's header for their types.
         unsafe {
             Ok(Self {
-                allocate: std::mem::transmute::<*const c_void, _>(found(c"cuMemAlloc_v2")?),
-                free: std::mem::transmute::<*const c_void, _>(found(c"cuMemFree_v2")?),
-                allocate_async: std::mem::transmute::<*const c_void, _>(found(c"cuMemAllocAsync")?),
-                free_async: std::mem::transmute::<*const c_void, _>(found(c"cuMemFreeAsync")?),
-                push: std::mem::transmute::<*const c_void, _>(found(c"cuCtxPushCurrent_v2")?),
-                pop: std::mem::transmute::<*const c_void, _>(found(c"cuCtxPopCurrent_v2")?),
-                retain: std::mem::transmute::<*const c_void, _>(found(c"cuDevicePrimaryCtxRetain")?),
-                release: std::mem::transmute::<*const c_void, _>(found(c"cuDevicePrimaryCtxRelease_v2")?),
+                allocate: cast(found(c"cuMemAlloc_v2")?),
+                free: cast(found(c"cuMemFree_v2")?),
+                allocate_async: cast(found(c"cuMemAllocAsync")?),
+                free_async: cast(found(c"cuMemFreeAsync")?),
+                push: cast(found(c"cuCtxPushCurrent_v2")?),
+                pop: cast(found(c"cuCtxPopCurrent_v2")?),
+                retain: cast(found(c"cuDevicePrimaryCtxRetain")?),
+                release: cast(found(c"cuDevicePrimaryCtxRelease_v2")?),
             })
         }
     }
@@ -72,4 +72,14 @@ impl Raw {
         };
         assert_eq!(codes, [0, 0], "cuMemAllocAsync, cuMemFreeAsync");
     }
+}
+
+/// An address as a function.
+///
+/// # Safety
+///
+/// `F` is a pointer to a function, and there is one of that type.
+unsafe fn cast<F: Copy>(address: *const c_void) -> F {
+    // SAFETY: both are addresses; the caller vouches for the type.
+    unsafe { std::mem::transmute_copy::<*const c_void, F>(&address) }
 }

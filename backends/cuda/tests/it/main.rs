@@ -1,5 +1,6 @@
 //! CUDA's pools on a driver that is simulated: which order holds, what is freed when, what a failure means.
 
+mod declared;
 mod drivers;
 mod histories;
 mod memory;
