@@ -6,7 +6,7 @@
 //! - [`Cache::builder`] for a cache that is made at run time, [`Pool::builder`] for a pool;
 //!   [`buffers`] for byte buffers of all sizes, [`BufferPool::builder`] for a pool of one's own
 //! - [`device`]: pools of buffers in the memory of GPUs, each device with a limit of its own;
-//!   with the feature `gpu-wgpu` those of wgpu; [`testing::SimDevice`] for tests without one
+//!   with the features `gpu-wgpu` and `gpu-cuda` those of wgpu and CUDA; [`testing::SimDevice`] for tests without one
 //! - [`track`], [`Tracked`], [`charge`]: memory that is no cache's, and counts all the same
 //! - [`budget`], [`stats`], [`trim`], [`declared`]: the process as a whole
 //! - [`namespace`]: the caches and pools of one path together, with a share of the budget
@@ -28,6 +28,7 @@
 //! | `serde` | no | `Serialize` for [`Snapshot`] and what it holds | serde with its derive |
 //! | `tracing` | no | an event for each [`Decision`] about memory, target `larder` | tracing 0.1 with two dependencies |
 //! | `gpu-wgpu` | no | `larder::wgpu`: pools of [`device`] with wgpu 30 | wgpu with some sixty crates; the program says which graphics interfaces |
+//! | `gpu-cuda` | no | `larder::cuda`: pools of [`device`] with CUDA, whose driver is found when the program runs | libloading with one dependency |
 //! | `tiers` | no | `Builder::tiers`: what a cache evicts goes on living below it as bytes | serde, postcard 1 with three dependencies |
 //! | `lz4` | no | `tiers("lz4")`: compressed fast, for memory; brings `tiers` | lz4_flex 0.14 |
 //! | `zstd` | no | `tiers("zstd")`: compressed well, slower; brings `tiers` | zstd 0.14 with the C library |
@@ -55,6 +56,8 @@ extern crate self as larder;
 #[path = "private.rs"]
 pub mod __private;
 
+#[cfg(feature = "gpu-cuda")]
+pub use larder_cuda as cuda;
 pub use larder_macros::{Weigh, cached, pooled};
 #[cfg(unix)]
 pub use larder_runtime::Trigger;

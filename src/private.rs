@@ -10,6 +10,8 @@ pub use larder_codec::Zstd;
 pub use larder_disk::Disk;
 #[cfg(feature = "tiers")]
 pub use larder_runtime::Warm;
+#[cfg(feature = "gpu-wgpu")]
+pub use larder_wgpu::WgpuDevice as Wgpu;
 
 /// The tiers of a function. Where a type cannot go there, the compiler says so at the type.
 #[cfg(feature = "tiers")]

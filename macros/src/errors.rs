@@ -205,6 +205,10 @@ catalogue! {
     PooledOption { option, instead } "`{option}` has no place here: {instead}"
     /// `-> Conn`.
     PooledReturns { name } "`{name}` has to say that it lends: return `larder::Pooled<T>`, or a `Result` or an `Option` of it; the body still returns a `T`"
+    /// `gpu = "vulkan"`.
+    UnknownGpu { gpu, hint } "unknown driver `{gpu}`: {hint}"
+    /// `usage = "STORAGE, COPY_DST"`.
+    NotAUsage { text } "`{text}` is no usage: write the names that the driver has for it with `|` between them, as in \"STORAGE | COPY_DST\""
     /// `struct Parser<'a>`.
     PooledBorrow { name, lifetime } "`{name}` borrows for `{lifetime}`, and a pool keeps objects between callers: own the data, or hold it in an `Arc`"
 

@@ -72,6 +72,8 @@ pub struct Descriptor {
     pub single_flight: bool,
     /// How long a caller waits for another's computation.
     pub wait_at_most: Option<Duration>,
+    /// The device whose domain it is in, by the name that one is registered under; `None` for the process's own.
+    pub domain: Option<&'static str>,
     /// What of a load is its cost.
     pub(crate) measure: Measure,
     /// The rules of a pool.
@@ -101,6 +103,7 @@ impl Descriptor {
             ttl_by: options.ttl_by,
             single_flight: options.single_flight,
             wait_at_most: options.wait_at_most,
+            domain: options.domain,
             measure: if options.cpu_cost { Measure::Computed } else { Measure::Elapsed },
             pool: PooledOptions::DEFAULT,
             named_by_type: options.named_by_type,
@@ -130,6 +133,7 @@ impl Descriptor {
             ttl_by: false,
             single_flight: false,
             wait_at_most: None,
+            domain: options.device,
             measure: Measure::Elapsed,
             pool: options,
             named_by_type: false,
@@ -152,6 +156,7 @@ pub struct CachedOptions {
     pub ttl_by: bool,
     pub single_flight: bool,
     pub wait_at_most: Option<Duration>,
+    pub domain: Option<&'static str>,
     pub cpu_cost: bool,
     pub named_by_type: bool,
 }
@@ -170,6 +175,7 @@ impl CachedOptions {
         ttl_by: false,
         single_flight: true,
         wait_at_most: None,
+        domain: None,
         cpu_cost: false,
         named_by_type: false,
     };
@@ -192,6 +198,7 @@ pub struct PooledOptions {
     pub fifo: bool,
     pub exhausted: Exhausted,
     pub validate_on_acquire: bool,
+    pub device: Option<&'static str>,
 }
 
 impl PooledOptions {
@@ -210,6 +217,7 @@ impl PooledOptions {
         fifo: false,
         exhausted: Exhausted::Create,
         validate_on_acquire: false,
+        device: None,
     };
 }
 

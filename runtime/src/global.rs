@@ -68,13 +68,16 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Builds the cache under the process's budget.
+    /// Builds the cache under the process's budget, or in the [domain](Self::domain) that was said.
     ///
     /// # Errors
     ///
-    /// When options contradict each other or make no sense; the error says which.
+    /// When options contradict each other or make no sense, and when there is no such domain; the error says which.
     pub fn build(self) -> Result<Cache<K, V>, BuildError> {
-        self.build_in(domain())
+        match self.named_domain()? {
+            Some(named) => self.build_in(&named),
+            None => self.build_in(domain()),
+        }
     }
 }
 

@@ -10,7 +10,7 @@
 //! | 2 | `tenant` `domain` `flight` `store` `tier` `worker` `settings` `testing` |
 //! | 3 | `cache` `pool` |
 //! | 4 | `monitor` `coordinator` `registry` |
-//! | 5 | `global` `local` `site` |
+//! | 5 | `global` `device` `local` `site` |
 //!
 //! # Features
 //!
@@ -129,7 +129,7 @@ pub mod __private {
         poolable_on_thread,
     };
     pub use crate::site::{
-        BufferSite, Extras, MaybeExtras, Single, SinglePool, Site, ThreadPools, extras, order,
+        BufferSite, DeviceSite, Extras, MaybeExtras, Single, SinglePool, Site, ThreadPools, extras, order,
     };
     pub use crate::weight::{Deep, Shallow, Unweighed, Weighed, Weigher, Weighs};
     pub use crate::{__declare as declare, __way as way, __weigher as weigher};

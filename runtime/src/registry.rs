@@ -15,12 +15,13 @@ pub fn declared() -> impl Iterator<Item = &'static Descriptor> {
     all.into_iter()
 }
 
-/// The domain's snapshot, with what is declared and not live at the end.
+/// The domain's snapshot, with what is declared and not live at the end; but for what belongs to a device, whose own table has it.
 pub(crate) fn snapshot(core: &DomainCore) -> Snapshot {
     let mut snapshot = core.relief().snapshot(core);
     let live: Vec<&'static Descriptor> =
         core.live().iter().filter_map(|tenant| tenant.card().descriptor).collect();
-    let idle = declared().filter(|item| !live.iter().any(|other| std::ptr::eq(*other, *item)));
+    let here = declared().filter(|item| item.domain.is_none());
+    let idle = here.filter(|item| !live.iter().any(|other| std::ptr::eq(*other, *item)));
     snapshot.tenants.extend(idle.map(|item| {
         let mut stats = TenantStats::empty(item.name.to_owned(), item.kind);
         stats.policy = item.policy;

@@ -6,6 +6,10 @@
 //!
 //! Only finding and making happens here; what a cache or a pool does is theirs.
 
+mod device;
+
+pub use device::DeviceSite;
+
 use std::any::{Any, TypeId};
 use std::cell::RefCell;
 use std::fmt;
@@ -482,7 +486,8 @@ impl Site {
     {
         let options = Options::from(self.descriptor);
         let tenant = self.tenant.get_or_init(|| {
-            let domain = &global::domain().core;
+            let other = self.descriptor.domain.map(|name| device::domain_of(self.descriptor, name));
+            let domain = other.as_deref().map_or(&global::domain().core, |other| &other.core);
             let name = self.name(named.map_or("", |named| named()));
             options.tenant(name, Some(self.descriptor), domain, named.is_none())
         });

@@ -143,8 +143,10 @@ impl<T> Twins<T> {
 const ESTIMATED: u16 = 1;
 /// The priority has changed since the tenant began.
 const REPRICED: u16 = 2;
+/// Its target is all that is known to be of use to it, and not all that may be.
+const OPEN: u16 = 4;
 /// How far above those marks the number of a namespace begins.
-const NAMESPACE: u32 = 2;
+const NAMESPACE: u32 = 3;
 /// The largest number of a namespace.
 pub(crate) const NAMESPACES: u16 = u16::MAX >> NAMESPACE;
 
@@ -258,8 +260,19 @@ impl Card {
         self.target.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_target(&self, bytes: u64) {
+    /// What is `open` may have more by its price.
+    pub(crate) fn set_target(&self, bytes: u64, open: bool) {
         self.target.store(bytes, Ordering::Relaxed);
+        if open {
+            self.marks.fetch_or(OPEN, Ordering::Relaxed);
+        } else {
+            self.marks.fetch_and(!OPEN, Ordering::Relaxed);
+        }
+    }
+
+    /// Its target is all that is known to be of use to it, and not all that may be.
+    pub(crate) fn is_open(&self) -> bool {
+        self.marks.load(Ordering::Relaxed) & OPEN != 0
     }
 
     /// The number of the namespace with a share that it is of, from 1; 0 without one.
@@ -271,7 +284,7 @@ impl Card {
     /// Numbers are at most [`NAMESPACES`].
     pub(crate) fn set_namespace(&self, number: u16) {
         let number = number.min(NAMESPACES) << NAMESPACE;
-        let renew = |marks: u16| Some(marks & (ESTIMATED | REPRICED) | number);
+        let renew = |marks: u16| Some(marks & (ESTIMATED | REPRICED | OPEN) | number);
         let _ = self.marks.fetch_update(Ordering::AcqRel, Ordering::Relaxed, renew);
     }
 

@@ -16,7 +16,27 @@ pub(crate) fn check() -> Result<(), Failure> {
     Run::cargo(&["build", "--locked", "--release", "--examples"]).check()?;
     near_duplicates()?;
     parser_service()?;
-    file_hasher()
+    file_hasher()?;
+    gpu_similarity()
+}
+
+/// Each compares what a device finds with what the processor finds; one that has nothing to compute on says so.
+fn gpu_similarity() -> Result<(), Failure> {
+    let package = ["run", "--quiet", "--locked", "--release", "--package", "gpu_similarity", "--bin"];
+    for name in ["gpu_similarity", "gpu_similarity_cuda"] {
+        let output = Run::cargo(&[&package[..], &[name]].concat()).output()?;
+        if output.status.code() == Some(3) {
+            let err = text(&output.stderr);
+            need(err.contains("nothing to compute on: "), &format!("`{name}` does not say why:\n{err}"))?;
+            eprint!("   {name}: {err}");
+            continue;
+        }
+        let out = succeeded(name, &output)?;
+        for says in ["128 questions were asked, 32 went to the device", "the processor finds the same"] {
+            need(out.contains(says), &format!("`{name}` does not say `{says}`:\n{out}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// A service and its clients, who know the answers.

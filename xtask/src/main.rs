@@ -8,6 +8,7 @@ mod crate_count;
 mod deep;
 mod example;
 mod features;
+mod gpu;
 mod machine;
 mod rivals;
 mod steps;
@@ -23,6 +24,7 @@ The project's own commands.
     cargo xtask deep STEPS..     some of them: tests, models, allocators, address, thread, fuzz, lowest-rust, deny,
                                  measuring; and rivals, every table that compares larder with its peers
     cargo xtask rivals ARGS..    those tables; `cargo xtask rivals --help` says what can be chosen
+    cargo xtask gpu-check        builds one program that checks and measures pools of GPU memory, on any machine, and starts it
     cargo xtask compile-times    what 200 annotations take to compile, beside `cached` (Linux); and the crate count
     cargo xtask help             this text
 
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["deep", ref steps @ ..] => deep::run(steps),
         ["rivals", ref rest @ ..] => rivals::run(rest),
+        ["gpu-check", ref rest @ ..] => gpu::check(rest),
         ["compile-times"] => compile_times::run(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");

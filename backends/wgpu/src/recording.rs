@@ -4,6 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use larder_runtime::device::ToOrder;
+
+use crate::WgpuDevice;
+
 /// All that is recorded in one command encoder, before and after this was made, until it is done.
 ///
 /// Done is what the GPU has finished, and what was dropped before it was submitted.
@@ -46,3 +50,9 @@ impl fmt::Debug for Recording {
 /// Reached when a [`Recording`] is done.
 #[derive(Debug)]
 pub struct Recorded(pub(crate) Recording);
+
+impl ToOrder<WgpuDevice> for wgpu::CommandEncoder {
+    fn to_order(&self) -> Recording {
+        Recording::of(self)
+    }
+}

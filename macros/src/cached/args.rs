@@ -34,6 +34,7 @@ pub(crate) const WORDS: Vocabulary = Vocabulary {
         ("once", "once"),
         ("within", "within = self.caches"),
         ("scope", "scope = \"thread\""),
+        ("domain", "domain = \"gpu:0\""),
         ("cache_if", "cache_if = is_complete"),
         ("cache_err", "cache_err"),
         ("cache_none", "cache_none"),
@@ -70,10 +71,6 @@ pub(crate) const WORDS: Vocabulary = Vocabulary {
     ],
     lists: &["skip", "key", "commutative", "tiers", ABSENT],
     reserved: &[
-        (
-            "domain",
-            "caches of functions share the global budget; `Cache::builder(..).build_in(&domain)` makes others",
-        ),
         ("stale_for", ONE_TTL),
         ("stale_if_error", ONE_TTL),
         ("refresh_after", ONE_TTL),
@@ -124,6 +121,8 @@ pub(crate) const WORDS: Vocabulary = Vocabulary {
         ("strategy", "policy"),
         ("label", "name"),
         ("prefix", "namespace"),
+        ("device", "domain"),
+        ("gpu", "domain"),
         ("companions", "handle"),
         ("condition", "cache_if"),
         ("listener", "on_remove"),

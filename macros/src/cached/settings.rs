@@ -58,6 +58,8 @@ pub(crate) struct Options {
     pub(crate) wanted: Wanted,
     /// Where the cache lives.
     pub(crate) place: Place,
+    /// Whose bytes it takes, if not the process's: the name of a device.
+    pub(crate) domain: Option<LitStr>,
     /// The condition for storing: a path or a closure.
     pub(crate) cache_if: Option<Expr>,
     /// Where it was written.
@@ -207,6 +209,7 @@ impl Options {
                         options.place = Place::Thread;
                     }
                 }
+                "domain" => options.domain = option.name(errors),
                 "cache_if" => options.cache_if = option.function(errors),
                 "force_if" => options.force_if = option.condition(errors),
                 "handle" => options.handle = handle(option, errors),

@@ -8,6 +8,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Expr, parse_quote_spanned};
 
+use super::gpu;
 use super::model::{Exhausted, Model, Options};
 use crate::crate_path::{larder, private};
 
@@ -18,6 +19,9 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
     let Model { vis, ident, generics, options } = model;
     if options.is_buffer {
         return buffers(model);
+    }
+    if let Some(gpu) = &options.gpu {
+        return gpu::expand(model, gpu, &descriptor(ident, options));
     }
     let at_type = span.located_at(ident.span());
     let proof = {
@@ -215,6 +219,9 @@ pub(super) fn descriptor(ident: &Ident, options: &Options) -> TokenStream {
     }
     if options.validates_on_acquire {
         say("validate_on_acquire", quote!(true));
+    }
+    if let Some(gpu) = &options.gpu {
+        say("device", some(gpu.device.to_token_stream()));
     }
     match options.exhausted {
         Exhausted::Create => {}

@@ -3,6 +3,7 @@
 mod args;
 mod expand;
 mod function;
+mod gpu;
 mod model;
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use proc_macro2::{Ident, TokenStream};
 use syn::{Expr, ExprArray, ExprLit, Generics, Item, Lit, LitStr, Visibility};
 
+use super::gpu::{self, Gpu};
 use crate::cached::settings::scope_of;
 use crate::errors::{Errors, Mistake};
 use crate::literal;
@@ -51,6 +52,8 @@ pub(crate) struct Options {
     /// Capacities of its buffers, as written.
     pub(crate) classes: Option<ExprArray>,
     pub(crate) align: Option<u64>,
+    /// The type stands for a pool of a GPU's buffers.
+    pub(crate) gpu: Option<Gpu>,
     /// Replaces the type's path.
     pub(crate) name: Option<LitStr>,
     /// Whether a function stands in an `impl`, if that is said.
@@ -100,6 +103,9 @@ impl Options {
                 "buffer" => options.is_buffer = option.switch(errors).unwrap_or_default(),
                 "classes" => options.classes = classes(option, errors),
                 "align" => options.align = option.count(errors),
+                "gpu" => options.gpu = gpu::of(option, written, errors),
+                // They belong to it.
+                "device" | "usage" => {}
                 "name" => options.name = option.name(errors),
                 "assoc" => options.assoc = option.switch(errors),
                 // Nothing else comes out of `args`.
@@ -124,16 +130,22 @@ impl Options {
         let of_buffers = ["buffer", "classes", "align", "max_mb", "priority", "name", "crate"];
         for option in written {
             let name = option.name.to_string();
-            if self.is_buffer && !of_buffers.contains(&&*name) {
+            if has("gpu") {
+                if !gpu::OPTIONS.contains(&&*name) {
+                    clash(&name, gpu::TAKES);
+                }
+            } else if name == "device" || name == "usage" {
+                clash(&name, "it is about buffers of a GPU: write `gpu`, too");
+            } else if self.is_buffer && !of_buffers.contains(&&*name) {
                 clash(
                     &name,
                     "`buffer` makes a pool of bytes, which takes `classes`, `align`, `max_mb`, `priority` and `name`",
                 );
             } else if !self.is_buffer && (name == "classes" || name == "align") {
-                clash(&name, "it is about byte buffers: write `buffer`, too");
+                clash(&name, "it is about buffers: write `buffer` for those of bytes, or `gpu`, too");
             }
         }
-        if self.is_buffer {
+        if self.is_buffer || has("gpu") {
             return;
         }
         if has("new") && has("try_new") {
@@ -194,6 +206,7 @@ impl Options {
         let said = [
             ("min_idle", self.min_idle.is_some()),
             ("buffer", self.is_buffer),
+            ("gpu", self.gpu.is_some()),
             ("order", self.is_fifo),
             ("on_exhausted", self.exhausted != Exhausted::Create),
             ("scope", self.is_on_thread),
@@ -205,6 +218,11 @@ impl Options {
     pub(crate) fn refuses(&self) -> bool {
         self.try_new.is_some() || matches!(self.exhausted, Exhausted::Wait(Some(_)) | Exhausted::Fail)
     }
+}
+
+/// Whether a flag is not `false`.
+fn is_on(option: &Written) -> bool {
+    !matches!(&option.value, Expr::Lit(ExprLit { lit: Lit::Bool(on), .. }) if !on.value)
 }
 
 fn classes(option: &Written, errors: &mut Errors) -> Option<ExprArray> {
@@ -305,9 +323,16 @@ impl Model {
             errors.over(&param.lifetime, &Mistake::PooledBorrow { name, lifetime });
             return None;
         }
-        if let Some(param) = generics.params.first().filter(|_| options.is_buffer) {
-            let instead = "a pool of bytes has no types: put it on a struct without parameters".to_owned();
-            errors.over(param, &Mistake::PooledOption { option: "buffer".to_owned(), instead });
+        let of_buffers = [("buffer", options.is_buffer), ("gpu", options.gpu.is_some())];
+        if let Some((option, _)) = of_buffers.into_iter().find(|(_, said)| *said)
+            && let Some(param) = generics.params.first()
+        {
+            let instead = "a pool of buffers has no types: put it on a struct without parameters".to_owned();
+            errors.over(param, &Mistake::PooledOption { option: option.to_owned(), instead });
+            return None;
+        }
+        // Without its driver there is nothing to say.
+        if options.gpu.is_none() && written.iter().any(|option| option.name == "gpu" && is_on(option)) {
             return None;
         }
         Some(Self { vis, ident, generics, options })

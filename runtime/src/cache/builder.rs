@@ -10,7 +10,7 @@ use super::ops::{HeapOf, Ops};
 use super::{Cache, CacheTenant, CostOf, OnRemove, TtlOf, UtilityOf, WeightOf};
 use crate::cost::Measure;
 use crate::descriptor::{Descriptor, Kind};
-use crate::domain::{Domain, DomainCore};
+use crate::domain::{Domain, DomainCore, named};
 use crate::expiry::Lifetime;
 use crate::flight::Sharing;
 use crate::policy::{Evict, Factory, Policy};
@@ -164,6 +164,8 @@ impl Options {
 pub struct Builder<K, V> {
     name: String,
     options: Options,
+    /// By whose name it is charged elsewhere.
+    domain: Option<String>,
     /// Heap bytes of a key and a value.
     weigh: Option<WeightOf<K, V>>,
     cost: Option<CostOf<K, V>>,
@@ -181,6 +183,7 @@ impl<K, V> Builder<K, V> {
         Self {
             name,
             options,
+            domain: None,
             weigh: None,
             cost: None,
             ttl_by: None,
@@ -189,6 +192,25 @@ impl<K, V> Builder<K, V> {
             on_remove: None,
             #[cfg(feature = "tiers")]
             tiers: None,
+        }
+    }
+
+    /// The domain that [`build`](Self::build) puts it in: that of the device which is
+    /// [registered](crate::device::Device::register) under this name, as in `"gpu:0"`; the process's own unless set. For values
+    /// that live there, such as `Arc<Resident<_>>`: they are charged to the device, and evicted for what else needs room on it.
+    ///
+    /// [`build_in`](Self::build_in) is told a domain itself, and does not look at this.
+    pub fn domain(mut self, name: impl Into<String>) -> Self {
+        self.domain = Some(name.into());
+        self
+    }
+
+    /// What [`domain`](Self::domain) said.
+    pub(crate) fn named_domain(&self) -> Result<Option<Arc<Domain>>, BuildError> {
+        let Some(name) = &self.domain else { return Ok(None) };
+        match named::find(name) {
+            Some(found) => Ok(Some(found.domain)),
+            None => Err(BuildError::NoDomain { name: name.clone(), registered: named::names() }),
         }
     }
 
@@ -585,6 +607,13 @@ pub enum BuildError {
     /// A tier that outlives the process cannot be opened.
     #[cfg(feature = "tiers")]
     Store(crate::tier::StoreError),
+    /// No device is registered under the name that `domain` says.
+    NoDomain {
+        /// What `domain` says.
+        name: String,
+        /// The names of those that are.
+        registered: Vec<String>,
+    },
 }
 
 impl fmt::Display for BuildError {
@@ -627,6 +656,7 @@ impl fmt::Display for BuildError {
             ),
             #[cfg(feature = "tiers")]
             Self::Store(error) => write!(f, "the tier on disk cannot be opened: {error}"),
+            Self::NoDomain { name, registered } => named::write_missing(f, name, registered),
         }
     }
 }

@@ -272,7 +272,12 @@ impl<K, V> Core<K, V> {
                     } else {
                         tenant.offer(self, || self.store.credit_beside(hash));
                     }
+                    let above = replaced && tenant.entries() > tenant.max_entries();
                     self.let_go(leaving);
+                    if above {
+                        // What was pinned above the bound, and has expired, left its place and not its pin.
+                        tenant.unpinned();
+                    }
                     return false;
                 }
                 Linked::Not { why, displaced: Displaced { replaced, evicted } } => {

@@ -146,7 +146,8 @@ impl CacheTenant {
             return None;
         }
         let (hits, (lookups, _)) = (self.card.tally.hits(), self.card.tally.lookups());
-        self.follow_all(self.sampling.note(|reuse| reuse.end_epoch(hits, lookups))?);
+        let held = self.card.reservation.spent();
+        self.follow_all(self.sampling.note(|reuse| reuse.end_epoch(hits, lookups, held))?);
         self.sampling.curve()
     }
 

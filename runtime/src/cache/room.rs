@@ -33,12 +33,17 @@ impl CacheTenant {
 
     /// Evicts for one refusal; returns how many bytes gave way. What is only on its way, because somebody reads it, did not.
     pub(crate) fn make_way(&self, refused: Refused) -> u64 {
-        match refused {
+        let freed = match refused {
             // What can never fit beside what is pinned evicts nobody.
             Refused::Ceiling { over } if over > self.card.evictable() => 0,
             Refused::Ceiling { over } => self.evict_own(over).bytes,
             Refused::Budget { short } => self.core.relief().make_room(&self.core, &self.card, short),
+        };
+        if freed > 0 || self.card.reservation.pinned() == 0 {
+            return freed;
         }
+        // What is pinned may have expired since.
+        self.expire_some(true).map_or(0, |expired| expired.bytes)
     }
 }
 

@@ -192,7 +192,7 @@ impl CacheTenant {
     }
 
     #[inline]
-    fn max_entries(&self) -> u64 {
+    pub(super) fn max_entries(&self) -> u64 {
         self.max_entries.load(Ordering::Relaxed)
     }
 
@@ -352,7 +352,7 @@ impl CacheTenant {
     }
 
     /// Takes out some entries that are expired: they give way before anything that is of use.
-    fn expire_some(&self, patient: bool) -> Option<Evicted> {
+    pub(super) fn expire_some(&self, patient: bool) -> Option<Evicted> {
         self.lifetime.as_ref()?;
         let (now, before) = (self.core.clock.recent(), self.card.reservation.spent());
         let mut entries = 0;
@@ -553,8 +553,7 @@ impl Tenant for CacheTenant {
     #[cfg(feature = "tiers")]
     fn flush(&self, until: std::time::Instant) -> bool {
         // All of them, whatever becomes of the first.
-        let flushed: Vec<bool> = self.live().map(|instance| instance.flush(until)).collect();
-        flushed.into_iter().all(|fine| fine)
+        self.live().filter(|instance| !instance.flush(until)).count() == 0
     }
 
     fn clear(&self) {

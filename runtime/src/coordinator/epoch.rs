@@ -168,8 +168,8 @@ impl Coordinator {
             })
             .collect();
         let plan = pour(&parties, core.ledger.allowed(), &shares);
-        for (tenant, target) in tenants.iter().zip(&plan.targets) {
-            tenant.card().set_target(target.unwrap_or(u64::MAX));
+        for ((tenant, target), open) in tenants.iter().zip(&plan.targets).zip(&plan.open) {
+            tenant.card().set_target(target.unwrap_or(u64::MAX), *open);
         }
         if let Some(mut epochs) = self.epochs.try_lock() {
             let starts = parties.iter().map(|party| party.bytes);

@@ -205,7 +205,7 @@ impl Coordinator {
                 Floors::Kept => card.reclaimable(),
                 Floors::Broken => card.evictable(),
             },
-            against: Against::of(card.reservation.spent(), card.target()),
+            against: Against::of(card.reservation.spent(), card.target(), card.is_open()),
             lent: excess.map_or(u64::MAX, |excess| excess.of(card)),
             asks: whom.is_asking(card),
             idle: card.kind != Kind::Cache,

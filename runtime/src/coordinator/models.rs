@@ -79,7 +79,7 @@ fn targets_that_change_beside_relief_break_no_books_and_stop_nobody() {
         // What a plan does: one after the other, with relief in between.
         for targets in [[4000, 16_000], [16_000, 4000], [u64::MAX, u64::MAX]] {
             for (cache, target) in caches.iter().zip(targets) {
-                cache.core.tenant.card.set_target(target);
+                cache.core.tenant.card.set_target(target, false);
             }
             domain.tick();
         }

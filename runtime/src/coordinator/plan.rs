@@ -150,13 +150,13 @@ pub(super) enum Against {
 const SLACK: u64 = 16;
 
 impl Against {
-    /// A target of [`u64::MAX`] is none.
-    pub(super) fn of(held: u64, target: u64) -> Self {
+    /// A target of [`u64::MAX`] is none; one that is `open` bounds nobody.
+    pub(super) fn of(held: u64, target: u64, open: bool) -> Self {
         if target == u64::MAX {
             return Self::Near;
         }
         let slack = target / 256 * SLACK;
-        if held > target + slack {
+        if held > target + slack && !open {
             Self::Above(held - target - slack)
         } else if held < target - slack.min(target) {
             Self::Below
@@ -420,7 +420,7 @@ mod tests {
             at,
             price,
             reclaimable: 1,
-            against: Against::of(held, target),
+            against: Against::of(held, target, false),
             lent: u64::MAX,
             asks: false,
             idle: false,
@@ -436,8 +436,11 @@ mod tests {
         assert_eq!(pick(&[below, near]).at, 1);
         assert_eq!(pick(&[below]), Pick { at: 2, upto: f64::INFINITY, most: u64::MAX, level: f64::INFINITY });
         // One without a target goes by its price.
-        assert_eq!(Against::of(1 << 40, u64::MAX), Against::Near);
-        assert_eq!((Against::of(0, 0), Against::of(0, 1 << 20)), (Against::Near, Against::Below));
+        assert_eq!(Against::of(1 << 40, u64::MAX, false), Against::Near);
+        assert_eq!(
+            (Against::of(0, 0, false), Against::of(0, 1 << 20, false)),
+            (Against::Near, Against::Below)
+        );
         // What a namespace was promised is kept from all plans.
         assert_eq!(pick(&[Candidate { lent: 0, ..above }, below]).at, 2);
     }

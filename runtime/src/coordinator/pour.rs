@@ -27,7 +27,7 @@ const MOVED: f64 = 0.01;
 const EPOCHS: f64 = 100.0;
 /// While the load is calm, a target that went one way turns round only after so many epochs,
 const REST: u32 = 5;
-/// and only by more than this part of itself: less is noise of the sample.
+/// and only by more than this part of itself, and than what is worth moving at all: less is noise of the sample.
 const TURN: f64 = 0.35;
 /// Where a curve is so far below its hull, a piece is a cliff.
 const CLIFF: f64 = 0.20;
@@ -82,14 +82,15 @@ impl Trend {
         }
     }
 
-    /// Whether a target may go from `now` to `then`.
-    fn allows(self, now: u64, then: u64) -> bool {
+    /// Whether a target may go from `now` to `then`, of a budget of so many bytes.
+    fn allows(self, now: u64, then: u64, budget: u64) -> bool {
         let age = match self {
             Self::Up(age) if then < now => age,
             Self::Down(age) if then > now => age,
             _ => return true,
         };
-        age >= REST && now.abs_diff(then) as f64 > now.max(then) as f64 * TURN
+        let change = now.abs_diff(then) as f64;
+        age >= REST && change > now.max(then) as f64 * TURN && change > budget as f64 * MOVED / 4.0
     }
 }
 
@@ -98,6 +99,8 @@ impl Trend {
 pub(super) struct Plan {
     /// Bytes of each tenant, after this epoch's step; `None` for who has no curve.
     pub(super) targets: Vec<Option<u64>>,
+    /// Who is to have nearly all that it is known to have a use for: what it may have beyond, nobody knows yet.
+    pub(super) open: Vec<bool>,
     pub(super) verdict: Verdict,
     /// What the whole way would gain by the hulls, in the curves' nanoseconds.
     pub(super) gain: f64,
@@ -191,6 +194,7 @@ pub(super) fn pour(parties: &[Party<'_>], budget: u64, shares: &[u64]) -> Plan {
     let budget = budget.saturating_sub(unknown);
     let nothing = Plan {
         targets: vec![None; parties.len()],
+        open: vec![false; parties.len()],
         verdict: Verdict::Nothing,
         gain: 0.0,
         saved: 0.0,
@@ -239,7 +243,12 @@ pub(super) fn pour(parties: &[Party<'_>], budget: u64, shares: &[u64]) -> Plan {
     if owed == 0 {
         poured.keep_course(parties, &now, budget);
     }
-    decide(parties, &hulls, &poured, &now, budget, owed)
+    let open = parties.iter().zip(&poured.bytes).map(|(party, bytes)| {
+        let known = party.curve.map_or(u64::MAX, Curve::known);
+        bytes.is_some_and(|bytes| bytes >= known - known / 8)
+    });
+    let open = open.collect();
+    Plan { open, ..decide(parties, &hulls, &poured, &now, budget, owed) }
 }
 
 /// Bytes that groups lack of what they were promised, and have a use for.
@@ -336,7 +345,7 @@ impl Poured {
         let (mut up, mut down, mut spare) = (0_u64, 0_u64, budget);
         for ((party, then), now) in parties.iter().zip(&mut self.bytes).zip(now) {
             let (Some(then), Some(now)) = (then, *now) else { continue };
-            if !party.trend.allows(now, *then) {
+            if !party.trend.allows(now, *then, budget) {
                 *then = now;
             }
             up += then.saturating_sub(now);
@@ -393,6 +402,7 @@ fn decide(
 ) -> Plan {
     let mut plan = Plan {
         targets: now.to_vec(),
+        open: Vec::new(),
         verdict: Verdict::Move,
         gain: 0.0,
         saved: 0.0,

@@ -21,6 +21,8 @@
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
+use super::shape::Curve;
+use super::watch::Watch;
 use crate::cost;
 use crate::weight::weigh::allocation;
 
@@ -118,14 +120,18 @@ pub(crate) struct Reuse {
     weight: f64,
     /// Epochs with fewer keys than are worth a curve, one after the other.
     sparse: u8,
-    /// Epochs that brought something.
-    epochs: u8,
     /// All look-ups of the tenant until this epoch, and until it was followed.
     lookups: u64,
     /// Look-ups of the epochs that `saved` remembers, decayed like them.
     seen: f64,
     /// Look-ups of an epoch, by the last ones.
     pace: f64,
+    /// What of `saved` were hits.
+    earned: f64,
+    /// Bytes held in these epochs, for each look-up.
+    held: f64,
+    /// For how long it was watched.
+    watch: Watch,
 }
 
 /// Where the hash of a key stands among all: those with the lowest ranks are followed. The bits that pick shards and
@@ -174,10 +180,12 @@ impl Reuse {
             hits: 0,
             weight: 1.0,
             sparse: 0,
-            epochs: 0,
             lookups,
             seen: 0.0,
             pace: 0.0,
+            earned: 0.0,
+            held: 0.0,
+            watch: Watch::default(),
         }
     }
 
@@ -242,6 +250,9 @@ impl Reuse {
             let weight = if was_hit { self.weight } else { 1.0 };
             let saved = weight * cost::decode(cost) as f64 / self.rate();
             self.saved[bucket(distance)] += saved as f32;
+            if was_hit {
+                self.earned += saved;
+            }
         }
         // What was used a moment ago stays where it is: under skewed use that is nearly all, and no distance changes by
         // more than a little.
@@ -308,16 +319,19 @@ impl Reuse {
 
     /// Ends an epoch: what was seen before counts a little less from now on, and the threshold rises if there are too
     /// few keys to tell anything. `hits` and `lookups` are those of the tenant so far.
-    pub(crate) fn end_epoch(&mut self, hits: u64, lookups: u64) {
+    pub(crate) fn end_epoch(&mut self, hits: u64, lookups: u64, held: u64) {
         let own = lookups.saturating_sub(self.lookups) as f64;
         self.lookups = lookups;
+        let kept = f64::from(KEPT);
         self.pace = if self.seen == 0.0 { own } else { self.pace * PACE_KEPT + own * (1.0 - PACE_KEPT) };
-        self.seen = (self.seen + own) * f64::from(KEPT);
+        self.seen = (self.seen + own) * kept;
+        self.earned *= kept;
+        self.held = (self.held + held as f64 * own) * kept;
         let new = hits.saturating_sub(self.hits) as f64 * self.rate();
         self.weight = if self.heard < HEARD { 1.0 } else { (new / f64::from(self.heard)).max(1.0) };
         (self.hits, self.heard) = (hits, 0);
         if self.uses > 0 {
-            self.epochs = self.epochs.saturating_add(1);
+            self.watch.end_epoch(self.depth());
         }
         self.sparse = if self.keys.len() < LEAST && self.uses > 0 { self.sparse + 1 } else { 0 };
         if self.sparse >= 2 && self.threshold < ALL {
@@ -332,7 +346,7 @@ impl Reuse {
 
     /// What was learned, if that is enough to go by.
     pub(crate) fn curve(&self) -> Option<Curve> {
-        if self.epochs < 2 {
+        if self.watch.epochs() < 2 {
             return None;
         }
         // As if all epochs that are remembered had been like the last ones.
@@ -342,13 +356,19 @@ impl Reuse {
         let mut sum = 0.0;
         for (at, saved) in self.saved.iter().enumerate() {
             if *saved > 0.0 {
-                sum += f64::from(*saved) * scale;
+                sum += f64::from(*saved) * scale * self.watch.stands_for(edge(at));
                 points.push((edge(at), sum));
             }
         }
+        let held = self.held / self.seen.max(1.0);
         let costs: u64 = self.keys.iter().map(|key| cost::decode(key.cost)).sum();
         let refill = if self.total == 0 { 0.0 } else { costs as f64 / self.total as f64 };
-        Some(Curve { points, refill })
+        Some(Curve::of(points, refill, self.depth() as u64).raised(held as u64, self.earned * scale))
+    }
+
+    /// Bytes of all entries that were used since the tenant is watched, as far as they are followed.
+    fn depth(&self) -> f64 {
+        self.total as f64 / self.rate()
     }
 
     fn find(&self, hash: u64) -> Option<usize> {
@@ -417,6 +437,7 @@ impl Reuse {
         let Some((oldest, key)) = oldest else { return };
         let distance = self.newer(key.place) as f64 / self.rate();
         if distance > budget as f64 * REACH {
+            self.watch.reaches_far();
             self.drop_key(oldest);
             return;
         }
@@ -452,59 +473,6 @@ impl Reuse {
         if let Entry::Occupied(entry) = entry {
             entry.remove();
         }
-    }
-}
-
-/// What a tenant would save with so many bytes, in nanoseconds of compute over the epochs that it remembers.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Curve {
-    /// Bytes, and what they save in all; both rise.
-    points: Vec<(u64, f64)>,
-    /// What it costs to fill a byte.
-    refill: f64,
-}
-
-impl Curve {
-    /// Bytes and what they save, both rising; `refill` is what it costs to fill a byte.
-    pub(crate) fn from_points(points: Vec<(u64, f64)>, refill: f64) -> Self {
-        Self { points, refill }
-    }
-
-    /// What several save together, if the bytes go where they save the most.
-    pub(crate) fn merged(curves: &[Self]) -> Self {
-        let mut steps: Vec<(u64, f64)> = Vec::new();
-        for curve in curves {
-            let mut last = (0, 0.0);
-            for &(bytes, value) in &curve.points {
-                steps.push((bytes - last.0, value - last.1));
-                last = (bytes, value);
-            }
-        }
-        let worth = |step: &(u64, f64)| step.1 / step.0.max(1) as f64;
-        steps.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
-        let mut sum = (0, 0.0);
-        let points = steps.into_iter().map(|(bytes, value)| {
-            sum = (sum.0 + bytes, sum.1 + value);
-            sum
-        });
-        let refill = curves.iter().fold(0.0, |most: f64, curve| most.max(curve.refill));
-        Self { points: points.collect(), refill }
-    }
-
-    /// What it costs to fill a byte with entries, in nanoseconds.
-    pub(crate) fn refill(&self) -> f64 {
-        self.refill
-    }
-
-    /// Bytes, and what they save in all; both rise.
-    pub(crate) fn points(&self) -> &[(u64, f64)] {
-        &self.points
-    }
-
-    /// What `bytes` save.
-    pub(crate) fn value(&self, bytes: u64) -> f64 {
-        let after = self.points.partition_point(|(edge, _)| *edge <= bytes);
-        after.checked_sub(1).map_or(0.0, |at| self.points[at].1)
     }
 }
 

@@ -4,6 +4,7 @@
 //! injected as `dyn Relief` when the domain is built; tenants call it on miss paths only, with no lock
 //! held. Building a domain is not here, because the builder knows the coordinator.
 
+pub(crate) mod named;
 pub(crate) mod namespace;
 pub(crate) mod scope;
 mod tracked;
@@ -211,8 +212,7 @@ impl DomainCore {
             let now = std::time::Instant::now();
             let until = now.checked_add(timeout).unwrap_or(now + Duration::from_secs(86_400));
             // All of them, whatever becomes of the first.
-            let flushed: Vec<bool> = self.live().iter().map(|tenant| tenant.flush(until)).collect();
-            flushed.into_iter().all(|fine| fine)
+            self.live().iter().filter(|tenant| !tenant.flush(until)).count() == 0
         }
         #[cfg(not(feature = "tiers"))]
         {

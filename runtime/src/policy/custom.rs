@@ -14,8 +14,6 @@ use crate::weight::weigh::allocation;
 
 /// All are of one class.
 const CLASS: u8 = 64;
-/// The node of a slot that is in no list.
-const OUT: Node = Node([u32::MAX; 4]);
 
 /// The order of one shard.
 pub(crate) struct Custom {
@@ -89,7 +87,7 @@ impl Custom {
     pub(super) fn remove(&mut self, slot: u32, slots: &mut dyn Slots) {
         let weight = slots.facts(slot).weight;
         self.lists.unlink(slot, weight, slots);
-        *slots.node_mut(slot) = OUT;
+        *slots.node_mut(slot) = Node::OUT;
         self.ask(|own| own.remove(slot));
     }
 
@@ -98,7 +96,7 @@ impl Custom {
     }
 
     pub(super) fn victim(&mut self, slots: &mut dyn Slots, _moment: Moment) -> Option<u32> {
-        let is_in = |slot: u32| slots.is_filled(slot) && *slots.node(slot) != OUT;
+        let is_in = |slot: u32| slots.is_filled(slot) && *slots.node(slot) != Node::OUT;
         let mut take = |slot: u32| if is_in(slot) { slots.touch(slot).take_uses() } else { 0 };
         let named = self.ask(|own| own.victim(&mut Uses { take: &mut take })).flatten();
         named.filter(|slot| is_in(*slot)).or_else(|| self.oldest())

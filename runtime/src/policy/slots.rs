@@ -11,6 +11,11 @@ use super::touch::Touch;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Node(pub(super) [u32; 4]);
 
+impl Node {
+    /// Of a slot that no order has: its entry is pinned.
+    pub(crate) const OUT: Self = Self([u32::MAX; 4]);
+}
+
 /// What a slot says of its entry that has left the order, in the place of the order's notes: when it left, as
 /// [`tier`](crate::tier) counts changes, and its cost.
 #[cfg(feature = "tiers")]

@@ -259,15 +259,15 @@ impl<K: Name, V: Payload> World<K, V> {
         result
     }
 
-    /// Takes out of the model what has left the cache. Of several arrivals the later ones may have left again.
+    /// Takes out of the model what has left the cache. An arrival may have left again: for a later one, or because only what
+    /// it replaced was allowed to be there.
     fn settle(&mut self, arrivals: &[Arrival], allowed: &Allowed) {
         if self.heard {
             let told = std::mem::take(&mut *self.log.lock().expect("no listener panics"));
             for (key, id, cause) in told {
                 *self.causes.entry(cause.as_str()).or_default() += 1;
                 let is_known = self.model.entries.get(&key).is_some_and(|entry| entry.id == id);
-                let is_arrival =
-                    arrivals.len() > 1 && arrivals.iter().any(|(at, new)| (*at, new.id) == (key, id));
+                let is_arrival = arrivals.iter().any(|(at, new)| (*at, new.id) == (key, id));
                 if is_known || !is_arrival {
                     let replace =
                         arrivals.iter().any(|(at, _)| *at == key).then_some(key).or(allowed.replace);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use larder::testing::FixedPressure;
-use larder::{Cache, Change, Domain, Policy};
+use larder::{Cache, Change, Domain, EntryFacts, Evict, Policy, Uses};
 
 use crate::support::{MB, Random, all_at_once, blob, bytes, check, check_emptied, clocked, domain, in_time};
 
@@ -208,6 +208,63 @@ fn an_entry_that_is_unpinned_gives_what_lower_bounds_want() {
     check_emptied(&cache);
 }
 
+/// Found by a history: nobody had told its model that the entry was gone.
+#[test]
+fn an_entry_that_expires_while_it_is_pinned_above_the_bounds_goes_with_the_next_sweep() {
+    let (domain, clock) = clocked(MB);
+    let cache: Cache<u64, u64> = Cache::builder("one").ttl(SECOND).build_in(&domain).unwrap();
+    cache.insert(1, 1);
+    assert!(cache.pin(1));
+    cache.set_max_entries(0);
+    cache.set_max_bytes(0);
+    assert_eq!(cache.get(&1), Some(1));
+
+    clock.advance(SECOND);
+    assert_eq!(cache.get(&1), None);
+    domain.tick();
+    let stats = cache.stats();
+    assert_eq!((stats.entries, stats.pinned, stats.expirations), (0, 0, 1));
+}
+
+/// Found by a history: what was pinned counted as what can never make way, though nobody could read it any more.
+#[test]
+fn a_pinned_entry_that_has_expired_makes_way() {
+    for own_bound in [false, true] {
+        let (domain, clock) = clocked(MB);
+        let builder = Cache::builder("one").ttl(SECOND).weigh(|_, size: &u64| *size);
+        let builder = if own_bound { builder.max_bytes(MB / 2) } else { builder };
+        let cache = builder.build_in(&domain).unwrap();
+        let most = if own_bound { MB / 2 } else { MB } / 10 * 9;
+        cache.insert(1, most);
+        assert!(cache.pin(1));
+        cache.insert(2, most);
+        assert!(!cache.contains(2), "there is no room beside what is pinned");
+
+        clock.advance(SECOND);
+        cache.insert(2, most);
+        assert_eq!((cache.get(1), cache.get(2)), (None, Some(most)));
+        assert_eq!(cache.stats().pinned, 0);
+        check(&domain);
+    }
+}
+
+/// Found by a history: the new value took the place, and no pin held it there.
+#[test]
+fn what_replaces_an_expired_pinned_entry_above_the_bound_does_not_stay() {
+    let (domain, clock) = clocked(MB);
+    let cache: Cache<u64, u64> = Cache::builder("none").ttl(SECOND).max_entries(6).build_in(&domain).unwrap();
+    cache.insert(1, 1);
+    assert!(cache.pin(1));
+    cache.set_max_entries(0);
+    cache.insert(1, 2);
+    assert_eq!((cache.get(1), cache.len()), (Some(2), 1), "the pin goes on");
+
+    clock.advance(SECOND);
+    cache.insert(1, 3);
+    assert_eq!((cache.get(1), cache.len()), (None, 0), "{:?}", cache.stats());
+    check(&domain);
+}
+
 #[test]
 fn a_pinned_value_that_outgrows_all_room_stays_with_the_weight_it_had() {
     use std::sync::Arc;
@@ -313,4 +370,43 @@ fn a_pin_outlives_a_value_that_had_to_go_before_the_new_one_fit() {
         check(&domain);
     }
     assert!(replaced > 100, "{replaced} values found room");
+}
+
+/// An order that names every slot in turn.
+#[derive(Default)]
+struct InTurn(u32);
+
+impl Evict for InTurn {
+    fn insert(&mut self, _: u32, _: &EntryFacts) {}
+
+    fn remove(&mut self, _: u32) {}
+
+    fn rename(&mut self, _: u32, _: u32) {}
+
+    fn victim(&mut self, _: &mut Uses<'_>) -> Option<u32> {
+        self.0 = (self.0 + 1) % 64;
+        Some(self.0)
+    }
+}
+
+/// Found by a history: what came pinned had a slot that looked as if the order had it.
+#[test]
+fn an_order_of_ones_own_that_names_what_came_pinned_is_not_heeded() {
+    for (entries, slack) in (1..20).flat_map(|entries| (0..24).map(move |step| (entries, step * 40))) {
+        let domain = domain(MB);
+        let cache = Cache::<u64, u64>::builder("tight")
+            .policy_with(InTurn::default)
+            .weigh(|_, weight| *weight)
+            .shards(1)
+            .build_in(&domain)
+            .unwrap();
+        (0..entries).for_each(|key| cache.insert(key, 0));
+        assert!(cache.pin(0));
+        cache.set_max_bytes(cache.weight() + slack);
+        cache.insert(0, 200);
+        let pinned = cache.get(0);
+        (100..200).for_each(|key| cache.insert(key, 0));
+        assert_eq!(cache.get(0), pinned, "{entries} entries, {slack} bytes of room");
+        check(&domain);
+    }
 }

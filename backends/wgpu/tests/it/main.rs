@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use larder_runtime::Domain;
-use larder_runtime::device::{Device, DeviceError, Shortage, Zero};
+use larder_runtime::device::{Device, DeviceError, Shortage, ToOrder, Zero};
+use larder_runtime::testing::SimDevice;
 use larder_wgpu::{Buffers, InEncoder, Recording, TransferError, WgpuDevice, WgpuPool, wgpu};
 use wgpu::BufferUsages;
 
@@ -272,4 +273,21 @@ fn a_device_that_is_lost_gives_everything_up() {
     let lost = pool.acquire(5000, USAGE, &Recording::of(&encoder)).unwrap_err();
     assert!(lost.to_string().contains("the cable came off"), "{lost}");
     assert!(setup.gpu.is_lost() && pool.stats().gauges.bytes() == 0);
+}
+
+#[test]
+fn a_registered_device_is_found_by_its_driver() {
+    let setup = Setup::new(64 * MB);
+    setup.gpu.register().unwrap();
+    let found = Device::<WgpuDevice>::registered("gpu:0").unwrap();
+    assert!(std::ptr::eq(found.domain(), setup.gpu.domain()));
+    let other = Device::<SimDevice>::registered("gpu:0");
+    assert!(matches!(other, Err(DeviceError::OtherBackend { device }) if device == "gpu:0"));
+    // An encoder stands for its recording, wherever an order is wanted.
+    let encoder = setup.encoder();
+    let order = ToOrder::<WgpuDevice>::to_order(&encoder);
+    assert!(!order.is_done());
+    setup.submit(encoder);
+    setup.device().poll(wgpu::PollType::Poll).unwrap();
+    assert!(order.is_done());
 }

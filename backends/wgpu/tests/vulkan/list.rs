@@ -4,15 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use crate::checks::Check;
 use crate::support::Gpu;
 
-pub(crate) struct Test {
-    pub(crate) name: &'static str,
-    pub(crate) run: fn(&Gpu),
-}
-
 /// Runs those whose names contain what the command line says, or all.
-pub(crate) fn run(tests: &[Test]) -> ExitCode {
+pub(crate) fn run(tests: &[Check]) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == "--list") {
         tests.iter().for_each(|test| println!("{}: test", test.name));

@@ -26,6 +26,8 @@ pub(crate) struct Gpu {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
     pub(crate) name: String,
+    /// The processor does its work.
+    pub(crate) is_software: bool,
     pipeline: wgpu::ComputePipeline,
 }
 
@@ -41,15 +43,32 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 }
 
 impl Gpu {
-    /// The first device that Vulkan has; the reason, where it has none.
+    /// A device that Vulkan has, hardware before software; the reason, where it has none.
     pub(crate) fn find() -> Result<Self, String> {
+        let all = Self::all()?;
+        all.into_iter().min_by_key(|gpu| gpu.is_software).ok_or_else(|| "no adapter".to_owned())
+    }
+
+    /// Every device that Vulkan has and opens.
+    pub(crate) fn all() -> Result<Vec<Self>, String> {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
             backends: wgpu::Backends::VULKAN,
             ..wgpu::InstanceDescriptor::new_without_display_handle()
         });
-        let adapter = wait(instance.request_adapter(&wgpu::RequestAdapterOptions::default()));
-        let adapter = adapter.map_err(|error| error.to_string())?;
+        let adapters = wait(instance.enumerate_adapters(wgpu::Backends::VULKAN));
+        let (mut found, mut why) = (Vec::new(), "no adapter".to_owned());
+        for adapter in adapters {
+            match Self::on(&adapter) {
+                Ok(gpu) => found.push(gpu),
+                Err(error) => why = error,
+            }
+        }
+        if found.is_empty() { Err(why) } else { Ok(found) }
+    }
+
+    fn on(adapter: &wgpu::Adapter) -> Result<Self, String> {
         let info = adapter.get_info();
+        let is_software = info.device_type == wgpu::DeviceType::Cpu;
         let descriptor = wgpu::DeviceDescriptor {
             required_limits: adapter.limits(),
             memory_hints: wgpu::MemoryHints::MemoryUsage,
@@ -68,7 +87,8 @@ impl Gpu {
             compilation_options: wgpu::PipelineCompilationOptions::default(),
             cache: None,
         });
-        Ok(Self { device, queue, name: format!("{} ({:?})", info.name, info.device_type), pipeline })
+        let name = format!("{} ({:?})", info.name, info.device_type);
+        Ok(Self { device, queue, name, is_software, pipeline })
     }
 
     /// The device with a limit of its own, and a host that has enough.

@@ -367,6 +367,7 @@ fn settings(model: &Model) -> TokenStream {
     say("ttl_by", options.ttl_by.as_ref().map(|_| quote_spanned!(span=> true)));
     say("single_flight", options.each_alone.then(|| quote_spanned!(span=> false)));
     say("wait_at_most", options.wait_at_most.map(time));
+    say("domain", options.domain.as_ref().map(|domain| some(domain.to_token_stream())));
     say("cpu_cost", matches!(options.cost, Some(Cost::Cpu)).then(|| quote_spanned!(span=> true)));
     let by_type = model.home == Home::Associated && options.name.is_none() && options.namespace.is_none();
     say("named_by_type", by_type.then(|| quote_spanned!(span=> true)));

@@ -87,6 +87,12 @@ fn learned(trace: &[u64], budget: u64) -> Reuse {
 
 /// Compares what was learned with what is true: how far they are apart on the average of all sizes, as a part of what can be
 /// saved.
+/// As if everything that was used had been so within an epoch.
+fn watch_all(reuse: &mut Reuse) {
+    reuse.watch.reaches_far();
+    (0..2).for_each(|_| reuse.watch.end_epoch(0.0));
+}
+
 #[track_caller]
 fn check(trace: &[u64], within: f64) {
     let exact = Curve::from_points(exact(trace), 0.0);
@@ -96,7 +102,7 @@ fn check(trace: &[u64], within: f64) {
         reuse.used(mix(*key), None, 0);
         reuse.stored(mix(*key), fact(*key), 0, ENDLESS);
     }
-    reuse.epochs = 2;
+    watch_all(&mut reuse);
     let curve = reuse.curve().expect("enough was seen");
     // The sample has more or fewer hot keys than its part, which says nothing of sizes: both are taken relative to all.
     let most = |curve: &Curve| curve.points().last().map_or(1.0, |(_, value)| *value);
@@ -125,7 +131,7 @@ fn all_keys_of_a_small_set_are_followed_and_the_curve_is_exact_to_a_bucket() {
         reuse.used(mix(*key), None, 0);
         reuse.stored(mix(*key), fact(*key), 0, ENDLESS);
     }
-    reuse.epochs = 2;
+    watch_all(&mut reuse);
     let (curve, exact) = (reuse.curve().expect("enough was seen"), exact(&trace));
     let exact = Curve::from_points(exact, 0.0);
     let ends = |curve: &Curve| curve.points().last().map_or(0.0, |(_, value)| *value);
@@ -193,7 +199,7 @@ fn a_small_set_is_followed_more_and_more_closely() {
             reuse.used(mix(*key), None, 0);
             reuse.stored(mix(*key), fact(*key), 0, ENDLESS);
         }
-        reuse.end_epoch(0, 0);
+        reuse.end_epoch(0, 0, 0);
         // Keys that are followed from now on are heard of with their next store, as in a cache.
     }
     assert!(reuse.keys.len() >= LEAST, "{}", reuse.keys.len());
@@ -205,7 +211,7 @@ fn old_epochs_fade() {
     let sum = |reuse: &Reuse| reuse.saved.iter().sum::<f32>();
     let before = sum(&reuse);
     for _ in 0..50 {
-        reuse.end_epoch(0, 0);
+        reuse.end_epoch(0, 0, 0);
     }
     assert!(sum(&reuse) < before / 100.0);
 }
@@ -222,7 +228,7 @@ fn a_crowd_that_comes_or_goes_is_seen_at_once() {
             reuse.stored(mix(*key), fact(*key), 0, ENDLESS);
         }
         lookups += keys.len() as u64;
-        reuse.end_epoch(0, lookups);
+        reuse.end_epoch(0, lookups, 0);
         reuse.curve().map_or(0.0, |curve| curve.points().last().map_or(0.0, |(_, value)| *value))
     };
     let quiet = (0..20).map(|_| epoch(&trace)).last().unwrap_or(0.0);
@@ -263,7 +269,7 @@ fn books_are_kept_through_any_operations() {
             _ => reuse.used(hash, Some(9), 0),
         }
         if step % 500 == 0 {
-            reuse.end_epoch(0, 0);
+            reuse.end_epoch(0, 0, 0);
         }
         if step % 97 == 0 {
             let total: u64 = reuse.keys.iter().map(|key| u64::from(key.bytes)).sum();
@@ -311,7 +317,7 @@ fn of_many_hits_some_are_heard_and_stand_for_all() {
             let followed = reuse.followed();
             assert_eq!(followed.hits_from == crate::curve::OFF, rounds * 100 >= u64::from(HEARD));
             assert!(followed.from < crate::curve::OFF, "what becomes of keys is heard all the time");
-            reuse.end_epoch(hits, hits);
+            reuse.end_epoch(hits, hits, 0);
             assert_eq!(reuse.followed().hits_from, reuse.followed().from);
         }
         let curve = reuse.curve().unwrap();

@@ -180,10 +180,12 @@ impl<T> PoolCore<T> {
         self.stow(home, list);
     }
 
-    /// Whether an object that comes back may stay.
+    /// Whether an object that comes back may stay. Not above the limit: nobody may come soon to take it away again.
     fn heeds(&self) -> bool {
+        let ledger = &self.domain.ledger;
         if self.gate.has(Gate::CLOSED)
             || self.domain.level() == Level::Emergency
+            || ledger.used() > ledger.allowed()
             || self.members.load(Ordering::SeqCst) > self.max.load(Ordering::SeqCst)
         {
             return false;

@@ -174,6 +174,13 @@ pub trait DeviceBackend: Send + Sync + 'static {
     /// Whether the device is ordered. Asked once.
     fn is_ordered(&self) -> bool;
 
+    /// Whether a buffer of this usage may be handed on behind work that is not done, where the device is ordered. Not one that the
+    /// host reads or writes as soon as it has it: the host is in no order.
+    fn hands_on(&self, usage: Self::Usage) -> bool {
+        let _ = usage;
+        true
+    }
+
     /// Whether what both are given runs in one order. Only asked of ordered devices.
     fn same(&self, a: &Self::Order, b: &Self::Order) -> bool;
 
@@ -218,8 +225,8 @@ pub trait DeviceBackend: Send + Sync + 'static {
     /// What the driver says.
     fn order_after(&self, order: &Self::Order, fence: &Self::Fence) -> Result<(), Fault>;
 
-    /// Fills a buffer with zeroes: on an ordered device behind what the order was given so far; on any other at once, before all
-    /// that is submitted from now on.
+    /// Fills a buffer with zeroes: on an ordered device behind what the order was given so far; on any other, and where the buffer
+    /// is not [handed on](Self::hands_on) behind work, at once, before all that is submitted from now on.
     ///
     /// # Errors
     ///

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::backend::{DeviceBackend, Residence};
 use super::classes::Classes;
 use super::device::DeviceCore;
-use super::state::{Block, Mark, Settled, Side, State};
+use super::state::{Block, LoanId, Mark, Settled, Side, State};
 use super::stats::{Whereabouts, Why};
 use super::tenant::HostSide;
 use crate::budget::Refused;
@@ -80,6 +80,11 @@ impl<B: DeviceBackend> PoolCore<B> {
 
     pub(super) fn domain(&self) -> &Arc<DomainCore> {
         &self.device.domain
+    }
+
+    /// Whether buffers of this usage are handed on behind work that is not done.
+    pub(super) fn hands_on(&self, usage: B::Usage) -> bool {
+        self.device.ordered && self.device.backend.hands_on(usage)
     }
 
     /// The pool on the host's books, if it is there.
@@ -213,17 +218,28 @@ impl<B: DeviceBackend> PoolCore<B> {
         Ok(())
     }
 
-    /// Puts a block back to wait: at once among those that nothing touches, if all is done.
-    pub(super) fn put(&self, mut held: Held<'_, B>) {
+    /// Puts a block back to wait, after it was looked what is done.
+    fn put(&self, mut held: Held<'_, B>) {
+        if let Some(block) = &mut held.block {
+            // A failure here is found again when it is settled.
+            let _ = block.settle(&self.device.backend);
+        }
+        self.put_settled(held);
+    }
+
+    /// Puts a block back to wait: among those that nothing touches, if it is known that all is done.
+    pub(super) fn put_settled(&self, mut held: Held<'_, B>) {
         let Some(block) = &mut held.block else { return };
-        // A failure here is found again when it is settled.
-        let is_done = block.settle(&self.device.backend).unwrap_or(false);
+        let is_done = block.touched.is_empty();
         if is_done && block.dirty && block.doomed.is_none() && self.zero(&mut held).is_err() {
             return;
         }
-        let at = held.at;
+        let (at, loan) = (held.at, held.loan.take());
         let Some(mut block) = held.block.take() else { return };
         let mut state = self.state.lock();
+        if let Some(loan) = loan {
+            state.end_loan(loan);
+        }
         // Who closed it may have looked before this came.
         if state.closed || self.device.lost().is_some() {
             block.doomed.get_or_insert(Why::Asked);
@@ -344,18 +360,25 @@ pub(super) struct Held<'a, B: DeviceBackend> {
     pub(super) at: Whereabouts,
     /// Orders that were given work with it, for which there is no fence yet.
     pub(super) also: Vec<B::Order>,
+    /// It is on loan, or was until now; that ends with the next change of the books.
+    pub(super) loan: Option<LoanId>,
 }
 
 impl<'a, B: DeviceBackend> Held<'a, B> {
     pub(super) fn new(core: &'a PoolCore<B>, block: Block<B>, at: Whereabouts) -> Self {
-        Self { core, block: Some(block), at, also: Vec::new() }
+        Self { core, block: Some(block), at, also: Vec::new(), loan: None }
     }
 }
 
 impl<B: DeviceBackend> Drop for Held<'_, B> {
     fn drop(&mut self) {
         if let Some(mut block) = self.block.take() {
-            self.core.state.lock().leave(&block, self.at);
+            let mut state = self.core.state.lock();
+            state.leave(&block, self.at);
+            if let Some(loan) = self.loan.take() {
+                state.end_loan(loan);
+            }
+            drop(state);
             // The last call may have given its order work; a fence for it is not to be had.
             let home = block.home.clone();
             let bookings = self.core.booking_of(&block);

@@ -217,7 +217,7 @@ impl<B: DeviceBackend> Device<B> {
         Self { core, domain: Arc::new(domain) }
     }
 
-    /// Its name: what it was registered as.
+    /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.core.name
@@ -239,6 +239,15 @@ impl<B: DeviceBackend> Device<B> {
     #[must_use]
     pub fn domain(&self) -> &Domain {
         &self.domain
+    }
+
+    pub(crate) fn shared_domain(&self) -> &Arc<Domain> {
+        &self.domain
+    }
+
+    /// Whether it is a handle of the same device.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.core, &other.core)
     }
 
     /// What the driver says of its memory; `None` when it does not.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::backend::Fault;
 use super::stats::{Amount, DeviceLoan};
+use crate::domain::named;
 use crate::stats::in_bytes;
 
 /// Why a pool on a device lent nothing.
@@ -35,6 +36,23 @@ pub enum DeviceError {
         device: String,
         /// What was found instead.
         why: String,
+    },
+    /// No device is registered under this name.
+    NotRegistered {
+        /// What was looked for.
+        device: String,
+        /// The names of those that are.
+        registered: Vec<String>,
+    },
+    /// The device of this name is of another driver than what is made there.
+    OtherBackend {
+        /// The device's name.
+        device: String,
+    },
+    /// Another device is registered under this name.
+    NameTaken {
+        /// The device's name.
+        device: String,
     },
     /// Nothing says how much memory the device has.
     LimitUnknown {
@@ -163,6 +181,16 @@ impl fmt::Display for DeviceError {
             }
             Self::Unavailable { device, why } => {
                 write!(f, "there is no {device}: {why}; install its driver, or go on without")
+            }
+            Self::NotRegistered { device, registered } => named::write_missing(f, device, registered),
+            Self::OtherBackend { device } => {
+                write!(f, "`{device}` has another driver than this pool: say the driver of that device")
+            }
+            Self::NameTaken { device } => {
+                write!(
+                    f,
+                    "a device is registered as `{device}`: give this one another name, or unregister that one"
+                )
             }
             Self::LimitUnknown { device } => {
                 write!(f, "nothing says how much memory {device} has: say `limit_mb` when it is registered")

@@ -97,7 +97,7 @@ impl World {
             6 => dice.below(2 * MB),
             _ => 2 * MB + dice.below(MB),
         };
-        let usage = dice.one_of(&[SimUsage::Storage, SimUsage::Storage, SimUsage::Uniform]);
+        let usage = dice.one_of(&[SimUsage::Storage, SimUsage::Storage, SimUsage::Uniform, SimUsage::Mapped]);
         let order = dice.below(self.orders.len() as u64) as usize;
         let order = self.orders[order].clone();
         let pool = dice.below(3) as usize;

@@ -13,10 +13,11 @@ use super::classes::Size;
 use super::core::{Held, PoolCore, Stuck, Zero};
 use super::device::Patience;
 use super::error::{DeviceError, Holder, OutOfDeviceMemory, Shortage};
-use super::state::{Block, Loan, Side};
+use super::state::{Block, Loan, LoanId, Side, State};
 use super::stats::{DeviceHits, DeviceLoan, Whereabouts, Why};
 use crate::cost;
 use crate::stats::Count;
+use crate::sync::MutexGuard;
 use crate::tenant::Card;
 
 /// So many times a request goes through all steps, with room made each time that others took.
@@ -53,7 +54,7 @@ impl<B: DeviceBackend> PoolCore<B> {
         usage: B::Usage,
         order: &B::Order,
         place: &'static Location<'static>,
-    ) -> Result<(Block<B>, u64), DeviceError> {
+    ) -> Result<(Block<B>, LoanId), DeviceError> {
         let device = &self.device;
         let max_buffer = device.info.max_buffer;
         let size = self.options.classes.size_of(len);
@@ -66,7 +67,7 @@ impl<B: DeviceBackend> PoolCore<B> {
         let mut shortage = Shortage::Device;
         for _ in 0..ATTEMPTS {
             device.check()?;
-            if finds && let Some((held, hit)) = self.find(&want)? {
+            if finds && let Some((held, hit)) = self.find(&want, place)? {
                 return self.lend(held, &want, Some(hit), place);
             }
             match self.try_make(&want) {
@@ -94,45 +95,43 @@ impl<B: DeviceBackend> PoolCore<B> {
     }
 
     /// One of those that are there.
-    fn find(&self, want: &Want<'_, B>) -> Result<Option<(Held<'_, B>, Hit)>, DeviceError> {
+    fn find(
+        &self,
+        want: &Want<'_, B>,
+        place: &'static Location<'static>,
+    ) -> Result<Option<(Held<'_, B>, Hit)>, DeviceError> {
         let Want { size, usage, order, .. } = *want;
         let backend = &self.device.backend;
-        let hold = |block| Held::new(self, block, Whereabouts::InUse);
+        let hands_on = self.hands_on(usage);
         let mut state = self.state.lock();
-        if self.device.ordered
-            && let Some(block) = state.take_same(backend, size, usage, order)
-        {
-            self.publish(&state);
-            return Ok(Some((hold(block), |hits| &mut hits.same_order)));
+        if hands_on && let Some(block) = state.take_same(backend, size, usage, order) {
+            return Ok(Some(self.take_out(state, block, want, |hits| &mut hits.same_order, place)));
         }
         if let Some(block) = state.take_ready(size, usage) {
-            self.publish(&state);
-            return Ok(Some((hold(block), |hits| &mut hits.ready)));
+            return Ok(Some(self.take_out(state, block, want, |hits| &mut hits.ready, place)));
         }
         if !state.has_pending(size, usage) {
             return Ok(None);
         }
         drop(state);
-        let take_ready = || {
+        let take_ready = |hit: Hit| {
+            self.settle(Some((size, usage)));
             let mut state = self.state.lock();
-            let block = state.take_ready(size, usage);
-            self.publish(&state);
-            block
+            let block = state.take_ready(size, usage)?;
+            Some(self.take_out(state, block, want, hit, place))
         };
-        self.settle(Some((size, usage)));
-        if let Some(block) = take_ready() {
-            return Ok(Some((hold(block), |hits| &mut hits.ready)));
+        if let Some(found) = take_ready(|hits| &mut hits.ready) {
+            return Ok(Some(found));
         }
         backend.poll();
-        self.settle(Some((size, usage)));
-        if let Some(block) = take_ready() {
-            return Ok(Some((hold(block), |hits| &mut hits.polled)));
+        if let Some(found) = take_ready(|hits| &mut hits.polled) {
+            return Ok(Some(found));
         }
-        if !self.device.ordered {
+        if !hands_on {
             return Ok(None);
         }
         let Some(block) = self.state.lock().take_pending(size, usage) else { return Ok(None) };
-        let mut held = hold(block);
+        let mut held = Held::new(self, block, Whereabouts::InUse);
         // What it is given by mistake, if a call fails half-way.
         held.also.push(order.clone());
         if let Some(block) = &held.block {
@@ -142,6 +141,39 @@ impl<B: DeviceBackend> PoolCore<B> {
             }
         }
         Ok(Some((held, |hits| &mut hits.crossed)))
+    }
+
+    /// A block that is on nobody's list any more, and on loan at once if nothing has to be done with it before.
+    fn take_out(
+        &self,
+        mut state: MutexGuard<'_, State<B>>,
+        block: Block<B>,
+        want: &Want<'_, B>,
+        hit: Hit,
+        place: &'static Location<'static>,
+    ) -> (Held<'_, B>, Hit) {
+        let is_clean = !block.dirty && self.options.zero != Zero::OnAcquire;
+        let loan = is_clean.then(|| self.note(&mut state, want, Some(hit), place));
+        self.publish(&state);
+        drop(state);
+        let mut held = Held::new(self, block, Whereabouts::InUse);
+        held.loan = loan;
+        (held, hit)
+    }
+
+    /// Notes a loan, and how the request was served.
+    fn note(
+        &self,
+        state: &mut State<B>,
+        want: &Want<'_, B>,
+        hit: Option<Hit>,
+        place: &'static Location<'static>,
+    ) -> LoanId {
+        if let Some(hit) = hit {
+            *hit(&mut state.hits) += 1;
+        }
+        let since = self.domain().clock.recent();
+        state.lend(Loan { place, since, len: want.len, bytes: want.size.bytes })
     }
 
     /// A new one, as far as there is room.
@@ -188,7 +220,7 @@ impl<B: DeviceBackend> PoolCore<B> {
         want: &Want<'_, B>,
         hit: Option<Hit>,
         place: &'static Location<'static>,
-    ) -> Result<(Block<B>, u64), DeviceError> {
+    ) -> Result<(Block<B>, LoanId), DeviceError> {
         let backend = &self.device.backend;
         let is_clean = hit.is_none() && self.device.zeroed;
         if let Some(block) = &mut held.block {
@@ -203,13 +235,13 @@ impl<B: DeviceBackend> PoolCore<B> {
         // What `order` is given from now on comes after all that.
         block.touched.clear();
         block.dirty = false;
-        let since = self.domain().now();
-        let mut state = self.state.lock();
-        if let Some(hit) = hit {
-            *hit(&mut state.hits) += 1;
+        let loan = match held.loan.take() {
+            Some(loan) => loan,
+            None => self.note(&mut self.state.lock(), want, hit, place),
+        };
+        if hit.is_some() {
             self.card.tally.hit(cost::decode(self.costs.current()));
         }
-        let loan = state.lend(Loan { place, since, len: want.len, bytes: block.size.bytes });
         Ok((block, loan))
     }
 
@@ -327,7 +359,7 @@ impl<B: DeviceBackend> PoolCore<B> {
             len: loan.len,
             bytes: loan.bytes,
         };
-        let mut loans: Vec<DeviceLoan> = self.state.lock().loans.values().map(loan).collect();
+        let mut loans: Vec<DeviceLoan> = self.state.lock().loans().map(loan).collect();
         loans.sort_by(|a, b| b.held_for.cmp(&a.held_for).then(a.place.cmp(b.place)));
         loans
     }

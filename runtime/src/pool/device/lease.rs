@@ -7,9 +7,12 @@ use std::sync::Arc;
 use super::backend::DeviceBackend;
 use super::core::PoolCore;
 use super::error::DeviceError;
-use super::state::Block;
+use super::state::{Block, LoanId};
 use crate::sync::Mutex;
 use crate::unwind;
+
+/// So many other orders of one lease are looked through for those that are done.
+const MANY: usize = 32;
 
 /// A buffer that is lent by a [`DevicePool`](super::DevicePool): goes back when it is dropped, and is lent again when the device
 /// is done with it.
@@ -24,7 +27,7 @@ use crate::unwind;
 /// Dropping it takes the pool's lock, and asks the driver for a fence with no lock held.
 pub struct DeviceLease<B: DeviceBackend> {
     /// There until it is dropped.
-    out: Option<(Block<B>, u64)>,
+    out: Option<(Block<B>, LoanId)>,
     pool: Arc<PoolCore<B>>,
     len: u64,
     /// Orders beside the one it was acquired for.
@@ -35,14 +38,14 @@ pub struct DeviceLease<B: DeviceBackend> {
 pub(super) struct Parts<B: DeviceBackend> {
     pub(super) pool: Arc<PoolCore<B>>,
     pub(super) block: Block<B>,
-    pub(super) loan: u64,
+    pub(super) loan: LoanId,
     pub(super) len: u64,
     /// Other orders that use the buffer.
     pub(super) others: Vec<B::Order>,
 }
 
 impl<B: DeviceBackend> DeviceLease<B> {
-    pub(super) fn new(pool: Arc<PoolCore<B>>, block: Block<B>, loan: u64, len: u64) -> Self {
+    pub(super) fn new(pool: Arc<PoolCore<B>>, block: Block<B>, loan: LoanId, len: u64) -> Self {
         Self { out: Some((block, loan)), pool, len, others: Mutex::new(Vec::new()) }
     }
 
@@ -103,8 +106,30 @@ impl<B: DeviceBackend> DeviceLease<B> {
             let ordered = device.backend.order_after(order, &fence);
             ordered.map_err(|fault| device.failed("put work behind other work", fault))?;
         }
-        self.others.lock().push(order.clone());
+        let count = {
+            let mut others = self.others.lock();
+            others.push(order.clone());
+            others.len()
+        };
+        if !device.ordered && count >= MANY && count.is_power_of_two() {
+            self.forget_done();
+        }
         Ok(())
+    }
+
+    /// Forgets encoders whose work is done, to which nothing more can come: a lease that is held for long may be recorded in any
+    /// number of them.
+    fn forget_done(&self) {
+        let backend = &self.pool.device.backend;
+        let mut taken = Taken { orders: std::mem::take(&mut *self.others.lock()), others: &self.others };
+        taken
+            .orders
+            .retain(|order| !backend.fence(order).and_then(|fence| backend.done(&fence)).unwrap_or(false));
+    }
+
+    #[cfg(all(test, not(larder_shuttle)))]
+    pub(super) fn others(&self) -> usize {
+        self.others.lock().len()
     }
 
     /// The buffer, for good: the pool forgets it, and nobody is charged for it any more.
@@ -127,17 +152,29 @@ impl<B: DeviceBackend> DeviceLease<B> {
     /// Ends the lease without giving anything back.
     pub(super) fn into_parts(mut self) -> Parts<B> {
         let Some((block, loan)) = self.out.take() else { unreachable!("only what ends the lease takes it") };
-        let others = std::mem::take(&mut *self.others.lock());
+        let others = std::mem::take(self.others.get_mut());
         Parts { pool: Arc::clone(&self.pool), block, loan, len: self.len, others }
     }
 
     fn end(&mut self, keep: bool) {
         let Some((block, loan)) = self.out.take() else { return };
-        let others = std::mem::take(&mut *self.others.lock());
+        let others = std::mem::take(self.others.get_mut());
         // A driver that panics must not end a process that is unwinding.
-        unwind::each_to_the_end([(block, others)], |(block, others)| {
-            self.pool.give_back(block, loan, others, keep);
+        unwind::each_to_the_end([(block, loan, others)], |(block, loan, others)| {
+            self.pool.give_back(block, Some(loan), others, keep);
         });
+    }
+}
+
+/// Orders that are looked through; they go back also when a driver panics, because somebody has to wait for them.
+struct Taken<'a, O> {
+    orders: Vec<O>,
+    others: &'a Mutex<Vec<O>>,
+}
+
+impl<O> Drop for Taken<'_, O> {
+    fn drop(&mut self) {
+        self.others.lock().append(&mut self.orders);
     }
 }
 

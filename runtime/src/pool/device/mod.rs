@@ -48,7 +48,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use self::core::{Options, PoolCore};
-use crate::descriptor::Kind;
+use crate::descriptor::{Descriptor, Kind};
 use crate::tenant::{Tenant, Terms};
 use classes::Classes;
 use stats::Why;
@@ -216,6 +216,7 @@ pub struct DevicePoolBuilder<B: DeviceBackend> {
     zero: Zero,
     idle: Option<Duration>,
     looks: u8,
+    descriptor: Option<&'static Descriptor>,
 }
 
 impl<B: DeviceBackend> Device<B> {
@@ -230,6 +231,7 @@ impl<B: DeviceBackend> Device<B> {
             zero: Zero::Never,
             idle: Some(IDLE),
             looks: LOOKS,
+            descriptor: None,
         }
     }
 }
@@ -285,13 +287,18 @@ impl<B: DeviceBackend> DevicePoolBuilder<B> {
         self
     }
 
+    /// It is an annotated item's.
+    pub(crate) fn declared(self, descriptor: &'static Descriptor) -> Self {
+        Self { descriptor: Some(descriptor), ..self }
+    }
+
     /// Builds the pool.
     ///
     /// # Errors
     ///
     /// When the device is lost, or an option makes no sense.
     pub fn build(self) -> Result<DevicePool<B>, DeviceError> {
-        let Self { device, name, classes, max_bytes, priority, zero, idle, looks } = self;
+        let Self { device, name, classes, max_bytes, priority, zero, idle, looks, descriptor } = self;
         device.core.check()?;
         let info = &device.core.info;
         let invalid = |why| DeviceError::Invalid { name: name.clone(), why };
@@ -303,8 +310,7 @@ impl<B: DeviceBackend> DevicePoolBuilder<B> {
         if !priority.is_finite() || priority <= 0.0 {
             return Err(invalid("a priority is a number above 0"));
         }
-        let terms =
-            Terms { name, kind: Kind::Pool, descriptor: None, priority, floor: 0, ceiling: max_bytes };
+        let terms = Terms { name, kind: Kind::Pool, descriptor, priority, floor: 0, ceiling: max_bytes };
         let card = device.core.domain.enroll(terms);
         // What the card takes is the host's memory, and not the device's.
         card.remove_base(card.uncovered());

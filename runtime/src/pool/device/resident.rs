@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::backend::DeviceBackend;
 use super::core::{Booking, PoolCore};
 use super::lease::{DeviceLease, Parts};
-use super::state::Block;
+use super::state::{Block, LoanId};
 use super::stats::Whereabouts;
 use crate::unwind;
 use crate::weight::Weigh;
@@ -77,7 +77,7 @@ impl<B: DeviceBackend> PoolCore<B> {
         booking
     }
 
-    fn entrust(&self, block: &Block<B>, loan: u64) {
+    fn entrust(&self, block: &Block<B>, loan: LoanId) {
         let mut state = self.state.lock();
         state.end_loan(loan);
         state.leave(block, Whereabouts::InUse);
@@ -91,7 +91,7 @@ impl<B: DeviceBackend> PoolCore<B> {
             Ok(booking) => {
                 booking.keep();
                 self.state.lock().enter(&block, Whereabouts::InUse);
-                self.give_back(block, u64::MAX, others, true);
+                self.give_back(block, None, others, true);
             }
             Err(_) => {
                 let mut touching = others;

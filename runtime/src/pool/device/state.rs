@@ -8,7 +8,7 @@
 //!                        pending  [oldest  .. newest ]   each with the fences that are not known to be reached
 //! ```
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -110,6 +110,10 @@ pub(super) struct Loan {
     pub(super) bytes: u64,
 }
 
+/// The number of a loan, until it ends.
+#[derive(Debug)]
+pub(super) struct LoanId(u32);
+
 /// What settling leaves to be done without the lock.
 pub(super) struct Settled<B: DeviceBackend> {
     /// Nothing touches these any more, and nobody wants them.
@@ -123,8 +127,10 @@ pub(super) struct Settled<B: DeviceBackend> {
 /// All of a pool.
 pub(super) struct State<B: DeviceBackend> {
     shelves: Vec<Shelf<B>>,
-    pub(super) loans: HashMap<u64, Loan>,
-    next: u64,
+    /// What is lent, each at the place that is its number.
+    loans: Vec<Option<Loan>>,
+    /// Places where nothing is.
+    vacant: Vec<u32>,
     /// Bytes of all buffers there are, and of those about to be made.
     pub(super) booked: u64,
     /// Nothing is kept any more.
@@ -147,8 +153,8 @@ impl<B: DeviceBackend> State<B> {
     pub(super) fn new() -> Self {
         Self {
             shelves: Vec::new(),
-            loans: HashMap::new(),
-            next: 0,
+            loans: Vec::new(),
+            vacant: Vec::new(),
             booked: 0,
             closed: false,
             vain: false,
@@ -203,18 +209,12 @@ impl<B: DeviceBackend> State<B> {
         self.shelf_for(block).gauges.leave(state, block.size.bytes);
     }
 
-    fn pass(&mut self, block: &Block<B>, from: Whereabouts, to: Whereabouts) {
-        self.leave(block, from);
-        self.enter(block, to);
-    }
-
     /// Puts a block where it belongs by what may touch it, from where it was.
     pub(super) fn put(&mut self, block: Block<B>, from: Whereabouts) {
         let to = if block.touched.is_empty() { Whereabouts::Idle } else { Whereabouts::Pending };
-        if from != to {
-            self.pass(&block, from, to);
-        }
+        self.gauges.pass(from, to, block.size.bytes);
         let shelf = self.shelf_for(&block);
+        shelf.gauges.pass(from, to, block.size.bytes);
         if to == Whereabouts::Idle { shelf.ready.push_back(block) } else { shelf.pending.push_back(block) }
     }
 
@@ -232,14 +232,17 @@ impl<B: DeviceBackend> State<B> {
         };
         let at = shelf.pending.iter().rposition(is_same)?;
         let block = shelf.pending.remove(at)?;
-        self.pass(&block, Whereabouts::Pending, Whereabouts::InUse);
+        shelf.gauges.pass(Whereabouts::Pending, Whereabouts::InUse, block.size.bytes);
+        self.gauges.pass(Whereabouts::Pending, Whereabouts::InUse, block.size.bytes);
         Some(block)
     }
 
     /// One that nothing can touch: the warmest.
     pub(super) fn take_ready(&mut self, size: Size, usage: B::Usage) -> Option<Block<B>> {
-        let block = self.find(size, usage)?.ready.pop_back()?;
-        self.pass(&block, Whereabouts::Idle, Whereabouts::InUse);
+        let shelf = self.find(size, usage)?;
+        let block = shelf.ready.pop_back()?;
+        shelf.gauges.pass(Whereabouts::Idle, Whereabouts::InUse, block.size.bytes);
+        self.gauges.pass(Whereabouts::Idle, Whereabouts::InUse, block.size.bytes);
         Some(block)
     }
 
@@ -248,7 +251,8 @@ impl<B: DeviceBackend> State<B> {
         let shelf = self.find(size, usage)?;
         let at = shelf.pending.iter().position(|block| block.doomed.is_none())?;
         let block = shelf.pending.remove(at)?;
-        self.pass(&block, Whereabouts::Pending, Whereabouts::InUse);
+        shelf.gauges.pass(Whereabouts::Pending, Whereabouts::InUse, block.size.bytes);
+        self.gauges.pass(Whereabouts::Pending, Whereabouts::InUse, block.size.bytes);
         Some(block)
     }
 
@@ -368,18 +372,34 @@ impl<B: DeviceBackend> State<B> {
         pending.flat_map(|block| block.touched.iter().map(|mark| (block.turn, Arc::clone(&mark.fence))))
     }
 
-    pub(super) fn lend(&mut self, loan: Loan) -> u64 {
-        let id = self.next;
-        self.next += 1;
-        self.requested += loan.len;
-        self.requested_total += loan.len;
-        self.loans.insert(id, loan);
-        id
+    /// What is lent, in no order.
+    pub(super) fn loans(&self) -> impl Iterator<Item = &Loan> {
+        self.loans.iter().flatten()
     }
 
-    pub(super) fn end_loan(&mut self, id: u64) {
-        if let Some(loan) = self.loans.remove(&id) {
-            self.requested -= loan.len;
+    /// Notes a loan; its number.
+    pub(super) fn lend(&mut self, loan: Loan) -> LoanId {
+        self.requested += loan.len;
+        self.requested_total += loan.len;
+        match self.vacant.pop() {
+            Some(place) => {
+                self.loans[place as usize] = Some(loan);
+                LoanId(place)
+            }
+            None => {
+                self.loans.push(Some(loan));
+                LoanId((self.loans.len() - 1) as u32)
+            }
+        }
+    }
+
+    pub(super) fn end_loan(&mut self, LoanId(place): LoanId) {
+        match self.loans[place as usize].take() {
+            Some(loan) => {
+                self.requested -= loan.len;
+                self.vacant.push(place);
+            }
+            None => debug_assert!(false, "a loan ends once"),
         }
     }
 }

@@ -88,6 +88,14 @@ impl Gauges {
         self.at(state).leave(bytes);
     }
 
+    /// A buffer goes from one to another.
+    pub(super) fn pass(&mut self, from: Whereabouts, to: Whereabouts, bytes: u64) {
+        if from != to {
+            self.leave(from, bytes);
+            self.enter(to, bytes);
+        }
+    }
+
     /// Bytes that are somewhere now.
     #[must_use]
     pub fn bytes(&self) -> u64 {

@@ -74,6 +74,28 @@ fn another_stream_waits_on_the_device_and_not_here() {
 }
 
 #[test]
+fn what_the_host_touches_is_never_handed_on_behind_work() {
+    for zero in [Zero::Never, Zero::OnAcquire, Zero::OnReturn] {
+        let sim = SimDevice::builder().build();
+        let (pool, stream) = (on(&sim).pool("mapped").zero(zero).build().unwrap(), sim.order());
+        let lease = pool.acquire(1000, SimUsage::Mapped, &stream).unwrap();
+        sim.write_now(&lease, 7);
+        let read = sim.read(&stream, &lease);
+        drop(lease);
+        // The copy is not done, and the host would write what it reads.
+        let other = pool.acquire(1000, SimUsage::Mapped, &stream).unwrap();
+        sim.write_now(&other, 8);
+        sim.finish();
+        assert_eq!((read.get(), sim.creates(), pool.stats().hits.total()), (Some(7), 2, 0), "{zero:?}");
+        let third = pool.acquire(1000, SimUsage::Mapped, &sim.order()).unwrap();
+        assert_eq!((pool.stats().hits.polled, sim.creates()), (1, 2), "{zero:?}");
+        // Zeroes are there before the host looks.
+        assert_eq!(sim.value(&third), if zero == Zero::Never { 7 } else { 0 });
+        assert_eq!(sim.hazards(), Vec::<String>::new(), "{zero:?}");
+    }
+}
+
+#[test]
 fn what_was_recorded_is_waited_for_even_if_it_is_submitted_last() {
     let sim = SimDevice::builder().recorded().build();
     let (pool, first, second) = (pool(&sim), sim.order(), sim.order());
@@ -122,6 +144,30 @@ fn other_orders_are_waited_for_where_the_lease_names_them() {
         sim.finish();
         assert_eq!(sim.hazards().is_empty(), names, "{:?}", sim.hazards());
     }
+}
+
+#[test]
+fn a_lease_that_is_held_for_long_remembers_only_encoders_that_are_not_done() {
+    let sim = SimDevice::builder().recorded().build();
+    let (pool, first, open) = (pool(&sim), sim.order(), sim.order());
+    let lease = pool.acquire(1000, USAGE, &first).unwrap();
+    lease.use_on(&open).unwrap();
+    sim.write(&open, &lease, 1);
+    for _ in 0..1000 {
+        let encoder = sim.order();
+        lease.use_on(&encoder).unwrap();
+        let _read = sim.read(&encoder, &lease);
+        sim.submit(&encoder);
+        sim.finish();
+    }
+    assert!(lease.others() <= 64, "{} orders", lease.others());
+    drop(lease);
+    // The one that was never submitted is among them.
+    sim.submit(&first);
+    sim.finish();
+    let other = sim.order();
+    let _lease = pool.acquire(1000, USAGE, &other).unwrap();
+    assert_eq!((sim.creates(), sim.hazards()), (2, Vec::new()));
 }
 
 #[test]

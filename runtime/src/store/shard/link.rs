@@ -169,7 +169,12 @@ impl<K, V> Writer<'_, K, V> {
         let Inner { shape, filling, order, wheel, linked, version, .. } = &mut **inner;
         let (touch, fixed) = (Touch::new(moment.tick), Fixed::new(hash));
         *version = version.wrapping_add(1);
-        let node = found.map_or_else(Node::default, |old| shard.pages.own_ref(filling, old).node);
+        let node = match found {
+            // The order does not have it, whatever it has of the old one.
+            _ if pinned => Node::OUT,
+            Some(old) => shard.pages.own_ref(filling, old).node,
+            None => Node::default(),
+        };
         let own = Own { state: State::Filled, factor, low: hash as u8, pinned, mark: *version, node };
         let index = shard.pages.fill(filling, Contents { key, value, touch, fixed, own, heap });
         if shard.expires != Expires::Never {

@@ -174,7 +174,8 @@ impl Machine {
         }
     }
 
-    pub(super) fn lent(&mut self, buffer: u64, order: u64) {
+    /// A buffer goes to a holder who gives it to an order, or touches it at once.
+    pub(super) fn lent(&mut self, buffer: u64, order: Option<u64>) {
         if let Some(memory) = self.memory.get_mut(&buffer) {
             if memory.lent {
                 self.hazards.push(format!("buffer {buffer} is lent twice"));
@@ -182,7 +183,7 @@ impl Machine {
             memory.lent = true;
             memory.holder += 1;
         }
-        self.judge(buffer, Some(order), "is lent");
+        self.judge(buffer, order, "is lent");
     }
 
     pub(super) fn returned(&mut self, buffer: u64) {
@@ -210,7 +211,8 @@ impl Machine {
         (at + bytes <= room).then_some(at)
     }
 
-    pub(super) fn create(&mut self, bytes: u64, order: u64) -> Option<u64> {
+    /// A buffer, which comes into being with an order's next step, or at once.
+    pub(super) fn create(&mut self, bytes: u64, order: Option<u64>) -> Option<u64> {
         let at = self.hole(bytes)?;
         self.next += 1;
         let buffer = self.next;
@@ -231,7 +233,7 @@ impl Machine {
             freed: false,
         };
         self.memory.insert(buffer, memory);
-        if self.ordered {
+        if let Some(order) = order.filter(|_| self.ordered) {
             self.give(order, Step::Begin(buffer));
         }
         Some(buffer)

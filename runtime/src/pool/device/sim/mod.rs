@@ -25,6 +25,8 @@ pub enum SimUsage {
     Uniform,
     /// In the host's memory.
     Staging,
+    /// In the host's memory, and the host reads and writes it as soon as it has it.
+    Mapped,
 }
 
 /// A call of a simulated driver that can be made to fail.
@@ -130,6 +132,8 @@ pub struct SimFence {
 /// A buffer of a simulated device; it holds one number.
 pub struct SimBuffer {
     id: u64,
+    /// The host touches it.
+    mapped: bool,
     sim: Arc<Sim>,
 }
 
@@ -385,14 +389,20 @@ impl DeviceBackend for SimDevice {
         self.0.machine.lock().ordered
     }
 
+    fn hands_on(&self, usage: SimUsage) -> bool {
+        usage != SimUsage::Mapped
+    }
+
     fn same(&self, a: &SimOrder, b: &SimOrder) -> bool {
         a.0 == b.0
     }
 
-    fn create(&self, bytes: u64, _usage: SimUsage, order: &SimOrder) -> Result<SimBuffer, Fault> {
+    fn create(&self, bytes: u64, usage: SimUsage, order: &SimOrder) -> Result<SimBuffer, Fault> {
         self.call(SimCall::Create)?;
-        let id = self.0.machine.lock().create(bytes, order.0).ok_or(Fault::OutOfMemory)?;
-        Ok(SimBuffer { id, sim: Arc::clone(&self.0) })
+        let mapped = usage == SimUsage::Mapped;
+        let order = Some(order.0).filter(|_| !mapped);
+        let id = self.0.machine.lock().create(bytes, order).ok_or(Fault::OutOfMemory)?;
+        Ok(SimBuffer { id, mapped, sim: Arc::clone(&self.0) })
     }
 
     fn discard(&self, buffer: SimBuffer, touched: &[SimOrder]) {
@@ -436,7 +446,7 @@ impl DeviceBackend for SimDevice {
     fn zero(&self, buffer: &SimBuffer, order: &SimOrder) -> Result<(), Fault> {
         self.call(SimCall::Zero)?;
         let mut machine = self.0.machine.lock();
-        if machine.ordered {
+        if machine.ordered && !buffer.mapped {
             machine.give(order.0, Step::Write(buffer.id, 0));
         } else {
             machine.write_now(buffer.id, 0);
@@ -450,14 +460,14 @@ impl DeviceBackend for SimDevice {
 
     fn residence(&self, usage: SimUsage) -> Residence {
         match (self.0.kind, usage) {
-            (DeviceKind::Discrete, SimUsage::Staging) => Residence::Host,
+            (DeviceKind::Discrete, SimUsage::Staging | SimUsage::Mapped) => Residence::Host,
             (DeviceKind::Discrete, _) => Residence::Device,
             _ => Residence::Both,
         }
     }
 
     fn lent(&self, buffer: &SimBuffer, order: &SimOrder) {
-        self.0.machine.lock().lent(buffer.id, order.0);
+        self.0.machine.lock().lent(buffer.id, Some(order.0).filter(|_| !buffer.mapped));
     }
 
     fn returned(&self, buffer: &SimBuffer) {

@@ -2,6 +2,10 @@
 //!
 //! Pools know only that they have a domain; here it is made, which needs the coordinator. Not here: what pools do.
 
+mod registered;
+
+pub use registered::{ToOrder, domain};
+
 use std::fmt;
 use std::time::Duration;
 

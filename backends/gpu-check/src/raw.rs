@@ -1,0 +1,75 @@
+//! What pools are measured against: the driver's own calls for memory, without anything around them.
+
+use std::ffi::{CStr, c_int, c_void};
+
+/// The driver's functions, found once more.
+pub(crate) struct Raw {
+    allocate: unsafe extern "system" fn(*mut u64, usize) -> c_int,
+    free: unsafe extern "system" fn(u64) -> c_int,
+    allocate_async: unsafe extern "system" fn(*mut u64, usize, *mut c_void) -> c_int,
+    free_async: unsafe extern "system" fn(u64, *mut c_void) -> c_int,
+    push: unsafe extern "system" fn(*mut c_void) -> c_int,
+    pop: unsafe extern "system" fn(*mut *mut c_void) -> c_int,
+    retain: unsafe extern "system" fn(*mut *mut c_void, c_int) -> c_int,
+    release: unsafe extern "system" fn(c_int) -> c_int,
+}
+
+impl Raw {
+    /// The functions of a driver.
+    ///
+    /// # Safety
+    ///
+    /// What `find` finds is the driver's function of that name.
+    pub(crate) unsafe fn find(find: impl Fn(&CStr) -> *const c_void) -> Result<Self, String> {
+        let found = |name: &CStr| {
+            let at = find(name);
+            if at.is_null() { Err(format!("the driver has no {}", name.to_string_lossy())) } else { Ok(at) }
+        };
+        // SAFETY, of all: the caller vouches for the functions, the driver's header for their types.
+        unsafe {
+            Ok(Self {
+                allocate: std::mem::transmute::<*const c_void, _>(found(c"cuMemAlloc_v2")?),
+                free: std::mem::transmute::<*const c_void, _>(found(c"cuMemFree_v2")?),
+                allocate_async: std::mem::transmute::<*const c_void, _>(found(c"cuMemAllocAsync")?),
+                free_async: std::mem::transmute::<*const c_void, _>(found(c"cuMemFreeAsync")?),
+                push: std::mem::transmute::<*const c_void, _>(found(c"cuCtxPushCurrent_v2")?),
+                pop: std::mem::transmute::<*const c_void, _>(found(c"cuCtxPopCurrent_v2")?),
+                retain: std::mem::transmute::<*const c_void, _>(found(c"cuDevicePrimaryCtxRetain")?),
+                release: std::mem::transmute::<*const c_void, _>(found(c"cuDevicePrimaryCtxRelease_v2")?),
+            })
+        }
+    }
+
+    /// Runs something with a device's context as the thread's.
+    pub(crate) fn within<R>(&self, ordinal: usize, run: impl FnOnce() -> R) -> R {
+        let (mut context, mut popped) = (std::ptr::null_mut(), std::ptr::null_mut());
+        // SAFETY: the places outlive the calls; devices are numbered from 0 on.
+        let codes = unsafe { [(self.retain)(&raw mut context, ordinal as c_int), (self.push)(context)] };
+        assert_eq!(codes, [0, 0], "the context of device {ordinal}");
+        let result = run();
+        // SAFETY: what was pushed and retained above.
+        unsafe { ((self.pop)(&raw mut popped), (self.release)(ordinal as c_int)) };
+        result
+    }
+
+    /// `cuMemAlloc` and `cuMemFree`, which `cudaMalloc` and `cudaFree` call.
+    pub(crate) fn blocking(&self, bytes: u64) {
+        let mut address = 0;
+        // SAFETY: the place for the address outlives the call, and nothing uses the memory.
+        let codes = unsafe { [(self.allocate)(&raw mut address, bytes as usize), (self.free)(address)] };
+        assert_eq!(codes, [0, 0], "cuMemAlloc, cuMemFree");
+    }
+
+    /// `cuMemAllocAsync` and `cuMemFreeAsync` on one stream.
+    pub(crate) fn ordered(&self, bytes: u64, stream: *mut c_void) {
+        let mut address = 0;
+        // SAFETY: as above.
+        let codes = unsafe {
+            [
+                (self.allocate_async)(&raw mut address, bytes as usize, stream),
+                (self.free_async)(address, stream),
+            ]
+        };
+        assert_eq!(codes, [0, 0], "cuMemAllocAsync, cuMemFreeAsync");
+    }
+}

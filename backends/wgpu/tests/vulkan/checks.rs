@@ -1,0 +1,175 @@
+//! What has to hold on a driver, whichever it is: each is given a device, and panics where it does not hold.
+
+use larder_wgpu::{Buffers, WgpuPool};
+
+use crate::support::{Gpu, MB, SOON, STORAGE};
+
+/// Something that has to hold.
+pub(crate) struct Check {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(&Gpu),
+}
+
+pub(crate) const ALL: [Check; 5] = [
+    Check { name: "recycling never mixes holders", run: recycling },
+    Check { name: "a thousand leases in mixed drop order", run: thousand },
+    Check { name: "a pipeline makes nothing new once it is warm", run: pipeline },
+    Check { name: "half of what is wanted is enough", run: half },
+    Check { name: "trim gives memory back", run: trim },
+];
+
+/// The hazard: a lease is dropped before its encoder is submitted, and the next holder's encoder is submitted first, with writes of
+/// the queue's own as well.
+fn recycling(gpu: &Gpu) {
+    let pool = gpu.open(256 * MB).pool("recycled").build().unwrap();
+    for round in 0..50_u32 {
+        let mut encoders = Vec::new();
+        let mut reads = Vec::new();
+        for holder in 0..4_u32 {
+            let value = round * 10 + holder;
+            let mut encoder = gpu.encoder();
+            let lease = pool.acquire_for(&encoder, 4096, STORAGE).unwrap();
+            if holder % 2 == 0 {
+                pool.upload(&mut encoder, &lease, &value.to_le_bytes().repeat(1024)).unwrap();
+            } else {
+                // Takes effect before all that is submitted from now on.
+                gpu.queue.write_buffer(&lease, 0, &value.to_le_bytes().repeat(1024));
+            }
+            gpu.double(&mut encoder, &lease, 4096);
+            reads.push((pool.read_back(&mut encoder, &lease, 4096).unwrap(), 2 * value));
+            drop(lease);
+            encoders.push(encoder);
+        }
+        // The last is submitted first.
+        for encoder in encoders.into_iter().rev() {
+            gpu.queue.submit([encoder.finish()]);
+        }
+        for (read, value) in reads {
+            let found = read.to_vec(SOON).unwrap();
+            assert!(
+                found == value.to_le_bytes().repeat(1024),
+                "round {round}: a holder finds its own {value}"
+            );
+        }
+    }
+    let stats = pool.stats();
+    // Four holders at a time, each with a buffer to read; every second one with one to write.
+    assert!(stats.creates <= 16 && stats.hits.total() + stats.creates == 500, "{stats}");
+}
+
+fn thousand(gpu: &Gpu) {
+    let device = gpu.open(256 * MB);
+    let pool = device.pool("mixed").build().unwrap();
+    let (mut kept, mut reads) = (Vec::new(), Vec::new());
+    for round in 0..1000_u32 {
+        let mut encoder = gpu.encoder();
+        let len = 4 * (1 + u64::from(round) * 7919 % 40_000);
+        let lease = pool.acquire_for(&encoder, len, STORAGE).unwrap();
+        let bytes = round.to_le_bytes().repeat((len / 4) as usize);
+        pool.upload(&mut encoder, &lease, &bytes).unwrap();
+        gpu.double(&mut encoder, &lease, len);
+        let read = pool.read_back(&mut encoder, &lease, len).unwrap();
+        match round % 4 {
+            0 => {
+                drop(lease);
+                gpu.queue.submit([encoder.finish()]);
+            }
+            1 => {
+                gpu.queue.submit([encoder.finish()]);
+                kept.push(lease);
+            }
+            2 => {
+                gpu.queue.submit([encoder.finish()]);
+                drop(lease);
+            }
+            _ => {
+                drop(encoder.finish());
+                drop((lease, read));
+                continue;
+            }
+        }
+        reads.push((read, 2 * round, len));
+        if reads.len() == 8 {
+            for (read, value, len) in reads.drain(..) {
+                assert!(read.to_vec(SOON).unwrap() == value.to_le_bytes().repeat((len / 4) as usize));
+            }
+            kept.truncate(1);
+        }
+    }
+    drop((kept, reads));
+    gpu.finish();
+    device.domain().tick();
+    let stats = pool.stats();
+    assert_eq!((stats.gauges.in_use.current.count, stats.gauges.pending.current.count), (0, 0), "{stats}");
+    assert!(stats.creates < 150, "{stats}");
+}
+
+/// A hundred steps of four layers, each of which doubles what the one before left.
+fn steps(gpu: &Gpu, pool: &WgpuPool, bytes: u64) -> Vec<u64> {
+    let count = (bytes / 4) as usize;
+    let mut creates = Vec::new();
+    for step in 0..100_u32 {
+        let mut encoder = gpu.encoder();
+        let mut lease = pool.acquire_for(&encoder, bytes, STORAGE).unwrap();
+        pool.upload(&mut encoder, &lease, &(step + 1).to_le_bytes().repeat(count)).unwrap();
+        for _ in 0..4 {
+            let next = pool.acquire_for(&encoder, bytes, STORAGE).unwrap();
+            gpu.double(&mut encoder, &lease, bytes);
+            encoder.copy_buffer_to_buffer(&lease, 0, &next, 0, bytes);
+            lease = next;
+            // A step is submitted in parts, as in programs whose memory is short.
+            gpu.queue.submit([std::mem::replace(&mut encoder, gpu.encoder()).finish()]);
+            larder_wgpu::InEncoder::use_in(&lease, &encoder);
+            // How far the device is behind must not decide what is made.
+            gpu.finish();
+        }
+        let read = pool.read_back(&mut encoder, &lease, bytes).unwrap();
+        drop(lease);
+        gpu.queue.submit([encoder.finish()]);
+        let found = read.to_vec(SOON).unwrap();
+        assert!(found == ((step + 1) * 16).to_le_bytes().repeat(count), "step {step}");
+        creates.push(pool.stats().creates);
+    }
+    creates
+}
+
+fn pipeline(gpu: &Gpu) {
+    let pool = gpu.open(256 * MB).pool("layers").build().unwrap();
+    let creates = steps(gpu, &pool, 65_536);
+    assert_eq!(creates[10], creates[99], "{creates:?}");
+}
+
+fn half(gpu: &Gpu) {
+    // Two layers and two buffers for the transfers are wanted at least, and more while the device is behind; three have room.
+    const LAYER: u64 = 262_144;
+    let device = gpu.open(3 * LAYER);
+    let pool = device.pool("layers").build().unwrap();
+    steps(gpu, &pool, LAYER);
+    let (budget, stats) = (device.domain().stats().budget, pool.stats());
+    assert!(budget.peak <= 3 * LAYER, "{budget:?}");
+    assert!(stats.destroyed.reclaimed > 0, "{stats}");
+}
+
+fn trim(gpu: &Gpu) {
+    let device = gpu.open(256 * MB);
+    let pool = device.pool("large").build().unwrap();
+    let encoder = gpu.encoder();
+    let leases: Vec<_> = (0..8).map(|_| pool.acquire_for(&encoder, 4 * MB, STORAGE).unwrap()).collect();
+    gpu.queue.submit([encoder.finish()]);
+    drop(leases);
+    gpu.finish();
+    let before = device.backend().allocated();
+    let freed = device.trim(u64::MAX);
+    let after = device.backend().allocated();
+    assert!(freed >= 32 * MB && pool.stats().gauges.bytes() == 0);
+    match before.zip(after) {
+        Some((before, after)) => {
+            println!(
+                "     allocated {} -> {}, reserved {} -> {}",
+                before.allocated, after.allocated, before.reserved, after.reserved
+            );
+            assert!(after.allocated + 32 * MB <= before.allocated);
+        }
+        None => println!("     this driver has no allocator report"),
+    }
+}
