@@ -6,12 +6,12 @@ pub use larder_runtime::__private::*;
 pub use larder_codec::Lz4;
 #[cfg(feature = "zstd")]
 pub use larder_codec::Zstd;
+#[cfg(feature = "gpu-cuda")]
+pub use larder_cuda::CudaDevice as Cuda;
 #[cfg(feature = "disk")]
 pub use larder_disk::Disk;
 #[cfg(feature = "tiers")]
 pub use larder_runtime::Warm;
-#[cfg(feature = "gpu-cuda")]
-pub use larder_cuda::CudaDevice as Cuda;
 #[cfg(feature = "gpu-wgpu")]
 pub use larder_wgpu::WgpuDevice as Wgpu;
 

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use super::instance::Core;
 use super::load::{Run, Turn};
+use super::tiers::Demoting;
 use crate::store::Store;
 use crate::tier::{Blob, Candidate, Chain, ColdTier, Place, StoreError, changes};
 use crate::time::Nanos;
@@ -154,6 +155,8 @@ impl<K, V> Core<K, V> {
 
     /// Has all entries written that are not there yet, those in memory below included.
     fn send_down(&self, chain: &Chain<K, V>, cold: &ColdTier, until: Instant) {
+        // Where the index has to grow, others make way, who find only what is free.
+        let demoting = Demoting::start();
         let reservation = &self.tenant.card.reservation;
         for shard in 0..self.store.shards() {
             for sighting in self.store.sight_all(shard, reservation) {
@@ -175,7 +178,7 @@ impl<K, V> Core<K, V> {
                     idle: facts.idle,
                     left,
                 };
-                self.sink(chain, &key, &value, &candidate, false);
+                self.sink(chain, &key, &value, &candidate, demoting.is_some());
                 if cold.is_crowded() && !cold.drain(until) {
                     return;
                 }

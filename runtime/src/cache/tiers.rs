@@ -79,11 +79,11 @@ thread_local! {
     static DEMOTING: Cell<bool> = const { Cell::new(false) };
 }
 
-struct Demoting;
+pub(super) struct Demoting;
 
 impl Demoting {
     /// `None` where this thread does so already, or is ending.
-    fn start() -> Option<Self> {
+    pub(super) fn start() -> Option<Self> {
         let first = DEMOTING.try_with(|demoting| !demoting.replace(true)).unwrap_or(false);
         first.then_some(Self)
     }

@@ -88,7 +88,7 @@ impl ColdTier {
                     let facts = Facts::of(sealed.value)?;
                     // Nobody knows how old it is: the clock of the system was set back.
                     let is_dated = sealed.deadline < u64::MAX && facts.written > wall.saturating_add(SLACK);
-                    let expires = self.of_wall(sealed.deadline);
+                    let expires = self.time_of_wall(sealed.deadline);
                     if is_dated || expires <= self.now() {
                         return None;
                     }
