@@ -25,7 +25,7 @@ impl Raw {
             let at = find(name);
             if at.is_null() { Err(format!("the driver has no {}", name.to_string_lossy())) } else { Ok(at) }
         };
-        // SAFETY, of all: the caller vouches for the functions, the driver's header for their types.
+        // SAFETY: the caller vouches for the functions, the driver's header for their types.
         unsafe {
             Ok(Self {
                 allocate: cast(found(c"cuMemAlloc_v2")?),

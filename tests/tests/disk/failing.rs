@@ -37,9 +37,12 @@ impl Envelope for Plain {
 /// What a test does to the store at each call: 0 for nothing.
 type Fate = dyn Fn(&'static str) -> Option<StoreError> + Send + Sync;
 
+/// A label and a value.
+type Kept = (Vec<u8>, Vec<u8>);
+
 #[derive(Default)]
 struct Disk {
-    records: Mutex<BTreeMap<u64, (Vec<u8>, Vec<u8>)>>,
+    records: Mutex<BTreeMap<u64, Kept>>,
     fate: Mutex<Option<Arc<Fate>>>,
     opened: AtomicU64,
     calls: AtomicU64,
@@ -519,7 +522,7 @@ fn callers_see_no_error_and_nothing_old_whatever_the_disk_does() {
                             clock.advance(Duration::from_secs(61));
                             domain.tick();
                         }
-                        8 if roll % 31 == 0 => drop(domain.flush(Duration::from_secs(1))),
+                        8 if roll.is_multiple_of(31) => drop(domain.flush(Duration::from_secs(1))),
                         _ => {
                             if let Some((of, value)) = cache.get(key) {
                                 assert_eq!((of, value), (*known, text(*known)), "{key}");

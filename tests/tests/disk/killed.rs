@@ -200,9 +200,9 @@ fn round(work: Work, number: usize, round_seed: u64) {
 #[test]
 fn a_killed_process_leaves_nothing_wrong_behind() {
     let random = RandomState::new();
-    for number in 0..WORKS.len() {
+    for (number, work) in WORKS.into_iter().enumerate() {
         for turn in 0..short_or_deep(10, 100) {
-            round(WORKS[number], number, random.hash_one((number, turn)));
+            round(work, number, random.hash_one((number, turn)));
         }
     }
 }
