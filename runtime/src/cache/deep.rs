@@ -13,7 +13,7 @@ use super::instance::Core;
 use super::load::{Run, Turn};
 use super::tiers::Demoting;
 use crate::store::Store;
-use crate::tier::{Blob, Candidate, Chain, ColdTier, Place, StoreError, changes};
+use crate::tier::{Blob, Candidate, Chain, ColdTier, Place, Raised, StoreError, changes};
 use crate::time::Nanos;
 
 /// The name that a cache was given: the second living one of a name has a number behind it, which depends on who came
@@ -63,10 +63,7 @@ impl<'a, K, V> Future for Raise<'a, K, V> {
             let raised = chain.open(&place, blob, began, &|key| run.is_of(|own| (core.ops.eq)(own, key)))?;
             Some((chain, raised))
         });
-        Poll::Ready(match raised {
-            Some((chain, raised)) => Turn::Found(core.hand_up(chain, *hash, run, raised)),
-            None => Turn::Run(run),
-        })
+        Poll::Ready(core.turn_after(*hash, run, raised))
     }
 }
 
@@ -91,8 +88,18 @@ impl<K, V> Core<K, V> {
             let _working = run.working();
             chain.find_cold(hash, true, &|key| run.is_of(|own| (self.ops.eq)(own, key)))
         };
+        self.turn_after(hash, run, raised.map(|raised| (chain, raised)))
+    }
+
+    /// What is next for whoever looked below.
+    fn turn_after<'a>(
+        &'a self,
+        hash: u64,
+        run: Run<'a, K, V>,
+        raised: Option<(&Chain<K, V>, Raised<K, V>)>,
+    ) -> Turn<'a, K, V> {
         match raised {
-            Some(raised) => Turn::Found(self.hand_up(chain, hash, run, raised)),
+            Some((chain, raised)) => Turn::Found(self.hand_up(chain, hash, run, raised)),
             None => Turn::Run(run),
         }
     }

@@ -44,10 +44,20 @@ where
         key: K,
         body: impl Future<Output = Result<V, E>> + Send + 'static,
     ) -> Result<V, E> {
+        const { task::<Detached<K, V, E>>() };
         // SAFETY: the bounds say it.
-        unsafe { self.try_load_elsewhere(hash, key, body) }.await
+        let load = unsafe { self.try_load_elsewhere(hash, key, body) };
+        sent(load).await
     }
 }
+
+/// What is told to be `Send` where the types say nothing is so where they do: the compiler sees it here.
+const fn sent<T: Send>(load: T) -> T {
+    load
+}
+
+/// The same of what an executor gets.
+const fn task<T: Future<Output = ()> + Send + 'static>() {}
 
 impl<K, V> Core<K, V> {
     /// [`try_load_detached`](Self::try_load_detached), where the types say nothing.

@@ -436,6 +436,8 @@ mod tests {
         assert_eq!(pick(&[below, near]).at, 1);
         assert_eq!(pick(&[below]), Pick { at: 2, upto: f64::INFINITY, most: u64::MAX, level: f64::INFINITY });
         // One without a target goes by its price.
+        assert_eq!(Against::of(2 * MB, MB, true), Against::Near, "what it would do with more, nobody knows");
+        assert_eq!(Against::of(0, MB, true), Against::Below);
         assert_eq!(Against::of(1 << 40, u64::MAX, false), Against::Near);
         assert_eq!(
             (Against::of(0, 0, false), Against::of(0, 1 << 20, false)),

@@ -24,7 +24,7 @@ impl Curve {
     }
 
     /// The same, of which nothing is known beyond so many bytes.
-    pub(super) fn of(points: Vec<(u64, f64)>, refill: f64, known: u64) -> Self {
+    pub(crate) fn of(points: Vec<(u64, f64)>, refill: f64, known: u64) -> Self {
         Self { points, refill, known }
     }
 

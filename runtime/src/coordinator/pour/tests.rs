@@ -312,3 +312,14 @@ fn what_a_megabyte_more_adds_is_the_slope_of_the_hull() {
     assert_eq!(growth(&curve, 4 * MB, MB), Some(0.0));
     assert_eq!(growth(&curve, 0, MB), None, "nothing is saved with nothing");
 }
+
+#[test]
+fn who_is_to_have_nearly_all_that_is_known_of_it_is_open() {
+    let known = |each: f64, most: u64| Curve::of(even(each, most).points().to_vec(), 0.0, most * MB);
+    let (young, large) = (known(5.0, 10), known(1.0, 100));
+    let plan = pour(&[party(10 * MB, &young), party(40 * MB, &large)], 50 * MB, &[]);
+    assert_eq!(plan.open, [true, false]);
+    let elder = even(5.0, 10);
+    let plan = pour(&[party(10 * MB, &elder), party(40 * MB, &large)], 50 * MB, &[]);
+    assert_eq!(plan.open, [false, false], "of what is known as far as there are bytes nothing is open");
+}
