@@ -103,6 +103,10 @@ mod tests {
         watch.reaches_far();
         watch.end_epoch(110.0);
         assert_eq!(watch.takes(1e9), 1.0);
-        assert_eq!(watched(&[200.0, 100.0]).takes(200.0), 1.0, "a depth that falls is of keys that are new");
+        assert_eq!(
+            watched(&[200.0, 100.0, 300.0]).takes(250.0),
+            2.5,
+            "a depth that falls is of keys that are new"
+        );
     }
 }

@@ -327,3 +327,47 @@ fn of_many_hits_some_are_heard_and_stand_for_all() {
     let (few, many) = (run(20), run(200));
     assert!((many / few - 10.0).abs() < 0.5, "{many} is not ten times {few}");
 }
+
+/// Everything once, in an epoch that is over then.
+fn round(reuse: &mut Reuse, keys: u64, budget: u64) {
+    for key in 0..keys {
+        reuse.used(mix(key), None, 0);
+        reuse.stored(mix(key), fact(key), 0, budget);
+    }
+    reuse.end_epoch(0, 0, 0);
+}
+
+#[test]
+fn a_reuse_that_only_half_of_the_epochs_could_show_counts_for_more() {
+    let mut reuse = Reuse::new(NO_DEADLINE, 0);
+    reuse.threshold = ALL;
+    (0..2).for_each(|_| round(&mut reuse, 100, ENDLESS));
+    let seen: f64 = reuse.saved.iter().map(|saved| f64::from(*saved)).sum();
+    let (_, value) = *reuse.curve().expect("enough was seen").points().last().expect("all came again");
+    assert!(value > seen * 1.4 && value < seen * 2.1, "{value} of {seen}");
+}
+
+#[test]
+fn what_no_budget_could_hold_was_watched_for_long_enough() {
+    let mut reuse = Reuse::new(NO_DEADLINE, 0);
+    reuse.threshold = ALL;
+    (0..2).for_each(|_| round(&mut reuse, 2 * MOST as u64, 1));
+    assert!(reuse.watch.stands_for(u64::MAX / 2) < 1.1);
+}
+
+#[test]
+fn a_cache_whose_hits_an_lru_would_need_more_bytes_for_has_a_higher_curve() {
+    const HELD: u64 = 1000;
+    let mut reuse = Reuse::new(NO_DEADLINE, 0);
+    reuse.threshold = ALL;
+    for epoch in 1..=3 {
+        for key in 0..100 {
+            reuse.hit(mix(key), fact(key).cost, 0, fact(key).bytes, ENDLESS);
+        }
+        reuse.end_epoch(epoch * 100, epoch * 100, HELD);
+    }
+    let curve = reuse.curve().expect("enough was seen");
+    let (bytes, all) = *curve.points().last().expect("all were used again");
+    assert!(bytes > 2 * HELD, "an LRU needs more: {bytes}");
+    assert!(curve.value(HELD) > all * 0.4, "{} of {all}", curve.value(HELD));
+}
