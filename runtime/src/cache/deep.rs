@@ -60,8 +60,7 @@ impl<'a, K, V> Future for Raise<'a, K, V> {
         let Some(run) = run.take() else { unreachable!("what is over is not polled") };
         let raised = read.take().zip(core.cold()).and_then(|(Read { place, began, .. }, (chain, _))| {
             let _working = run.working();
-            let raised = chain.open(&place, blob, began, &|key| run.is_of(|own| (core.ops.eq)(own, key)))?;
-            Some((chain, raised))
+            chain.open(&place, blob, began, &|key| run.is_of(|own| (core.ops.eq)(own, key)))
         });
         Poll::Ready(core.turn_after(*hash, run, raised))
     }
@@ -88,7 +87,7 @@ impl<K, V> Core<K, V> {
             let _working = run.working();
             chain.find_cold(hash, true, &|key| run.is_of(|own| (self.ops.eq)(own, key)))
         };
-        self.turn_after(hash, run, raised.map(|raised| (chain, raised)))
+        self.turn_after(hash, run, raised)
     }
 
     /// What is next for whoever looked below.
@@ -96,9 +95,9 @@ impl<K, V> Core<K, V> {
         &'a self,
         hash: u64,
         run: Run<'a, K, V>,
-        raised: Option<(&Chain<K, V>, Raised<K, V>)>,
+        raised: Option<Raised<K, V>>,
     ) -> Turn<'a, K, V> {
-        match raised {
+        match self.chain().zip(raised) {
             Some((chain, raised)) => Turn::Found(self.hand_up(chain, hash, run, raised)),
             None => Turn::Run(run),
         }
