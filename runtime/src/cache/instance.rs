@@ -116,7 +116,7 @@ impl<K, V> Core<K, V> {
 
     /// [`new`](Self::new), but for [`charge_base`](Self::charge_base): runs nothing of the user's.
     pub(crate) fn uncharged(tenant: &Arc<CacheTenant>, shards: usize, ops: Arc<Ops<K, V>>) -> Arc<Self> {
-        let store = Store::new(shards, tenant.policy, ops.wants_entries());
+        let store = Store::new(shards, tenant.policy, ops.wants_entries() || ops.weighs_them());
         let below = Below::new(&ops, tenant);
         let core = Arc::new(Self {
             mode: ModeWord::new_for(!store.is_plain(tenant.expires())),
