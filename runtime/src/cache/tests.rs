@@ -450,7 +450,7 @@ fn entries_with_a_weigher_and_nothing_to_drop_do_not_stop_all_cores_one_by_one()
     let (one_by_one, few) = std::thread::scope(|scope| {
         // Somebody else who reads now and then: alone nobody needs barriers.
         scope.spawn(|| {
-            let _ = plain.get(&0);
+            let _ = plain.get(0);
             reads.wait();
             go_on.wait();
         });
