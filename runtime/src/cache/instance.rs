@@ -12,6 +12,7 @@ use super::room::{Effort, Grant};
 use super::tenant::Cleared;
 use super::tiers::{Below, Change};
 use super::{CacheTenant, Instance};
+use crate::boundary::outside;
 use crate::curve::{Followed, OFF};
 use crate::domain::scope::{self, State};
 use crate::flight::{Flights, Superseded};
@@ -335,13 +336,15 @@ impl<K, V> Core<K, V> {
 
     /// Lets entries go that have left: tells the listener of them, or drops them. With no lock held.
     pub(super) fn let_go(&self, leaving: Leaving<K, V>) {
-        let departed = leaving.into_entries();
-        self.demote(&departed);
-        if let Some(listener) = self.ops.listener()
-            && !departed.is_empty()
-        {
-            listener.tell(departed);
-        }
+        outside(|| {
+            let departed = leaving.into_entries();
+            self.demote(&departed);
+            if let Some(listener) = self.ops.listener()
+                && !departed.is_empty()
+            {
+                listener.tell(departed);
+            }
+        });
     }
 
     pub(super) fn charge(&self, placed: bool) -> Charge<'_> {
