@@ -159,13 +159,14 @@ impl Coordinator {
         epochs.observe(&tenants, lookups);
         let trends = epochs.trends();
         drop(epochs);
+        let curves: Vec<_> = tenants.iter().map(|tenant| ask(|| tenant.learn())).collect();
+        // The first epoch of those who begin now is the next one.
         for tenant in &tenants {
             let bytes = ask(|| tenant.wants_to_learn());
             if bytes > 0 && self.take_room(core, tenant.card(), bytes) {
                 ask(|| tenant.begin_to_learn());
             }
         }
-        let curves: Vec<_> = tenants.iter().map(|tenant| ask(|| tenant.learn())).collect();
         let growths = tenants.iter().zip(&curves).map(|(tenant, curve)| {
             let held = tenant.card().reservation.spent();
             growth(curve.as_ref()?, held, 1 << 20)
