@@ -67,6 +67,10 @@ impl DeviceBackend for Troubled {
         self.call().and_then(|()| self.sim.memory())
     }
 
+    fn check(&self) -> Result<(), Fault> {
+        self.call()
+    }
+
     fn is_ordered(&self) -> bool {
         self.mute();
         self.sim.is_ordered()
