@@ -6,12 +6,13 @@
 //! bytes as well.
 //!
 //! One machine for the process, as a driver is; [`Fake::new`] waits for who has it. Of CUDA there is no more here than larder calls;
-//! kernels are functions of the test's under the names of their entries.
+//! kernels are run from their text, as far as PTX is known here, or are functions of the test's under the names of their entries.
 
 mod calls;
 mod clock;
 mod machine;
 mod memory;
+mod ptx;
 mod streams;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -94,9 +95,13 @@ impl Fake {
         machine().failing.push((function, after, code));
     }
 
-    /// What a kernel of this entry does.
+    /// What a kernel of this entry does, in place of what its text says.
     pub fn teach(&self, entry: &str, kernel: impl Fn(&mut Memory, &Launch) + Send + Sync + 'static) {
-        machine().taught.insert(entry.to_owned(), Kernel::new(kernel));
+        let kernel = Kernel::new(move |memory, launch| {
+            kernel(memory, launch);
+            Ok(())
+        });
+        machine().taught.insert(entry.to_owned(), kernel);
     }
 
     /// All that was done and must not be.

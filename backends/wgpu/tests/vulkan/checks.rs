@@ -2,6 +2,9 @@
 
 use larder_wgpu::{Buffers, WgpuPool};
 
+use larder_runtime::device::{DeviceError, Shortage};
+
+use crate::shortage::Shortened;
 use crate::support::{Gpu, MB, SOON, STORAGE};
 
 /// Something that has to hold.
@@ -10,12 +13,13 @@ pub(crate) struct Check {
     pub(crate) run: fn(&Gpu),
 }
 
-pub(crate) const ALL: [Check; 5] = [
+pub(crate) const ALL: [Check; 6] = [
     Check { name: "recycling never mixes holders", run: recycling },
     Check { name: "a thousand leases in mixed drop order", run: thousand },
     Check { name: "a pipeline makes nothing new once it is warm", run: pipeline },
     Check { name: "half of what is wanted is enough", run: half },
     Check { name: "trim gives memory back", run: trim },
+    Check { name: "out of memory is an error, and passes", run: out_of_memory },
 ];
 
 /// The hazard: a lease is dropped before its encoder is submitted, and the next holder's encoder is submitted first, with writes of
@@ -172,4 +176,53 @@ fn trim(gpu: &Gpu) {
         }
         None => println!("     this driver has no allocator report"),
     }
+}
+
+/// The limit has room for everything, and the driver has not.
+fn out_of_memory(gpu: &Gpu) {
+    const LARGE: u64 = 256 * MB;
+    // A driver in software takes what the process has.
+    let _shortened = if gpu.is_software {
+        let Some(shortened) = Shortened::to(2048 * MB) else {
+            return println!("     skipped: nothing takes memory from a driver in software here");
+        };
+        Some(shortened)
+    } else {
+        None
+    };
+    let device = gpu.open(u64::MAX);
+    let (idle, held) =
+        (device.pool("idle").build().unwrap(), device.pool("held").classes([LARGE]).build().unwrap());
+    let encoder = gpu.encoder();
+    drop([(); 2].map(|()| idle.acquire_for(&encoder, 128 * MB, STORAGE).unwrap()));
+    drop(encoder);
+    let encoder = gpu.encoder();
+    let mut leases = Vec::new();
+    let report = loop {
+        match held.acquire_for(&encoder, LARGE, STORAGE) {
+            Ok(lease) => leases.push(lease),
+            Err(DeviceError::OutOfMemory(report)) => break report,
+            Err(error) => panic!("{error}"),
+        }
+        assert!(leases.len() < 4096, "a device with a terabyte");
+    };
+    assert_eq!((report.shortage, report.in_use.count), (Shortage::Driver, leases.len() as u64), "{report}");
+    // What nobody needed went before.
+    assert_eq!(
+        (idle.stats().destroyed.out_of_memory, idle.stats().gauges.bytes()),
+        (2, 0),
+        "{}",
+        idle.stats()
+    );
+    println!("     refused after {} buffers of {} MiB", leases.len(), LARGE / MB);
+    leases.pop();
+    drop(encoder);
+    // There is room for one again, and it computes.
+    let mut encoder = gpu.encoder();
+    let again = held.acquire_for(&encoder, LARGE, STORAGE).unwrap();
+    gpu.queue.write_buffer(&again, 0, &21_u32.to_le_bytes());
+    gpu.double(&mut encoder, &again, 4);
+    let read = idle.read_back(&mut encoder, &again, 4).unwrap();
+    gpu.queue.submit([encoder.finish()]);
+    assert_eq!(read.to_vec(SOON).unwrap(), 42_u32.to_le_bytes());
 }
