@@ -1,8 +1,7 @@
 //! What has to hold on a driver, whichever it is: each is given a device, and panics where it does not hold.
 
-use larder_wgpu::{Buffers, WgpuPool};
-
-use larder_runtime::device::{DeviceError, Shortage};
+use larder_runtime::device::{Device, DeviceError, Shortage};
+use larder_wgpu::{Buffers, WgpuDevice, WgpuPool};
 
 use crate::shortage::Shortened;
 use crate::support::{Gpu, MB, SOON, STORAGE};
@@ -143,15 +142,40 @@ fn pipeline(gpu: &Gpu) {
     assert_eq!(creates[10], creates[99], "{creates:?}");
 }
 
+/// Eight shapes in turn, two buffers of each, which are given numbers and doubled; the most bytes that were used at once, and how often
+/// somebody had to make way.
+fn shapes(gpu: &Gpu, device: &Device<WgpuDevice>) -> (u64, u64) {
+    const LAYER: u64 = 32_768;
+    let shape = |number: u64| (number + 1) * LAYER;
+    let pool = device.pool("shapes").classes((0..8).map(shape)).build().unwrap();
+    for step in 0..100_u32 {
+        let (len, mut encoder) = (shape(u64::from(step) % 8), gpu.encoder());
+        let count = (len / 4) as usize;
+        let leases = [(); 2].map(|()| pool.acquire_for(&encoder, len, STORAGE).unwrap());
+        let reads = leases.each_ref().map(|lease| {
+            pool.upload(&mut encoder, lease, &(step + 1).to_le_bytes().repeat(count)).unwrap();
+            gpu.double(&mut encoder, lease, len);
+            pool.read_back(&mut encoder, lease, len).unwrap()
+        });
+        drop(leases);
+        gpu.queue.submit([encoder.finish()]);
+        for read in reads {
+            assert!(
+                read.to_vec(SOON).unwrap() == (2 * (step + 1)).to_le_bytes().repeat(count),
+                "step {step}"
+            );
+        }
+    }
+    (device.domain().stats().budget.peak, pool.stats().destroyed.reclaimed)
+}
+
 fn half(gpu: &Gpu) {
-    // Two layers and two buffers for the transfers are wanted at least, and more while the device is behind; three have room.
-    const LAYER: u64 = 262_144;
-    let device = gpu.open(3 * LAYER);
-    let pool = device.pool("layers").build().unwrap();
-    steps(gpu, &pool, LAYER);
-    let (budget, stats) = (device.domain().stats().budget, pool.stats());
-    assert!(budget.peak <= 3 * LAYER, "{budget:?}");
-    assert!(stats.destroyed.reclaimed > 0, "{stats}");
+    // What they hold when nothing is in their way.
+    let (wanted, given_up) = shapes(gpu, &gpu.open(256 * MB));
+    assert_eq!(given_up, 0);
+    let (peak, given_up) = shapes(gpu, &gpu.open(wanted / 2));
+    println!("     wanted {wanted}, at most {peak} with a limit of {}, {given_up} made way", wanted / 2);
+    assert!(peak <= wanted / 2 && given_up > 0);
 }
 
 fn trim(gpu: &Gpu) {
