@@ -250,3 +250,32 @@ fn a_kernel_is_run_from_its_text_and_one_that_leaves_its_buffers_loses_the_devic
         assert!(gpu.is_lost());
     }
 }
+
+#[test]
+fn whatever_is_dropped_first_nothing_is_left() {
+    for order in 0..120_usize {
+        let fake = Fake::new(Setup { pace: Pace::Late(1), ..Setup::default() });
+        {
+            let gpu = device(16 * MB);
+            let (pool, stream) = (gpu.pool("buffers").build().unwrap(), gpu.backend().stream().unwrap());
+            let lease = pool.acquire(4096, DEVICE, &stream).unwrap();
+            pool.upload(&stream, &lease, &numbers(1, 4096)).unwrap();
+            let read = pool.read_back(&stream, &lease, 4096).unwrap();
+            let own = lease.detach();
+            let mut drops: Vec<Option<Box<dyn FnOnce()>>> = vec![
+                Some(Box::new(move || drop(gpu))),
+                Some(Box::new(move || drop(pool))),
+                Some(Box::new(move || drop(stream))),
+                Some(Box::new(move || drop(own))),
+                Some(Box::new(move || assert!(read.to_vec(SOON).unwrap() == numbers(1, 4096)))),
+            ];
+            let mut number = order;
+            for left in (1..=5).rev() {
+                let at = (0..5).filter(|at| drops[*at].is_some()).nth(number % left).unwrap();
+                number /= left;
+                drops[at].take().unwrap()();
+            }
+        }
+        assert_clean(&fake);
+    }
+}
