@@ -20,6 +20,10 @@ pub(crate) fn on_all(table: &mut Table, effort: Effort, required: bool) {
         let name = format!("{TIER}: {}", gpu.name);
         let place = if gpu.is_software { "in software" } else { "on hardware" };
         for check in checks::ALL {
+            if let Some(why) = (check.skipped)(gpu) {
+                table.skip(&name, check.name, why.to_owned(), false);
+                continue;
+            }
             table.check(&name, check.name, || {
                 (check.run)(gpu);
                 place.to_owned()

@@ -36,6 +36,10 @@ pub(crate) fn run(tests: &[Check]) -> ExitCode {
         if !filters.is_empty() && !filters.iter().any(|filter| test.name.contains(filter.as_str())) {
             continue;
         }
+        if let Some(why) = (test.skipped)(&gpu) {
+            println!("test {} ... SKIPPED: {why}", test.name);
+            continue;
+        }
         let start = Instant::now();
         let passed = catch_unwind(AssertUnwindSafe(|| (test.run)(&gpu))).is_ok();
         failed += usize::from(!passed);
