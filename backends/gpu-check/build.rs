@@ -1,4 +1,5 @@
-//! Where threads and the loader of libraries are libraries of their own, the program has to name them: see `src/older.rs`.
+//! Where threads and the loader of libraries are libraries of their own, the program has to name them: see
+//! `src/older.rs`.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

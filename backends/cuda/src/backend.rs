@@ -17,7 +17,8 @@ use crate::sys::{ATTRIBUTE_INTEGRATED, ATTRIBUTE_MEMORY_POOLS, Ordinal};
 /// What the driver aligns memory to, and kernels like.
 const ALIGNMENT: u64 = 256;
 
-/// Who waits looks again at once for so long, and then less and less often: nobody waits for an eighth longer than he has to.
+/// Who waits looks again at once for so long, and then less and less often: nobody waits for an eighth longer than he
+/// has to.
 const EAGER: Duration = Duration::from_micros(50);
 const SLOWEST: Duration = Duration::from_millis(1);
 

@@ -288,11 +288,11 @@ fn measured(cuda: &Cuda, raw: &Raw, effort: Option<Effort>, size: u64) -> Vec<(S
     let row = |what: &str, [pooled, blocking, ordered]: [Duration; 3]| {
         let found = match effort {
             None => "it ran, and was right; times of a simulation mean nothing".to_owned(),
-            Some(_) => format!(
-                "{pooled:.2?}; with cudaMalloc and cudaFree {blocking:.2?}, {}; with cudaMallocAsync and cudaFreeAsync {ordered:.2?}, {}",
-                ratio(pooled, blocking),
-                ratio(pooled, ordered)
-            ),
+            Some(_) => {
+                let (than_blocking, than_ordered) = (ratio(pooled, blocking), ratio(pooled, ordered));
+                let blocking = format!("cudaMalloc and cudaFree {blocking:.2?}, {than_blocking}");
+                format!("{pooled:.2?}; with {blocking}; with cudaMallocAsync {ordered:.2?}, {than_ordered}")
+            }
         };
         (format!("{what}, {}", bytes(size)), found)
     };
@@ -308,8 +308,8 @@ fn acquire(cuda: &Cuda, raw: &Raw, pool: &CudaPool, effort: Effort, size: u64) -
     ])
 }
 
-/// A buffer, numbers up, a kernel, numbers back. What pools are compared with has one pinned buffer that it keeps, so that the
-/// device's memory is all that differs.
+/// A buffer, numbers up, a kernel, numbers back. What pools are compared with has one pinned buffer that it keeps, so
+/// that the device's memory is all that differs.
 fn there_and_back(cuda: &Cuda, raw: &Raw, pool: &CudaPool, effort: Effort, size: u64) -> [Duration; 3] {
     let stream = &cuda.streams[0];
     // A simulation runs threads one after the other.

@@ -1,7 +1,9 @@
-//! Functions of the C library under the versions that they had in glibc 2.28, so that the program runs where that is, wherever it was built.
+//! Functions of the C library under the versions that they had in glibc 2.28, so that the program runs where that is,
+//! wherever it was built.
 //!
-//! The linker takes the newest version of each that the builder's library has. Here each name leads to an older one, which newer libraries
-//! keep; what had no such name then is called as it was called. Hidden: libraries that the program loads find the system's.
+//! The linker takes the newest version of each that the builder's library has. Here each name leads to an older one,
+//! which newer libraries keep; what had no such name then is called as it was called. Hidden: libraries that the
+//! program loads find the system's.
 
 use std::arch::global_asm;
 
@@ -67,8 +69,8 @@ global_asm!(
     "gettid: movl $186, %eax",
     "syscall",
     "retq",
-    // Older libraries call a program's constructors through a function of its own, the fourth argument, which the builder's linker does
-    // not bring any more.
+    // Older libraries call a program's constructors through a function of its own, the fourth argument, which the
+    // builder's linker does not bring any more.
     ".symver older_start, __libc_start_main@GLIBC_2.2.5",
     ".hidden __libc_start_main",
     ".globl __libc_start_main",

@@ -56,7 +56,8 @@ impl Raw {
         result
     }
 
-    /// `cuMemAlloc` and `cuMemFree`, which `cudaMalloc` and `cudaFree` call, with `work` in between, which is given the address.
+    /// `cuMemAlloc` and `cuMemFree`, which `cudaMalloc` and `cudaFree` call, with `work` in between, which is given the
+    /// address.
     pub(crate) fn blocking(&self, bytes: u64, work: impl FnOnce(u64)) {
         let mut address = 0;
         // SAFETY: the place for the address outlives the call.

@@ -56,7 +56,8 @@ fn what_is_required_and_missing_is_a_failure() {
     }
 }
 
-/// The program is built here and runs there: what it needs of the C library is what is promised, whatever this machine has.
+/// The program is built here and runs there: what it needs of the C library is what is promised, whatever this machine
+/// has.
 #[test]
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 fn it_runs_with_a_c_library_of_2018() {

@@ -1,5 +1,5 @@
-//! What a pooled buffer costs beside a fresh one: an acquire and release alone, a step on the device (copy, shader, wait), and a
-//! step there and back (upload, shader, read back).
+//! What a pooled buffer costs beside a fresh one: an acquire and release alone, a step on the device (copy, shader,
+//! wait), and a step there and back (upload, shader, read back).
 //!
 //! On whatever Vulkan device comes first, software included. It does not show what a GPU does: a driver's allocation may cost a
 //! thousand times as much there.

@@ -63,15 +63,16 @@ impl WgpuDevice {
         &self.queue
     }
 
-    /// A callback for [`wgpu::Device::set_device_lost_callback`], of which a device has one: without it pools do not hear that the
-    /// device is lost, and lend buffers that wgpu only seems to make. It keeps nothing of the device alive.
+    /// A callback for [`wgpu::Device::set_device_lost_callback`], of which a device has one: without it pools do not
+    /// hear that the device is lost, and lend buffers that wgpu only seems to make. It keeps nothing of the device
+    /// alive.
     pub fn on_lost(&self) -> impl Fn(wgpu::DeviceLostReason, String) + Send + Sync + 'static {
         let lost = Arc::clone(&self.lost);
         move |reason, why| _ = lost.set(format!("{reason:?}: {why}"))
     }
 
-    /// Says that the device is lost, for a program with a callback of its own for that. Pools then give up what they hold with the next
-    /// request.
+    /// Says that the device is lost, for a program with a callback of its own for that. Pools then give up what they
+    /// hold with the next request.
     pub fn mark_lost(&self, why: impl Into<String>) {
         // Whoever said it first.
         let _ = self.lost.set(why.into());

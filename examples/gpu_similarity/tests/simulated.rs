@@ -1,5 +1,5 @@
-//! The example with CUDA, as people start it, on a driver that is simulated: it runs the kernel from its text. The example compares
-//! all scores with the processor's itself.
+//! The example with CUDA, as people start it, on a driver that is simulated: it runs the kernel from its text. The
+//! example compares all scores with the processor's itself.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,9 +1,10 @@
 //! Pools of buffers in the memory of devices: GPUs, and what stands in for them in tests.
 //!
-//! A [`Device`] is a driver ([`DeviceBackend`]) and a [`Domain`] for its memory: one limit for all that is there, with a watch over how
-//! full it is. [`Device::pool`] makes pools of buffers, [`DevicePool::acquire`] lends one, and dropping the [`DeviceLease`] gives it
-//! back. It is lent again when nothing can touch it any more, or behind what can. Whoever finds no room is told who holds what:
-//! [`OutOfDeviceMemory`]. [`Resident`] makes a buffer a value of a cache that shares the device's limit.
+//! A [`Device`] is a driver ([`DeviceBackend`]) and a [`Domain`] for its memory: one limit for all that is there, with
+//! a watch over how full it is. [`Device::pool`] makes pools of buffers, [`DevicePool::acquire`] lends one, and
+//! dropping the [`DeviceLease`] gives it back. It is lent again when nothing can touch it any more, or behind what can.
+//! Whoever finds no room is told who holds what: [`OutOfDeviceMemory`]. [`Resident`] makes a buffer a value of a cache
+//! that shares the device's limit.
 //!
 //! The drivers for wgpu and CUDA are behind the features `gpu-wgpu` and `gpu-cuda` of the `larder` crate;
 //! [`SimDevice`](crate::testing::SimDevice) is one without hardware.
@@ -31,9 +32,9 @@
 //!
 //! # Lost devices, and forks
 //!
-//! A device that is lost holds nothing, and each request says why. After a `fork` a device that was opened before is lost in the child:
-//! it lends nothing, gives nothing to others, and what was lent of it is left as it is. [`DevicePool::stats`] and
-//! [`DevicePool::leases`] may wait there for a lock that another thread held.
+//! A device that is lost holds nothing, and each request says why. After a `fork` a device that was opened before is
+//! lost in the child: it lends nothing, gives nothing to others, and what was lent of it is left as it is.
+//! [`DevicePool::stats`] and [`DevicePool::leases`] may wait there for a lock that another thread held.
 
 // A device is put together here, where the coordinator is known. What pools do is in `pool::device`.
 

@@ -5,8 +5,9 @@
 //! record with who and why. Copies read and write when they are done, so that memory that was used again too early holds the wrong
 //! bytes as well.
 //!
-//! One machine for the process, as a driver is; [`Fake::new`] waits for who has it. Of CUDA there is no more here than larder calls;
-//! kernels are run from their text, as far as PTX is known here, or are functions of the test's under the names of their entries.
+//! One machine for the process, as a driver is; [`Fake::new`] waits for who has it. Of CUDA there is no more here than
+//! larder calls; kernels are run from their text, as far as PTX is known here, or are functions of the test's under the
+//! names of their entries.
 
 mod calls;
 mod clock;

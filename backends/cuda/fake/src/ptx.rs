@@ -1,7 +1,7 @@
 //! Kernels from their text: as much of PTX as the kernels here are written in, run one thread after the other.
 //!
-//! Registers are 64 bits that each instruction takes for what it says. What is not understood is an error with the line, never a
-//! guess. Not here: shared memory, barriers, and whatever else needs several threads at a time.
+//! Registers are 64 bits that each instruction takes for what it says. What is not understood is an error with the
+//! line, never a guess. Not here: shared memory, barriers, and whatever else needs several threads at a time.
 
 use std::collections::HashMap;
 

@@ -161,8 +161,8 @@ fn pipeline(gpu: &Gpu) {
     assert_eq!(creates[10], creates[99], "{creates:?}");
 }
 
-/// Eight shapes in turn, two buffers of each, which are given numbers and doubled; the most bytes that were used at once, and how often
-/// somebody had to make way.
+/// Eight shapes in turn, two buffers of each, which are given numbers and doubled; the most bytes that were used at
+/// once, and how often somebody had to make way.
 fn shapes(gpu: &Gpu, device: &Device<WgpuDevice>) -> (u64, u64) {
     const LAYER: u64 = 32_768;
     let shape = |number: u64| (number + 1) * LAYER;

@@ -66,7 +66,8 @@ fn on_the_device(gpu: &Gpu, pool: &WgpuPool, size: u64, effort: Effort) -> [Dura
     }])
 }
 
-/// All of it: a buffer, numbers up through one that the host writes, a shader, numbers back through one that the host reads.
+/// All of it: a buffer, numbers up through one that the host writes, a shader, numbers back through one that the host
+/// reads.
 fn there_and_back(gpu: &Gpu, pool: &WgpuPool, size: u64, effort: Effort) -> [Duration; 2] {
     let numbers = 21_u32.to_le_bytes().repeat((size / 4) as usize);
     let check = |found: &[u8]| {

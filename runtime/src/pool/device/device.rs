@@ -68,8 +68,8 @@ impl<B: DeviceBackend> DeviceCore<B> {
         self.lost.get().map(String::as_str)
     }
 
-    /// Whether this process is a child of the one that opened it: the driver must not be called, and a lock may be somebody's who
-    /// is not there.
+    /// Whether this process is a child of the one that opened it: the driver must not be called, and a lock may be
+    /// somebody's who is not there.
     pub(super) fn is_inherited(&self) -> bool {
         fork::forked() && self.process != std::process::id()
     }
@@ -284,8 +284,8 @@ impl<B: DeviceBackend> Device<B> {
     /// Has `callback` called when the driver has no memory, before buffers are dropped and the request is tried again: it is
     /// told how many bytes are wanted.
     ///
-    /// It runs on the thread that needs memory, with no lock held, and may give buffers back, trim, and ask for buffers itself: what
-    /// it asks for calls nobody. One that panics is passed over.
+    /// It runs on the thread that needs memory, with no lock held, and may give buffers back, trim, and ask for buffers
+    /// itself: what it asks for calls nobody. One that panics is passed over.
     pub fn on_out_of_memory(&self, callback: impl Fn(u64) + Send + Sync + 'static) {
         self.core.callbacks.lock().push(Arc::new(callback));
     }

@@ -1,4 +1,5 @@
-//! What nobody should do, done: sizes of nothing and of everything, callbacks that come back, things dropped in the wrong order.
+//! What nobody should do, done: sizes of nothing and of everything, callbacks that come back, things dropped in the
+//! wrong order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

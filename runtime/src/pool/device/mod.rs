@@ -5,7 +5,8 @@
 //! buffers give way to whoever needs room there, and what is leased or not done yet counts as used. What takes the host's
 //! memory, as all buffers of integrated devices do, is charged to the host's domain too.
 //!
-//! No driver survives a `fork`: in the child a device that was opened before is lost, and what was lent of it is left as it is.
+//! No driver survives a `fork`: in the child a device that was opened before is lost, and what was lent of it is left
+//! as it is.
 //!
 //! Drivers are behind [`DeviceBackend`]; there is one for tests, [`SimDevice`](crate::testing::SimDevice). Bookkeeping on the host,
 //! some hundred bytes for each buffer, is not charged.
@@ -246,8 +247,9 @@ impl<B: DeviceBackend> Device<B> {
 }
 
 impl<B: DeviceBackend> DevicePoolBuilder<B> {
-    /// Sizes of buffers in bytes, at least one; rounded up to what the device can have, and none larger than its largest buffer. Without it:
-    /// 4 KiB and four times the one before up to 1 MiB, then two for each doubling up to 1 GiB.
+    /// Sizes of buffers in bytes, at least one; rounded up to what the device can have, and none larger than its
+    /// largest buffer. Without it: 4 KiB and four times the one before up to 1 MiB, then two for each doubling up to 1
+    /// GiB.
     pub fn classes(mut self, bytes: impl IntoIterator<Item = u64>) -> Self {
         self.classes = Some(bytes.into_iter().collect());
         self

@@ -1,5 +1,5 @@
-//! A driver that fails somewhere: at its first call, at its second, and so on through a whole history, each in every way. Whatever
-//! happens, nothing is handed out too early, and nothing is left on the books or on the device.
+//! A driver that fails somewhere: at its first call, at its second, and so on through a whole history, each in every
+//! way. Whatever happens, nothing is handed out too early, and nothing is left on the books or on the device.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
