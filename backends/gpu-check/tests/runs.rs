@@ -26,6 +26,27 @@ fn it_checks_what_there_is_and_says_what_there_is_not() {
     assert!(out.contains("; 0 failed; "), "{out}");
 }
 
+/// The simulated driver once more, found and loaded as a driver is: what runs on a machine with a GPU runs here.
+#[test]
+fn a_driver_that_is_found_is_checked_and_measured() {
+    let mut driver = std::env::current_exe().unwrap();
+    driver.pop();
+    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    driver.push(format!("{prefix}larder_fake_cuda{suffix}"));
+    assert!(driver.exists(), "{} is not there", driver.display());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gpu-check"));
+    let command = command.arg("--quick").env("LARDER_REQUIRE_GPU", "cuda").env("LARDER_CUDA_DRIVER", driver);
+    let output = command.output().unwrap();
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{out}");
+    let rows: Vec<&str> = out.lines().filter(|line| line.starts_with("CUDA: fake 0")).collect();
+    assert!(rows.len() == 5 + 8 && rows.iter().all(|row| row.contains("  ok  ")), "{out}");
+    // Both of what it is measured beside.
+    let measured =
+        rows.iter().filter(|row| row.contains("cudaMalloc and cudaFree") && row.contains("cudaMallocAsync"));
+    assert_eq!(measured.count(), 8, "{out}");
+}
+
 #[test]
 fn what_is_required_and_missing_is_a_failure() {
     // Drivers that are nowhere, whatever the machine has.
@@ -40,13 +61,9 @@ fn what_is_required_and_missing_is_a_failure() {
         (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
     let why = ["there is no cuda: no CUDA driver in /nowhere/libcuda.so", "no Vulkan device: "];
-    for (required, is_required) in [
-        ("", [false; 2]),
-        ("0", [false; 2]),
-        ("cuda", [true, false]),
-        ("vulkan", [false, true]),
-        ("1", [true; 2]),
-    ] {
+    for (required, is_required) in
+        [("0", [false; 2]), ("cuda", [true, false]), ("vulkan", [false, true]), ("1", [true; 2])]
+    {
         let (code, out) = check(required);
         assert_eq!(code, Some(i32::from(is_required.contains(&true))), "{required}: {out}");
         for (why, is_required) in why.iter().zip(is_required) {
