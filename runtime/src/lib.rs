@@ -7,7 +7,7 @@
 //! |---|---|
 //! | 0 | `sync` `weight` `time` `key` `cost` `removal` `grace` |
 //! | 1 | `policy` `budget` `expiry` `pressure` `descriptor` `stats` |
-//! | 2 | `tenant` `domain` `flight` `store` `tier` `worker` `settings` `testing` |
+//! | 2 | `boundary` `tenant` `domain` `flight` `store` `tier` `worker` `settings` `testing` |
 //! | 3 | `cache` `pool` |
 //! | 4 | `monitor` `coordinator` `registry` |
 //! | 5 | `global` `device` `local` `site` |
@@ -37,6 +37,7 @@
 //! Without `jemalloc` and `mimalloc`, and with both, weights go by glibc's rounding. The three differ by a few
 //! percent for most values, and by more for many small ones.
 
+mod boundary;
 mod budget;
 mod cache;
 mod coordinator;

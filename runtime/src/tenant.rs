@@ -548,6 +548,14 @@ pub(crate) trait Tenant: Send + Sync {
         None
     }
 
+    /// Bytes that it would take to learn, where that is worth it and has not begun; else 0.
+    fn wants_to_learn(&self) -> u64 {
+        0
+    }
+
+    /// Begins to learn: the bytes are charged to its card.
+    fn begin_to_learn(&self) {}
+
     /// Drops objects that wait idle in a pool; returns the bytes that left.
     fn drop_idle(&self) -> u64;
 

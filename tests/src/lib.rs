@@ -3,6 +3,8 @@
 //! A package of its own, so that trybuild and proptest are no development dependencies of the facade: the README's
 //! first command would compile them. The library itself holds only what several test files share.
 
+#[cfg(target_os = "linux")]
+pub mod control_group;
 pub mod history;
 
 use std::time::Duration;

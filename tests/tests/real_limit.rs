@@ -1,18 +1,18 @@
 //! A process with a real limit on its memory, and an antagonist in it that grows: caches give way before anything breaks, and
 //! come back after.
 //!
-//! Each run is a process of its own (this program again). The limit is a control group where `LARDER_TEST_CGROUP` names one of
-//! version 2 that was delegated to us, else the address space (`setrlimit`). The short form grows by 200 MB a second and looks
+//! Each run is a process of its own (this program again). The limit is a control group, where one can be made, and then the address
+//! space (`setrlimit`). The short form grows by 200 MB a second and looks
 //! every 50 ms; the long one (`LARDER_DEEP`) by 20 MB a second, with the interval of programs that set none. This is intentional:
 //! these tests sleep, because they are about real time.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 
 use std::io::{Read, Write};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use larder::{Cache, Level};
+use larder_tests::control_group::ControlGroup;
 use larder_tests::short_or_deep;
 
 const MB: u64 = 1 << 20;
@@ -25,29 +25,31 @@ const VALUE: usize = 256 << 10;
 /// A few more than there is room for.
 const KEYS: u64 = 1000;
 const ROLE: &str = "LARDER_TEST_ANTAGONIST";
-const GROUP: &str = "LARDER_TEST_CGROUP";
 
 #[test]
-fn caches_give_way_to_an_antagonist_and_come_back() {
-    let group = std::env::var_os(GROUP).map(Group::new);
-    let group = match group {
-        Some(Err(reason)) => {
-            println!("skipped: no control group: {reason}");
-            return;
-        }
-        Some(Ok(group)) => Some(group),
-        None => None,
-    };
+fn caches_give_way_to_an_antagonist_in_a_control_group_and_come_back() {
+    match ControlGroup::with_limit(LIMIT) {
+        Ok(group) => run("group", Some(&group)),
+        Err(reason) => println!("skipped: {reason}"),
+    }
+}
+
+#[test]
+fn caches_give_way_to_an_antagonist_in_an_address_space_and_come_back() {
+    run("address space", None);
+}
+
+fn run(role: &str, group: Option<&ControlGroup>) {
     let mut command = Command::new(std::env::current_exe().expect("a test knows where it is"));
     command.args(["--exact", "antagonist", "--ignored", "--nocapture"]);
-    command.env(ROLE, if group.is_some() { "group" } else { "address space" });
+    command.env(ROLE, role);
     command.env("LARDER_BUDGET_MB", (BUDGET / MB).to_string());
     // One arena, and every value a mapping of its own, also after the first was freed.
     command.env("MALLOC_ARENA_MAX", "1").env("MALLOC_MMAP_THRESHOLD_", "131072");
     command.env("LARDER_INTERVAL", short_or_deep("50ms", "30s"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("this program starts");
-    if let Some(group) = &group {
+    if let Some(group) = group {
         group.add(child.id());
     }
     // It waits for this, so that it does nothing before the limit is there.
@@ -62,33 +64,6 @@ fn caches_give_way_to_an_antagonist_and_come_back() {
         return;
     }
     assert!(told.contains("came through"), "{told}\n{errors}");
-}
-
-/// A control group for one test, removed after it.
-struct Group(PathBuf);
-
-impl Group {
-    fn new(parent: std::ffi::OsString) -> Result<Self, String> {
-        let path = PathBuf::from(parent).join(format!("larder-test-{}", std::process::id()));
-        let said = |error: std::io::Error| format!("{}: {error}", path.display());
-        std::fs::create_dir(&path).map_err(said)?;
-        let group = Self(path.clone());
-        std::fs::write(path.join("memory.max"), LIMIT.to_string()).map_err(said)?;
-        // Swapping would hide what is tested; where there is no swap, there is no such file.
-        let _ = std::fs::write(path.join("memory.swap.max"), "0");
-        Ok(group)
-    }
-
-    fn add(&self, process: u32) {
-        std::fs::write(self.0.join("cgroup.procs"), process.to_string())
-            .expect("a delegated group takes our child");
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir(&self.0);
-    }
 }
 
 /// Sets the soft limit of the address space; says why it can't.

@@ -12,6 +12,7 @@ use super::room::{Effort, Grant};
 use super::tenant::Cleared;
 use super::tiers::{Below, Change};
 use super::{CacheTenant, Instance};
+use crate::boundary::outside;
 use crate::curve::{Followed, OFF};
 use crate::domain::scope::{self, State};
 use crate::flight::{Flights, Superseded};
@@ -116,7 +117,7 @@ impl<K, V> Core<K, V> {
 
     /// [`new`](Self::new), but for [`charge_base`](Self::charge_base): runs nothing of the user's.
     pub(crate) fn uncharged(tenant: &Arc<CacheTenant>, shards: usize, ops: Arc<Ops<K, V>>) -> Arc<Self> {
-        let store = Store::new(shards, tenant.policy, ops.wants_entries());
+        let store = Store::new(shards, tenant.policy, ops.wants_entries() || ops.weighs_them());
         let below = Below::new(&ops, tenant);
         let core = Arc::new(Self {
             mode: ModeWord::new_for(!store.is_plain(tenant.expires())),
@@ -335,13 +336,15 @@ impl<K, V> Core<K, V> {
 
     /// Lets entries go that have left: tells the listener of them, or drops them. With no lock held.
     pub(super) fn let_go(&self, leaving: Leaving<K, V>) {
-        let departed = leaving.into_entries();
-        self.demote(&departed);
-        if let Some(listener) = self.ops.listener()
-            && !departed.is_empty()
-        {
-            listener.tell(departed);
-        }
+        outside(|| {
+            let departed = leaving.into_entries();
+            self.demote(&departed);
+            if let Some(listener) = self.ops.listener()
+                && !departed.is_empty()
+            {
+                listener.tell(departed);
+            }
+        });
     }
 
     pub(super) fn charge(&self, placed: bool) -> Charge<'_> {

@@ -4,7 +4,6 @@
 
 use super::instance::Core;
 use super::tenant::CacheTenant;
-use crate::budget::Refused;
 use crate::curve::{Curve, Fact, Followed, NO_DEADLINE, OFF, Reuse};
 use crate::expiry::Expires;
 use crate::store::Store;
@@ -19,8 +18,6 @@ const LOADS: u64 = 256;
 const ENTRIES: u64 = 16;
 /// Nobody learns while tenants together use less than this part of the budget: one in so many.
 const ROOMY: u64 = 2;
-/// How often room is made for a curve, where others take it meanwhile; the next epoch tries again.
-const ATTEMPTS: u32 = 8;
 
 /// Time on a curve's scale, of about a millisecond.
 fn millis(at: Nanos) -> u32 {
@@ -134,10 +131,9 @@ impl<K, V> Core<K, V> {
 }
 
 impl CacheTenant {
-    /// What was learned in all epochs so far, of which one ends now. Starts to learn where that is worth it.
+    /// What was learned in all epochs so far, of which one ends now.
     pub(super) fn end_epoch(&self) -> Option<Curve> {
         if !self.sampling.is_on() {
-            self.start_learning();
             return None;
         }
         if self.entries() == 0 {
@@ -151,37 +147,25 @@ impl CacheTenant {
         self.sampling.curve()
     }
 
-    fn start_learning(&self) {
+    /// Whether it does not learn yet, and should.
+    pub(super) fn is_worth_learning(&self) -> bool {
         let ledger = &self.core.ledger;
-        if ledger.used().saturating_mul(ROOMY) < ledger.allowed() {
-            // There is room for all: nothing is to be decided.
-            return;
+        // Where there is room for all nothing is to be decided.
+        if self.sampling.is_on() || ledger.used().saturating_mul(ROOMY) < ledger.allowed() {
+            return false;
         }
-        let share = self.core.ledger.limit() / self.core.with_cards(|cards| cards.count() as u64).max(1);
+        let share = ledger.limit() / self.core.with_cards(|cards| cards.count() as u64).max(1);
         let worth = Reuse::most_bytes() * WORTH <= share.min(self.card.ceiling());
-        if !worth || self.entries() < ENTRIES || self.card.tally.loads() < LOADS || !self.take_room() {
-            return;
-        }
+        worth && self.entries() >= ENTRIES && self.card.tally.loads() >= LOADS
+    }
+
+    pub(super) fn start_learning(&self) {
         let idle = match self.expires() {
             Expires::ByUse(idle) => millis(idle),
             Expires::Never | Expires::ByAge => NO_DEADLINE,
         };
         self.sampling.start(idle, self.card.tally.lookups().0);
         self.follow_all(self.sampling.note(|_| ()).unwrap_or(Followed::NOBODY));
-    }
-
-    /// Charges a curve's memory. In a full budget whoever is worth least makes way: there a curve is of use.
-    fn take_room(&self) -> bool {
-        let bytes = Reuse::most_bytes();
-        for _ in 0..ATTEMPTS {
-            match self.card.try_add_base(bytes) {
-                Ok(()) => return true,
-                Err(Refused::Budget { short })
-                    if self.core.relief().make_room(&self.core, &self.card, short) > 0 => {}
-                Err(_) => return false,
-            }
-        }
-        false
     }
 
     /// Forgets what was learned, and gives the memory back.

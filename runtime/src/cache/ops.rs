@@ -159,6 +159,12 @@ impl<K, V> Ops<K, V> {
         self.listener().is_some()
     }
 
+    /// Whether a function of the user's says what each entry takes. What it says is given back only when nobody reads the
+    /// entry any more, even if there is nothing to drop: so those that leave cannot wait until they are many.
+    pub(super) fn weighs_them(&self) -> bool {
+        matches!(self.heap, HeapOf::Both(_))
+    }
+
     fn rarest(&self) -> Option<&Rarest<K, V>> {
         self.rare.as_ref()?.rarest.as_deref()
     }

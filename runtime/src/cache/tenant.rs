@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 
 use super::rate::Rate;
 use crate::cost::{Measure, Median};
-use crate::curve::{Curve, Followed, Sampling};
+use crate::curve::{Curve, Followed, Reuse, Sampling};
 use crate::domain::DomainCore;
 use crate::domain::scope::State;
 use crate::expiry::{Expires, Lifetime};
@@ -544,6 +544,14 @@ impl Tenant for CacheTenant {
 
     fn learn(&self) -> Option<Curve> {
         self.end_epoch()
+    }
+
+    fn wants_to_learn(&self) -> u64 {
+        if self.is_worth_learning() { Reuse::most_bytes() } else { 0 }
+    }
+
+    fn begin_to_learn(&self) {
+        self.start_learning();
     }
 
     fn drop_idle(&self) -> u64 {

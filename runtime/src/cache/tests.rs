@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Cache;
 use super::instance::Core;
 use super::loading::Loading;
+use crate::sync::barrier::BARRIERS;
 use crate::tenant::Tenant;
 use crate::{Domain, Policy, testing::ManualClock};
 
@@ -431,4 +432,34 @@ fn of_two_refreshes_of_one_key_the_later_one_stays() {
     assert_eq!(later.end(2), 2);
     assert_eq!(cache.get(7), Some(2), "whoever saw 2 must not find 1");
     check(cache);
+}
+
+/// A weigher's bytes come back only after a grace period, so nothing could wait for many others: each entry that made room
+/// stopped all cores, and two threads took ten times as long as one.
+#[test]
+fn entries_with_a_weigher_and_nothing_to_drop_do_not_stop_all_cores_one_by_one() {
+    let (domain, _clock) = domain(1 << 20);
+    let weighed = Cache::<u64, u64>::builder("weighed").weigh(|_, _| 1000).build_in(&domain).unwrap();
+    let plain = Cache::<u64, u64>::builder("plain").max_bytes(256 << 10).build_in(&domain).unwrap();
+    let barriers = |cache: &Cache<u64, u64>, keys: u64| {
+        let before = BARRIERS.get();
+        (0..keys).for_each(|key| cache.insert(key, key));
+        BARRIERS.get() - before
+    };
+    let (reads, go_on) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+    let (one_by_one, few) = std::thread::scope(|scope| {
+        // Somebody else who reads now and then: alone nobody needs barriers.
+        scope.spawn(|| {
+            let _ = plain.get(0);
+            reads.wait();
+            go_on.wait();
+        });
+        reads.wait();
+        let seen = (barriers(&weighed, 5000), barriers(&plain, 30_000));
+        go_on.wait();
+        seen
+    });
+    assert!(weighed.len() < 2000 && plain.len() < 20_000, "much was evicted");
+    assert_eq!(one_by_one, 0);
+    assert!(few < 30_000 / 16, "{few} barriers");
 }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use super::Coordinator;
 use super::journal::{Deed, Gave, address};
 use super::pour::{Party, Plan, Trend, Verdict, growth, pour};
-use crate::domain::DomainCore;
+use crate::boundary::ask;
+use crate::budget::Refused;
+use crate::domain::{DomainCore, Relief};
 use crate::stats::{Cause, in_bytes};
 use crate::tenant::{Card, Tenant};
 use crate::time::{Nanos, nanos};
@@ -27,6 +29,8 @@ const SWING: f64 = 0.4;
 const SMALL: f64 = 0.02;
 /// What an epoch leaves of a tenant's share of the look-ups.
 const KEPT: f64 = 0.75;
+/// How often room is made for a curve, where others take it meanwhile; the next epoch tries again.
+const ATTEMPTS: u32 = 8;
 /// So many receivers and givers of a plan are named.
 const NAMED: usize = 3;
 
@@ -118,6 +122,18 @@ impl Epochs {
 }
 
 impl Coordinator {
+    /// Charges a curve's memory to its tenant. In a full budget whoever is worth least makes way: there a curve is of use.
+    fn take_room(&self, core: &DomainCore, card: &Card, bytes: u64) -> bool {
+        for _ in 0..ATTEMPTS {
+            match card.try_add_base(bytes) {
+                Ok(()) => return true,
+                Err(Refused::Budget { short }) if self.make_room(core, card, short) > 0 => {}
+                Err(_) => return false,
+            }
+        }
+        false
+    }
+
     /// Ends the epoch if it is over. Called by one at a time.
     pub(super) fn end_epoch(&self, core: &DomainCore, now: Nanos) {
         // Held by nobody for long, but in the child of a fork.
@@ -143,7 +159,13 @@ impl Coordinator {
         epochs.observe(&tenants, lookups);
         let trends = epochs.trends();
         drop(epochs);
-        let curves: Vec<_> = tenants.iter().map(|tenant| tenant.learn()).collect();
+        for tenant in &tenants {
+            let bytes = ask(|| tenant.wants_to_learn());
+            if bytes > 0 && self.take_room(core, tenant.card(), bytes) {
+                ask(|| tenant.begin_to_learn());
+            }
+        }
+        let curves: Vec<_> = tenants.iter().map(|tenant| ask(|| tenant.learn())).collect();
         let growths = tenants.iter().zip(&curves).map(|(tenant, curve)| {
             let held = tenant.card().reservation.spent();
             growth(curve.as_ref()?, held, 1 << 20)

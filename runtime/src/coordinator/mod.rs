@@ -22,6 +22,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::boundary::{ask, cross};
 use crate::budget::Ledger;
 use crate::descriptor::Kind;
 use crate::domain::namespace::{self, Excess};
@@ -247,7 +248,7 @@ impl Coordinator {
                 Floors::Kept => Need::Others,
             };
             let wanted = (bytes - freed - waiting).min(most);
-            let given = tenant.reclaim(Claim { bytes: wanted, upto, level, need });
+            let given = ask(|| tenant.reclaim(Claim { bytes: wanted, upto, level, need }));
             if given.entries == 0 && given.bytes == 0 {
                 // One that turned out to be empty says so in its price, and is not asked again. One that has given as much
                 // before, which somebody reads still, gives no more.
@@ -338,7 +339,7 @@ impl Coordinator {
         if core.ledger.used() > core.ledger.limit() {
             // A pool without idle objects has no victim and no price, but it may keep an empty list of them.
             for tenant in core.live() {
-                tenant.drop_idle();
+                ask(|| tenant.drop_idle());
                 tenant.card().reservation.release_credit();
             }
         }
@@ -370,6 +371,7 @@ fn tiers_in_trouble(_: &TenantStats) -> impl Iterator<Item = String> {
 
 impl Relief for Coordinator {
     fn make_room(&self, core: &DomainCore, asker: &Card, bytes: u64) -> u64 {
+        cross();
         // What can never fit, because others have a right to their floors, evicts nobody.
         let room = core.with_cards(|cards| {
             let own = |card: &Card| std::ptr::eq(asker, card);
@@ -388,12 +390,14 @@ impl Relief for Coordinator {
     }
 
     fn fit(&self, core: &DomainCore) {
+        cross();
         // Where another act is under way, it does this when done: it may be the one that called us.
         self.unfit.store(true, Ordering::Release);
         let _ = self.alone(core, || {});
     }
 
     fn tick(&self, core: &DomainCore) {
+        cross();
         core.clock.ring();
         if !core.is_readable() {
             return;
@@ -402,7 +406,7 @@ impl Relief for Coordinator {
             let now = core.now();
             let live = core.live();
             for tenant in &live {
-                tenant.sweep(now);
+                ask(|| tenant.sweep(now));
             }
             if core.ledger.used() > core.ledger.limit() {
                 // It was lowered, and what was to go was read then.
@@ -417,6 +421,7 @@ impl Relief for Coordinator {
     }
 
     fn trim(&self, core: &DomainCore, bytes: u64, among: Option<&str>) -> Trimmed {
+        cross();
         let rss_before = process::resident_bytes();
         let mut gave = Gave::default();
         let freed = match Trimming::start() {

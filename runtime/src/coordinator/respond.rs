@@ -11,6 +11,7 @@ use super::auto::{self, Rest, Room};
 use super::journal::{Deed, Gave};
 use super::plan::{self, Holder, Situation};
 use super::validation::{Reclaimed, Retention};
+use crate::boundary::ask;
 use crate::domain::DomainCore;
 use crate::monitor::process;
 use crate::pressure::{Auto, Level, MemorySample, PressureSource};
@@ -89,7 +90,7 @@ impl Coordinator {
         let floors = core.with_cards(|cards| cards.fold(0_u64, |sum, card| sum.saturating_add(card.floor())));
         if level == Level::Emergency {
             for tenant in core.live() {
-                tenant.drop_idle();
+                ask(|| tenant.drop_idle());
                 tenant.card().reservation.release_credit();
             }
         }
@@ -243,7 +244,7 @@ impl Coordinator {
             let card = tenant.card();
             while excess() > 0 && card.reclaimable() > 0 {
                 let claim = Claim { bytes: excess(), upto: f64::INFINITY, level, need: Need::Others };
-                let given = tenant.reclaim(claim);
+                let given = ask(|| tenant.reclaim(claim));
                 card.reservation.release_credit();
                 gave.note(&card.name, given.bytes);
                 if given.entries == 0 {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::PoolCore;
 use super::shelf::{Index, Label, Shelf};
+use crate::boundary::outside;
 use crate::time::Nanos;
 use crate::unwind::each_to_the_end;
 use crate::weight::block_of;
@@ -161,8 +162,9 @@ impl<T> Drop for Own<T> {
     fn drop(&mut self) {
         // SAFETY: `self` is not used again.
         let own = unsafe { Self::from_raw(self.node) };
+        let apart = own.take_apart();
         // The user's `Drop` runs here, with no lock of ours.
-        drop(own.take_apart());
+        outside(|| drop(apart));
     }
 }
 

@@ -7,6 +7,12 @@
 
 use super::{Ordering, compiler_fence, fence};
 
+#[cfg(test)]
+thread_local! {
+    /// How often this thread asked all cores.
+    pub(crate) static BARRIERS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 /// Whether the rare side can pay for both. Constant for a process.
 pub(crate) fn is_available() -> bool {
     system::is_available()
@@ -53,6 +59,8 @@ mod system {
     }
 
     pub(super) fn all_cores() -> bool {
+        #[cfg(test)]
+        super::BARRIERS.set(super::BARRIERS.get() + 1);
         membarrier(PRIVATE_EXPEDITED) || (membarrier(REGISTER) && membarrier(PRIVATE_EXPEDITED))
     }
 }

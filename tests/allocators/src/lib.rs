@@ -7,7 +7,9 @@ pub fn purge() {
     let null = std::ptr::null_mut;
     // SAFETY: a name that ends with a zero, and nothing to read or write. 4096 stands for all arenas (`MALLCTL_ARENAS_ALL`);
     // pages that hold a block are left alone, so it may be called at any time.
-    unsafe { tikv_jemalloc_sys::mallctl(c"arena.4096.purge".as_ptr(), null(), std::ptr::null_mut(), null(), 0) };
+    unsafe {
+        tikv_jemalloc_sys::mallctl(c"arena.4096.purge".as_ptr(), null(), std::ptr::null_mut(), null(), 0)
+    };
 }
 
 /// Has mimalloc return the pages that this thread and those that are gone left unused.

@@ -1,12 +1,18 @@
 //! Somebody in the process grows while caches hold a good part of what there is: by resident memory, as this program's allocator
 //! leaves it, caches give way and come back.
 //!
-//! The limit is one that the source of these figures names and nothing enforces; `tests/tests/real_limit.rs` runs under one that
-//! is, with the C library's allocator.
+//! Once under a limit that the source of the figures names and nothing enforces, and once, where a control group can be made, under
+//! one at which the kernel would end the process; `tests/tests/real_limit.rs` does that with the C library's allocator.
 #![cfg(all(target_os = "linux", any(feature = "jemalloc", feature = "mimalloc")))]
 
+#[path = "../../src/control_group.rs"]
+mod control_group;
+
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use control_group::ControlGroup;
 use larder::{Cache, Domain, Level, MemorySample, PressureSource};
 use larder_allocators::purge;
 
@@ -72,19 +78,66 @@ fn serve(caches: &[Cache<u64, Vec<u8>>], requests: &mut Requests, many: u64) -> 
     (hits() - before) as f64 / many as f64
 }
 
+const ROLE: &str = "LARDER_TEST_ANTAGONIST";
+
 #[test]
 fn caches_give_way_and_come_back() {
-    let domain = Domain::builder().limit_bytes(BUDGET).pressure(Resident).purge(purge).manual().build();
+    come_through(&Domain::builder().limit_bytes(BUDGET).pressure(Resident).purge(purge).manual().build());
+}
+
+#[test]
+fn caches_give_way_in_a_control_group_and_come_back() {
+    let group = match ControlGroup::with_limit(LIMIT) {
+        Ok(group) => group,
+        Err(reason) => {
+            println!("skipped: {reason}");
+            return;
+        }
+    };
+    let mut command = Command::new(std::env::current_exe().expect("a test knows where it is"));
+    command.args(["--exact", "in_the_group", "--ignored", "--nocapture"]).env(ROLE, "group");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("this program starts");
+    group.add(child.id());
+    // It waits for this, so that it does nothing before the limit is there.
+    child.stdin.take().expect("piped").write_all(b"go\n").expect("it listens");
+    let ended = child.wait_with_output().expect("it ends");
+    let told = [&ended.stdout, &ended.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    assert!(
+        ended.status.success() && told[0].contains("came through"),
+        "{}\n{}",
+        ended.status,
+        told.join("\n")
+    );
+}
+
+#[test]
+#[ignore = "the other test runs it, in a process of its own with a limit"]
+fn in_the_group() {
+    if std::env::var_os(ROLE).is_none() {
+        return;
+    }
+    let _ = std::io::stdin().read(&mut [0; 8]);
+    larder::set_purge(purge);
+    larder::budget().set_limit(BUDGET);
+    larder::tick();
+    assert_eq!(larder::stats().pressure.limit, LIMIT, "{}", larder::explain());
+    come_through(Domain::global());
+    println!("came through");
+}
+
+fn come_through(domain: &Domain) {
     let caches: Vec<Cache<u64, Vec<u8>>> = ["a", "b", "c", "d"]
         .iter()
         .map(|name| {
             let builder = Cache::builder(*name).cost(|_, _| Duration::from_millis(1));
-            builder.build_in(&domain).expect("plain options")
+            builder.build_in(domain).expect("plain options")
         })
         .collect();
     let fullness = || {
         domain.tick();
-        resident().unwrap_or(0) as f64 / LIMIT as f64
+        let pressure = domain.stats().pressure;
+        pressure.used as f64 / pressure.limit as f64
     };
     let mut requests = Requests(1);
     serve(&caches, &mut requests, 60_000);
