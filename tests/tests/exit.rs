@@ -336,3 +336,71 @@ fn case_a_child_of_one_thread_works_as_ever() {
     }
     ran();
 }
+
+#[test]
+#[cfg(unix)]
+fn a_child_leaves_the_buffers_of_its_parents_devices_alone() {
+    in_a_process("case_a_child_leaves_the_buffers_of_its_parents_devices_alone");
+}
+
+#[test]
+#[cfg(unix)]
+#[ignore = "run by the test of its name, in a process of its own"]
+fn case_a_child_leaves_the_buffers_of_its_parents_devices_alone() {
+    use larder::device::{Device, DeviceError, DeviceKind};
+    use larder::testing::{SimDevice, SimUsage};
+    let host = Domain::builder().limit_bytes(64 << 20).manual().build();
+    let open = || {
+        // Its memory is the host's, so that the host could ask for it.
+        let sim = SimDevice::builder().kind(DeviceKind::Integrated).build();
+        let device = Device::builder("gpu:0", sim.clone()).limit_mb(16).manual().build_in(&host).unwrap();
+        (sim, device)
+    };
+    let (sim, device) = open();
+    let pool = device.pool("buffers").build().unwrap();
+    let stream = sim.order();
+    let lease = || pool.acquire(1 << 20, SimUsage::Storage, &stream).unwrap();
+    let [lent, kept, idle] = [lease(), lease(), lease()];
+    let resident = kept.into_resident();
+    drop(idle);
+    sim.finish();
+    // SAFETY: nothing else uses larder in this process: the test harness waits.
+    match unsafe { libc::fork() } {
+        -1 => panic!("no child: {}", std::io::Error::last_os_error()),
+        0 => {
+            // SAFETY: as above.
+            unsafe { libc::alarm(20) };
+            let refused = pool.acquire(1, SimUsage::Storage, &stream);
+            let is_lost = matches!(refused, Err(DeviceError::Lost { .. })) && device.is_lost();
+            let is_unused = lent.use_on(&sim.order()).is_err();
+            let trimmed = (device.trim(u64::MAX), pool.clear());
+            let _ = host.trim(u64::MAX);
+            device.domain().tick();
+            host.tick();
+            drop((lent, resident, pool, device));
+            let is_left_alone =
+                trimmed == (0, 0) && (sim.discards(), sim.live(), sim.hazards().len()) == (0, 3, 0);
+            // One that the child opens itself is as good as any.
+            let (own, device) = open();
+            let pool = device.pool("buffers").build().unwrap();
+            drop(pool.acquire(1 << 20, SimUsage::Storage, &own.order()).unwrap());
+            own.finish();
+            let is_good = device.trim(u64::MAX) >= 1 << 20 && own.live() == 0;
+            let wrong = [is_lost, is_unused, is_left_alone, is_good].iter().position(|right| !right);
+            // SAFETY: as above.
+            unsafe { libc::_exit(wrong.map_or(0, |at| 1 + at as i32)) }
+        }
+        child => {
+            let mut status = 0;
+            // SAFETY: as above.
+            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+            assert_eq!(libc::WEXITSTATUS(status), 0, "the first that is wrong");
+            assert_eq!(status, 0);
+        }
+    }
+    // The parent's are as they were.
+    drop((lent, resident));
+    sim.finish();
+    assert!(device.trim(u64::MAX) >= 3 << 20 && sim.live() == 0);
+    ran();
+}

@@ -8,6 +8,7 @@ mod crate_count;
 mod deep;
 mod example;
 mod features;
+mod glibc;
 mod gpu;
 mod machine;
 mod rivals;

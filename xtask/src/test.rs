@@ -20,7 +20,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     })?;
     steps.step("crate counts", || {
         crate_count::check("a default build", &["-e", "normal,build"], crate_count::OF_A_BUILD)?;
-        crate_count::check("the examples", &["-e", "normal,build,dev"], CRATES_OF_THE_EXAMPLES)
+        crate_count::check("the examples", &["-e", "normal,build,dev"], CRATES_OF_THE_EXAMPLES)?;
+        crate_count::check_without_gpus(&features::declared_in("Cargo.toml")?)
     })?;
     steps.step("clippy", || clippy(&["--workspace", "--all-targets"]))?;
     steps.step("clippy, all features", || clippy(&["--workspace", "--all-targets", "--all-features"]))?;

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_void};
 use std::time::Duration;
 
-use larder_cuda::{Argument, Buffers, CudaDevice, Driver, Kernel, Memory, Stream};
+use larder_cuda::{Argument, Buffers, CudaDevice, CudaPool, Driver, Kernel, Memory, Stream};
 use larder_fake_cuda::{Fake, Pace, Setup};
 use larder_runtime::Domain;
 use larder_runtime::device::{Device, DeviceBackend, DeviceError};
@@ -16,6 +16,8 @@ const TIER: &str = "CUDA";
 const DEVICE: Memory = Memory::Device;
 const SOON: Duration = Duration::from_secs(60);
 const MB: u64 = 1 << 20;
+/// The kernel has so many bytes at most in what is measured, as with Vulkan.
+const DOUBLED: u64 = 65_536;
 
 const DOUBLE: &str = include_str!("double.ptx");
 
@@ -53,17 +55,6 @@ pub(crate) fn on_hardware(table: &mut Table, effort: Effort, required: bool) {
 /// The same on a driver that is simulated: it shows that the program is right, and nothing of CUDA or of a GPU.
 pub(crate) fn on_the_fake(table: &mut Table) {
     let fake = Fake::new(Setup { devices: vec![256 * MB], pace: Pace::Late(1), ..Setup::default() });
-    fake.teach("double", |memory, launch| {
-        if let [numbers, count] = launch.arguments[..] {
-            let all = memory.read(numbers, 4 * count);
-            let mut number = [0; 4];
-            let doubled = all.chunks(4).flat_map(|four| {
-                number.copy_from_slice(four);
-                (2 * u32::from_le_bytes(number)).to_le_bytes()
-            });
-            memory.write(numbers, &doubled.collect::<Vec<u8>>());
-        }
-    });
     // SAFETY: it behaves like the driver, as far as it is used here.
     let driver = unsafe { Driver::from_symbols("the simulation", larder_fake_cuda::symbol) };
     // SAFETY: as above.
@@ -89,7 +80,7 @@ fn on(
     effort: Option<Effort>,
 ) {
     // A simulation is slow.
-    let layer = if effort.is_some() { MB } else { MB / 16 };
+    let layer = if effort.is_some() { MB / 4 } else { MB / 16 };
     let cuda = match Cuda::open(driver, ordinal, layer) {
         Ok(cuda) => cuda,
         Err(why) => return table.skip(tier, &format!("device {ordinal}"), why, true),
@@ -101,9 +92,9 @@ fn on(
     table.check(&name, "out of memory is an error, and passes", || out_of_memory(&cuda));
     table.check(&name, "trim gives memory back", || trim(&cuda));
     for size in SIZES {
-        let what = format!("acquire and release of {}", bytes(size));
+        let what = format!("steps with {}", bytes(size));
         match raw {
-            Ok(raw) => table.check(&name, &what, || measure(&cuda, raw, effort, size)),
+            Ok(raw) => table.measure(&name, &what, || measured(&cuda, raw, effort, size)),
             Err(why) => table.skip(&name, &what, why.clone(), false),
         }
     }
@@ -127,8 +118,13 @@ impl Cuda {
 
     /// Has a stream double the first numbers of a buffer.
     fn double(&self, stream: &Stream, buffer: &larder_cuda::CudaBuffer, len: u64) {
+        self.double_at(stream, buffer.address(), len);
+    }
+
+    /// Has a stream double the first numbers at an address, where there are so many.
+    fn double_at(&self, stream: &Stream, address: u64, len: u64) {
         let count = (len / 4) as u32;
-        let arguments = [Argument::Buffer(buffer), Argument::U32(count)];
+        let arguments = [Argument::U64(address), Argument::U32(count)];
         // SAFETY: the kernel takes an address and a number, and touches as many numbers as that says, which the buffer has.
         let started =
             unsafe { self.double.launch(stream, [count.div_ceil(256), 1, 1], [256, 1, 1], &arguments) };
@@ -164,7 +160,7 @@ fn recycling(cuda: &Cuda) -> String {
 }
 
 /// A hundred steps of four layers, each of which doubles what it is given; how many buffers there had been after each.
-fn steps(cuda: &Cuda, pool: &larder_cuda::CudaPool, len: u64) -> Vec<u64> {
+fn steps(cuda: &Cuda, pool: &CudaPool, len: u64) -> Vec<u64> {
     let mut made = Vec::new();
     for step in 0..100_u32 {
         let stream = &cuda.streams[step as usize % 2];
@@ -282,21 +278,74 @@ fn settled(cuda: &Cuda, device: &Device<CudaDevice>) -> larder_cuda::Allocated {
     device.backend().allocated()
 }
 
-fn measure(cuda: &Cuda, raw: &Raw, effort: Option<Effort>, size: u64) -> String {
+/// An acquire, and a whole step, beside the driver's own calls.
+fn measured(cuda: &Cuda, raw: &Raw, effort: Option<Effort>, size: u64) -> Vec<(String, String)> {
     let device = cuda.with(256 * MB);
-    let (pool, stream) = (device.pool("measured").build().unwrap(), &cuda.streams[0]);
+    let pool = device.pool("measured").build().unwrap();
     let real = effort.unwrap_or(Effort::Quick);
-    let pooled = real.time(|| drop(pool.acquire(size, DEVICE, stream).unwrap()));
-    let (blocking, ordered) = raw.within(cuda.ordinal, || {
-        (real.time(|| raw.blocking(size)), real.time(|| raw.ordered(size, stream.raw())))
+    let (acquire, step) = raw.within(cuda.ordinal, || {
+        (acquire(cuda, raw, &pool, real, size), there_and_back(cuda, raw, &pool, real, size))
     });
     cuda.backend.synchronize().unwrap();
-    if effort.is_none() {
-        return "it ran; times of a simulation mean nothing".to_owned();
-    }
-    format!(
-        "{pooled:.2?}; cudaMalloc and cudaFree {blocking:.2?}, {}; cudaMallocAsync and cudaFreeAsync {ordered:.2?}, {}",
-        ratio(pooled, blocking),
-        ratio(pooled, ordered)
-    )
+    let row = |what: &str, [pooled, blocking, ordered]: [Duration; 3]| {
+        let found = match effort {
+            None => "it ran, and was right; times of a simulation mean nothing".to_owned(),
+            Some(_) => {
+                let (than_blocking, than_ordered) = (ratio(pooled, blocking), ratio(pooled, ordered));
+                let blocking = format!("cudaMalloc and cudaFree {blocking:.2?}, {than_blocking}");
+                format!("{pooled:.2?}; with {blocking}; with cudaMallocAsync {ordered:.2?}, {than_ordered}")
+            }
+        };
+        (format!("{what}, {}", bytes(size)), found)
+    };
+    vec![row("acquire and release", acquire), row("a step there and back", step)]
+}
+
+fn acquire(cuda: &Cuda, raw: &Raw, pool: &CudaPool, effort: Effort, size: u64) -> [Duration; 3] {
+    let stream = &cuda.streams[0];
+    effort.compare([
+        &mut || drop(pool.acquire(size, DEVICE, stream).unwrap()),
+        &mut || raw.blocking(size, drop),
+        &mut || raw.ordered(size, stream.raw(), drop),
+    ])
+}
+
+/// A buffer, numbers up, a kernel, numbers back. What pools are compared with has one pinned buffer that it keeps, so
+/// that the device's memory is all that differs.
+fn there_and_back(cuda: &Cuda, raw: &Raw, pool: &CudaPool, effort: Effort, size: u64) -> [Duration; 3] {
+    let stream = &cuda.streams[0];
+    let doubled = size.min(DOUBLED);
+    let given = numbers(21, size);
+    let check = |found: &[u8]| {
+        let last = doubled as usize - 4;
+        assert_eq!(
+            (found.len(), &found[..4], &found[last..][..4]),
+            (given.len(), &numbers(42, 4)[..], &numbers(42, 4)[..])
+        );
+    };
+    let kept = pool.acquire(size, Memory::Pinned, stream).unwrap();
+    let host = kept.host().unwrap();
+    let work = |address: u64| {
+        // SAFETY: the buffer is this function's, has so many bytes, and no stream is given it before or after this.
+        unsafe {
+            host.copy_from_nonoverlapping(given.as_ptr(), given.len());
+            raw.there_and_back(address, host, size, stream.raw(), || {
+                cuda.double_at(stream, address, doubled);
+            });
+            stream.synchronize().unwrap();
+            check(std::slice::from_raw_parts(host, given.len()));
+        }
+    };
+    effort.compare([
+        &mut || {
+            let lease = pool.acquire(size, DEVICE, stream).unwrap();
+            pool.upload(stream, &lease, &given).unwrap();
+            cuda.double(stream, &lease, doubled);
+            let read = pool.read_back(stream, &lease, size).unwrap();
+            drop(lease);
+            read.read(SOON, check).unwrap();
+        },
+        &mut || raw.blocking(size, work),
+        &mut || raw.ordered(size, stream.raw(), work),
+    ])
 }

@@ -7,8 +7,15 @@
 #[path = "../../wgpu/tests/vulkan/checks.rs"]
 mod checks;
 mod cuda;
+#[path = "../../wgpu/tests/vulkan/measure.rs"]
 mod measure;
+#[path = "../../wgpu/tests/vulkan/measured.rs"]
+mod measured;
+#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
+mod older;
 mod raw;
+#[path = "../../wgpu/tests/vulkan/shortage.rs"]
+mod shortage;
 #[path = "../../wgpu/tests/vulkan/support.rs"]
 #[expect(dead_code, reason = "here every device is asked for, and not the best")]
 mod support;

@@ -8,6 +8,8 @@ pub(crate) struct Raw {
     free: unsafe extern "system" fn(u64) -> c_int,
     allocate_async: unsafe extern "system" fn(*mut u64, usize, *mut c_void) -> c_int,
     free_async: unsafe extern "system" fn(u64, *mut c_void) -> c_int,
+    to_device: unsafe extern "system" fn(u64, *const c_void, usize, *mut c_void) -> c_int,
+    to_host: unsafe extern "system" fn(*mut c_void, u64, usize, *mut c_void) -> c_int,
     push: unsafe extern "system" fn(*mut c_void) -> c_int,
     pop: unsafe extern "system" fn(*mut *mut c_void) -> c_int,
     retain: unsafe extern "system" fn(*mut *mut c_void, c_int) -> c_int,
@@ -32,6 +34,8 @@ impl Raw {
                 free: cast(found(c"cuMemFree_v2")?),
                 allocate_async: cast(found(c"cuMemAllocAsync")?),
                 free_async: cast(found(c"cuMemFreeAsync")?),
+                to_device: cast(found(c"cuMemcpyHtoDAsync_v2")?),
+                to_host: cast(found(c"cuMemcpyDtoHAsync_v2")?),
                 push: cast(found(c"cuCtxPushCurrent_v2")?),
                 pop: cast(found(c"cuCtxPopCurrent_v2")?),
                 retain: cast(found(c"cuDevicePrimaryCtxRetain")?),
@@ -52,25 +56,49 @@ impl Raw {
         result
     }
 
-    /// `cuMemAlloc` and `cuMemFree`, which `cudaMalloc` and `cudaFree` call.
-    pub(crate) fn blocking(&self, bytes: u64) {
+    /// `cuMemAlloc` and `cuMemFree`, which `cudaMalloc` and `cudaFree` call, with `work` in between, which is given the
+    /// address.
+    pub(crate) fn blocking(&self, bytes: u64, work: impl FnOnce(u64)) {
         let mut address = 0;
-        // SAFETY: the place for the address outlives the call, and nothing uses the memory.
-        let codes = unsafe { [(self.allocate)(&raw mut address, bytes as usize), (self.free)(address)] };
-        assert_eq!(codes, [0, 0], "cuMemAlloc, cuMemFree");
+        // SAFETY: the place for the address outlives the call.
+        let code = unsafe { (self.allocate)(&raw mut address, bytes as usize) };
+        assert_eq!(code, 0, "cuMemAlloc");
+        work(address);
+        // SAFETY: what was given work with the memory was waited for.
+        assert_eq!(unsafe { (self.free)(address) }, 0, "cuMemFree");
     }
 
-    /// `cuMemAllocAsync` and `cuMemFreeAsync` on one stream.
-    pub(crate) fn ordered(&self, bytes: u64, stream: *mut c_void) {
+    /// The same with `cuMemAllocAsync` and `cuMemFreeAsync` on one stream, from the pool that the device has by itself.
+    pub(crate) fn ordered(&self, bytes: u64, stream: *mut c_void, work: impl FnOnce(u64)) {
         let mut address = 0;
         // SAFETY: as above.
-        let codes = unsafe {
-            [
-                (self.allocate_async)(&raw mut address, bytes as usize, stream),
-                (self.free_async)(address, stream),
-            ]
-        };
-        assert_eq!(codes, [0, 0], "cuMemAllocAsync, cuMemFreeAsync");
+        let code = unsafe { (self.allocate_async)(&raw mut address, bytes as usize, stream) };
+        assert_eq!(code, 0, "cuMemAllocAsync");
+        work(address);
+        // SAFETY: all work with it is on that stream.
+        assert_eq!(unsafe { (self.free_async)(address, stream) }, 0, "cuMemFreeAsync");
+    }
+
+    /// Copies from pinned memory to the device and, behind `work`, back, in the order of a stream.
+    ///
+    /// # Safety
+    ///
+    /// Both have so many bytes, and nobody touches them until the stream was waited for.
+    pub(crate) unsafe fn there_and_back(
+        &self,
+        device: u64,
+        host: *mut u8,
+        bytes: u64,
+        stream: *mut c_void,
+        work: impl FnOnce(),
+    ) {
+        // SAFETY: the caller vouches for both ends.
+        let code = unsafe { (self.to_device)(device, host.cast(), bytes as usize, stream) };
+        assert_eq!(code, 0, "cuMemcpyHtoDAsync");
+        work();
+        // SAFETY: as above.
+        let code = unsafe { (self.to_host)(host.cast(), device, bytes as usize, stream) };
+        assert_eq!(code, 0, "cuMemcpyDtoHAsync");
     }
 }
 

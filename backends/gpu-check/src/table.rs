@@ -35,15 +35,26 @@ impl Table {
     /// Runs a check, which says what it saw, or panics.
     pub(crate) fn check(&mut self, device: &str, what: &str, check: impl FnOnce() -> String) {
         let start = Instant::now();
-        let ending = match catch_unwind(AssertUnwindSafe(check)) {
+        let ending = match caught(check) {
             Ok(saw) => Ending::Passed(format!("{saw} ({:.1?})", start.elapsed())),
-            Err(thrown) => {
-                let text = thrown.downcast_ref::<String>().map(String::as_str);
-                let text = text.or_else(|| thrown.downcast_ref::<&str>().copied());
-                Ending::Failed(text.unwrap_or("it panicked").to_owned())
-            }
+            Err(why) => Ending::Failed(why),
         };
         self.add(device, what, ending);
+    }
+
+    /// Measures, which gives a row for each thing that was measured: what it is, and what was found.
+    pub(crate) fn measure(
+        &mut self,
+        device: &str,
+        what: &str,
+        measure: impl FnOnce() -> Vec<(String, String)>,
+    ) {
+        match caught(measure) {
+            Ok(rows) => {
+                rows.into_iter().for_each(|(what, found)| self.add(device, &what, Ending::Passed(found)));
+            }
+            Err(why) => self.add(device, what, Ending::Failed(why)),
+        }
     }
 
     /// Notes what could not be run, and why: a failure, where it has to be.
@@ -62,6 +73,14 @@ impl Table {
         println!("\n{} passed; {failed} failed; {skipped} skipped", self.rows.len() - failed - skipped);
         failed == 0
     }
+}
+
+/// What it says, or with what it panicked.
+fn caught<R>(run: impl FnOnce() -> R) -> Result<R, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|thrown| {
+        let text = thrown.downcast_ref::<String>().map(String::as_str);
+        text.or_else(|| thrown.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
+    })
 }
 
 impl Row {

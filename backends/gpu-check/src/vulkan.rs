@@ -1,10 +1,9 @@
 //! All that Vulkan has here: the checks of the backend's own tests, and what a pooled buffer costs beside a fresh one.
 
-use larder_wgpu::{Recording, wgpu};
-
 use crate::checks;
 use crate::measure::{Effort, SIZES, bytes, ratio};
-use crate::support::{Gpu, STORAGE};
+use crate::measured::{self, Compared};
+use crate::support::Gpu;
 use crate::table::Table;
 
 const TIER: &str = "Vulkan";
@@ -19,32 +18,26 @@ pub(crate) fn on_all(table: &mut Table, effort: Effort, required: bool) {
     }
     for gpu in &all {
         let name = format!("{TIER}: {}", gpu.name);
+        let place = if gpu.is_software { "in software" } else { "on hardware" };
         for check in checks::ALL {
+            if let Some(why) = (check.skipped)(gpu) {
+                table.skip(&name, check.name, why.to_owned(), false);
+                continue;
+            }
             table.check(&name, check.name, || {
                 (check.run)(gpu);
-                if gpu.is_software { "in software".to_owned() } else { "on hardware".to_owned() }
+                place.to_owned()
             });
         }
         for size in SIZES {
-            table.check(&name, &format!("acquire and release of {}", bytes(size)), || {
-                measure(gpu, effort, size)
+            table.measure(&name, &format!("steps with {}", bytes(size)), || {
+                let row = |Compared { what, fresh, pooled }| {
+                    let ratio = ratio(pooled, fresh);
+                    let found = format!("{pooled:.2?}; with fresh buffers {fresh:.2?}, {ratio}; {place}");
+                    (format!("{what}, {}", bytes(size)), found)
+                };
+                measured::all(gpu, size, effort).map(row).into()
             });
         }
     }
-}
-
-fn measure(gpu: &Gpu, effort: Effort, size: u64) -> String {
-    let pool = gpu.open(1 << 30).pool("measured").build().unwrap();
-    let descriptor = wgpu::BufferDescriptor { label: None, size, usage: STORAGE, mapped_at_creation: false };
-    let fresh = effort.time(|| {
-        drop(gpu.device.create_buffer(&descriptor));
-        let _ = gpu.device.poll(wgpu::PollType::Poll);
-    });
-    let encoder = gpu.encoder();
-    let recording = Recording::of(&encoder);
-    gpu.queue.submit([encoder.finish()]);
-    gpu.finish();
-    let pooled = effort.time(|| drop(pool.acquire(size, STORAGE, &recording).unwrap()));
-    let software = if gpu.is_software { "; in software" } else { "" };
-    format!("{pooled:.2?}; create and destroy {fresh:.2?}, {}{software}", ratio(pooled, fresh))
 }

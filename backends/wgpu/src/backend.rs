@@ -25,7 +25,7 @@ pub struct WgpuDevice {
     queue: wgpu::Queue,
     /// Asking wgpu each time would copy all that it knows of the adapter.
     kind: DeviceKind,
-    lost: OnceLock<String>,
+    lost: Arc<OnceLock<String>>,
 }
 
 /// What wgpu's allocator holds, in bytes.
@@ -48,7 +48,7 @@ impl WgpuDevice {
             // Charged to the host as well: never too little.
             wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::Other => DeviceKind::Integrated,
         };
-        Self { device, queue, kind, lost: OnceLock::new() }
+        Self { device, queue, kind, lost: Arc::default() }
     }
 
     /// wgpu's device.
@@ -63,8 +63,16 @@ impl WgpuDevice {
         &self.queue
     }
 
-    /// Says that the device is lost: to be called by the program's callback for that, of which wgpu has one. Pools then give up
-    /// what they hold with the next request.
+    /// A callback for [`wgpu::Device::set_device_lost_callback`], of which a device has one: without it pools do not
+    /// hear that the device is lost, and lend buffers that wgpu only seems to make. It keeps nothing of the device
+    /// alive.
+    pub fn on_lost(&self) -> impl Fn(wgpu::DeviceLostReason, String) + Send + Sync + 'static {
+        let lost = Arc::clone(&self.lost);
+        move |reason, why| _ = lost.set(format!("{reason:?}: {why}"))
+    }
+
+    /// Says that the device is lost, for a program with a callback of its own for that. Pools then give up what they
+    /// hold with the next request.
     pub fn mark_lost(&self, why: impl Into<String>) {
         // Whoever said it first.
         let _ = self.lost.set(why.into());
@@ -75,13 +83,6 @@ impl WgpuDevice {
     pub fn allocated(&self) -> Option<Allocated> {
         let report = self.device.generate_allocator_report()?;
         Some(Allocated { allocated: report.total_allocated_bytes, reserved: report.total_reserved_bytes })
-    }
-
-    fn check(&self) -> Result<(), Fault> {
-        match self.lost.get() {
-            Some(why) => Err(Fault::Lost(why.clone())),
-            None => Ok(()),
-        }
     }
 
     /// Runs `call` with what it does wrong as an error, instead of the program's handler for that.
@@ -128,6 +129,13 @@ impl DeviceBackend for WgpuDevice {
         self.check()?;
         let own = self.allocated().map(|allocated| allocated.reserved);
         Ok(DeviceMemory { own, source: "wgpu's allocator", ..DeviceMemory::default() })
+    }
+
+    fn check(&self) -> Result<(), Fault> {
+        match self.lost.get() {
+            Some(why) => Err(Fault::Lost(why.clone())),
+            None => Ok(()),
+        }
     }
 
     fn is_ordered(&self) -> bool {

@@ -184,19 +184,22 @@ impl Readback {
 }
 
 /// A lease that the host has mapped; unmapped before it goes back, also when its reader panics.
-struct Mapped(Option<WgpuLease>);
+struct Mapped<'a> {
+    lease: Option<WgpuLease>,
+    driver: &'a WgpuDevice,
+}
 
 /// Not there yet, mapped, refused.
 const WAITING: u8 = 0;
 const MAPPED: u8 = 1;
 const REFUSED: u8 = 2;
 
-impl Mapped {
+impl<'a> Mapped<'a> {
     /// Maps a buffer that the device does not use.
-    fn map(driver: &WgpuDevice, lease: WgpuLease, mode: MapMode, len: u64) -> Result<Self, TransferError> {
+    fn map(driver: &'a WgpuDevice, lease: WgpuLease, mode: MapMode, len: u64) -> Result<Self, TransferError> {
         let state = Arc::new(AtomicU8::new(WAITING));
         let told = Arc::clone(&state);
-        let mapped = Self(Some(lease));
+        let mapped = Self { lease: Some(lease), driver };
         let asked = driver.guarded(|| {
             mapped.buffer().map_async(mode, 0..len, move |result| {
                 told.store(if result.is_ok() { MAPPED } else { REFUSED }, Ordering::Release);
@@ -219,27 +222,29 @@ impl Mapped {
     }
 
     fn buffer(&self) -> &wgpu::Buffer {
-        match &self.0 {
+        match &self.lease {
             Some(lease) => lease,
             None => unreachable!("only `unmap` takes it"),
         }
     }
 
     fn unmap(mut self) -> WgpuLease {
-        match self.0.take() {
-            Some(lease) => {
-                lease.unmap();
-                lease
-            }
+        match self.take() {
+            Some(lease) => lease,
             None => unreachable!("it takes `self`"),
         }
     }
+
+    /// The lease without the mapping. Of a device that was destroyed none is left, which is no matter.
+    fn take(&mut self) -> Option<WgpuLease> {
+        let lease = self.lease.take()?;
+        let _ = self.driver.guarded(|| lease.unmap());
+        Some(lease)
+    }
 }
 
-impl Drop for Mapped {
+impl Drop for Mapped<'_> {
     fn drop(&mut self) {
-        if let Some(lease) = self.0.take() {
-            lease.unmap();
-        }
+        drop(self.take());
     }
 }

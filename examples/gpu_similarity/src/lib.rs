@@ -38,6 +38,11 @@ pub trait Search: Send + Sync {
 /// What is found for a question: sentences by number, the likest first.
 pub type Found = Arc<[(usize, f32)]>;
 
+/// The page's code is compiled here, where both drivers are.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/gpu.md")]
+mod page {}
+
 static SEARCH: OnceLock<Box<dyn Search>> = OnceLock::new();
 
 /// The sentences that are most like a question. Kept on the host: a few bytes in place of a device's work.

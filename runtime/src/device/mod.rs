@@ -1,6 +1,42 @@
-//! Putting a device together: a driver, and a domain for its memory, with a limit and a watch over it.
+//! Pools of buffers in the memory of devices: GPUs, and what stands in for them in tests.
 //!
-//! Pools know only that they have a domain; here it is made, which needs the coordinator. Not here: what pools do.
+//! A [`Device`] is a driver ([`DeviceBackend`]) and a [`Domain`] for its memory: one limit for all that is there, with
+//! a watch over how full it is. [`Device::pool`] makes pools of buffers, [`DevicePool::acquire`] lends one, and
+//! dropping the [`DeviceLease`] gives it back. It is lent again when nothing can touch it any more, or behind what can.
+//! Whoever finds no room is told who holds what: [`OutOfDeviceMemory`]. [`Resident`] makes a buffer a value of a cache
+//! that shares the device's limit.
+//!
+//! The drivers for wgpu and CUDA are behind the features `gpu-wgpu` and `gpu-cuda` of the `larder` crate;
+//! [`SimDevice`](crate::testing::SimDevice) is one without hardware.
+//!
+//! # Examples
+//!
+//! ```
+//! use larder_runtime::device::{Device, DeviceError};
+//! use larder_runtime::testing::{SimDevice, SimUsage};
+//!
+//! let sim = SimDevice::builder().total_bytes(64 << 20).build();
+//! let gpu = Device::builder("gpu:0", sim.clone()).limit_mb(4).build()?;
+//! let pool = gpu.pool("activations").build()?;
+//! let stream = sim.order();
+//! let held = pool.acquire(3 << 20, SimUsage::Storage, &stream)?;
+//! match pool.acquire(2 << 20, SimUsage::Storage, &stream) {
+//!     Err(DeviceError::OutOfMemory(report)) => assert_eq!(report.in_use.bytes, 3 << 20),
+//!     other => panic!("one limit for all: {other:?}"),
+//! }
+//! drop(held);
+//! // What is idle gives way.
+//! let _other = pool.acquire(2 << 20, SimUsage::Storage, &stream)?;
+//! # Ok::<(), DeviceError>(())
+//! ```
+//!
+//! # Lost devices, and forks
+//!
+//! A device that is lost holds nothing, and each request says why. After a `fork` a device that was opened before is
+//! lost in the child: it lends nothing, gives nothing to others, and what was lent of it is left as it is.
+//! [`DevicePool::stats`] and [`DevicePool::leases`] may wait there for a lock that another thread held.
+
+// A device is put together here, where the coordinator is known. What pools do is in `pool::device`.
 
 mod registered;
 

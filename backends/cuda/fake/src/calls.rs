@@ -7,9 +7,11 @@ use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
 use crate::machine::Launch;
 use crate::machine::{
-    Entry, INVALID_HANDLE, INVALID_VALUE, LAUNCH_FAILED, Machine, MemoryPool, OUT_OF_MEMORY, machine,
+    Function, INVALID_HANDLE, INVALID_VALUE, Kernel, LAUNCH_FAILED, Machine, MemoryPool, OUT_OF_MEMORY,
+    machine,
 };
 use crate::memory::Home;
+use crate::ptx;
 use crate::streams::{Event, Step, Stream};
 
 const INVALID_DEVICE: i32 = 101;
@@ -410,9 +412,10 @@ calls! {
         let text = machine.modules.get(&(module as u64)).ok_or(INVALID_HANDLE)?;
         // SAFETY: the name ends with a zero.
         let name = unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned();
-        let parameters = parameters(text, &name).ok_or(NOT_FOUND)?;
+        let ptx::Entry { parameters, code } = ptx::Entry::find(text, &name).ok_or(NOT_FOUND)?;
+        let kernel = code.map(|code| Kernel::new(move |memory, launch| code.run(memory, launch)));
         let number = machine.number();
-        machine.entries.insert(number, Entry { name, parameters });
+        machine.functions.insert(number, Function { name, parameters, kernel });
         // SAFETY: see the function's own.
         unsafe { put(function, handle(number)) }
     }
@@ -432,11 +435,14 @@ calls! {
         _extra: *mut *mut c_void
     ) {
         let stream = stream_of(stream)?;
-        let entry = machine.entries.get(&(function as u64)).ok_or(INVALID_HANDLE)?;
-        let Some(kernel) = machine.taught.get(&entry.name).cloned() else {
-            let hazard = format!("nobody said what `{}` does", entry.name);
-            machine.hazard(hazard);
-            return Err(LAUNCH_FAILED);
+        let function = machine.functions.get(&(function as u64)).ok_or(INVALID_HANDLE)?;
+        let kernel = match (machine.taught.get(&function.name), &function.kernel) {
+            (Some(kernel), _) | (None, Ok(kernel)) => kernel.clone(),
+            (None, Err(why)) => {
+                let hazard = format!("nobody said what `{}` does, and {why}", function.name);
+                machine.hazard(hazard);
+                return Err(LAUNCH_FAILED);
+            }
         };
         let read = |(at, bytes): (usize, &usize)| {
             let mut value = [0_u8; 8];
@@ -447,7 +453,7 @@ calls! {
             }
             u64::from_ne_bytes(value)
         };
-        let arguments: Vec<u64> = entry.parameters.iter().enumerate().map(read).collect();
+        let arguments: Vec<u64> = function.parameters.iter().enumerate().map(read).collect();
         // What an address leads to may be read and written.
         let is_address = |argument: &u64| machine.memory.find(*argument).map(|(_, bytes)| (*argument, bytes, true));
         let touched: Vec<(u64, u64, bool)> = arguments.iter().filter_map(is_address).collect();
@@ -475,15 +481,4 @@ calls! {
         // SAFETY: see the function's own.
         unsafe { put(text, c"the fake driver says so".as_ptr()) }
     }
-}
-
-/// How many bytes each parameter of an entry has.
-fn parameters(text: &str, entry: &str) -> Option<Vec<usize>> {
-    let (_, rest) = text.split_once(&format!(".entry {entry}("))?;
-    let (list, _) = rest.split_once(')')?;
-    let bytes = |parameter: &str| {
-        let ty = parameter.split_whitespace().nth(1)?;
-        ty.trim_start_matches(|c: char| !c.is_ascii_digit()).parse::<usize>().ok().map(|bits| bits / 8)
-    };
-    list.split(',').filter(|parameter| !parameter.trim().is_empty()).map(bytes).collect()
 }

@@ -5,13 +5,15 @@
 //! record with who and why. Copies read and write when they are done, so that memory that was used again too early holds the wrong
 //! bytes as well.
 //!
-//! One machine for the process, as a driver is; [`Fake::new`] waits for who has it. Of CUDA there is no more here than larder calls;
-//! kernels are functions of the test's under the names of their entries.
+//! One machine for the process, as a driver is; [`Fake::new`] waits for who has it. Of CUDA there is no more here than
+//! larder calls; kernels are run from their text, as far as PTX is known here, or are functions of the test's under the
+//! names of their entries.
 
 mod calls;
 mod clock;
 mod machine;
 mod memory;
+mod ptx;
 mod streams;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -94,9 +96,13 @@ impl Fake {
         machine().failing.push((function, after, code));
     }
 
-    /// What a kernel of this entry does.
+    /// What a kernel of this entry does, in place of what its text says.
     pub fn teach(&self, entry: &str, kernel: impl Fn(&mut Memory, &Launch) + Send + Sync + 'static) {
-        machine().taught.insert(entry.to_owned(), Kernel::new(kernel));
+        let kernel = Kernel::new(move |memory, launch| {
+            kernel(memory, launch);
+            Ok(())
+        });
+        machine().taught.insert(entry.to_owned(), kernel);
     }
 
     /// All that was done and must not be.

@@ -31,15 +31,17 @@ pub struct Launch {
     pub arguments: Vec<u64>,
 }
 
-/// What a kernel does.
-type Work = dyn Fn(&mut Memory, &Launch) + Send + Sync;
+/// What a kernel does; why it fails.
+type Work = dyn Fn(&mut Memory, &Launch) -> Result<(), String> + Send + Sync;
 
-/// A kernel that was loaded.
+/// A kernel that was loaded, or that a test brought.
 #[derive(Clone)]
 pub(crate) struct Kernel(Arc<Work>);
 
 impl Kernel {
-    pub(crate) fn new(kernel: impl Fn(&mut Memory, &Launch) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(
+        kernel: impl Fn(&mut Memory, &Launch) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(kernel))
     }
 }
@@ -59,10 +61,13 @@ pub(crate) struct MemoryPool {
     pub(crate) reserved: u64,
 }
 
-/// An entry of a module: its name, and how many bytes each of its parameters has.
-pub(crate) struct Entry {
+/// A function of a module, as it is started.
+pub(crate) struct Function {
     pub(crate) name: String,
+    /// How many bytes each parameter has.
     pub(crate) parameters: Vec<usize>,
+    /// What its text says, or why that is not known.
+    pub(crate) kernel: Result<Kernel, String>,
 }
 
 pub(crate) struct Machine {
@@ -72,9 +77,9 @@ pub(crate) struct Machine {
     pub(crate) streams: BTreeMap<u64, Stream>,
     pub(crate) events: HashMap<u64, Event>,
     pub(crate) pools: HashMap<u64, MemoryPool>,
-    /// Texts, and their entries.
+    /// Texts, and their functions.
     pub(crate) modules: HashMap<u64, String>,
-    pub(crate) entries: HashMap<u64, Entry>,
+    pub(crate) functions: HashMap<u64, Function>,
     pub(crate) taught: HashMap<String, Kernel>,
     /// What the host knows to be done.
     pub(crate) known: Clock,
@@ -111,7 +116,7 @@ impl Machine {
             events: HashMap::new(),
             pools: HashMap::new(),
             modules: HashMap::new(),
-            entries: HashMap::new(),
+            functions: HashMap::new(),
             taught: HashMap::new(),
             known: Clock::default(),
             hazards: Vec::new(),
@@ -268,7 +273,12 @@ impl Machine {
             }
             Step::Fill { to, value, bytes } => self.memory.fill(to, value, bytes),
             Step::Free(block) => self.freed(block),
-            Step::Run(kernel, launch) => (kernel.0)(&mut self.memory, &launch),
+            Step::Run(kernel, launch) => {
+                if let Err(why) = (kernel.0)(&mut self.memory, &launch) {
+                    self.hazard(why);
+                    self.lost = Some(LAUNCH_FAILED);
+                }
+            }
         }
         true
     }

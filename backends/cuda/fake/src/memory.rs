@@ -38,6 +38,30 @@ struct Block {
     freed: bool,
 }
 
+/// Blocks that a kernel was given, while it runs.
+#[derive(Debug)]
+pub(crate) struct Borrowed(Vec<(u64, Vec<u8>)>);
+
+impl Borrowed {
+    /// Four bytes at an address.
+    ///
+    /// # Errors
+    ///
+    /// Where no argument leads there, or the address is no multiple of four.
+    pub(crate) fn four(&mut self, address: u64) -> Result<&mut [u8; 4], String> {
+        let wrong =
+            || format!("a kernel touches {address:#x}: no argument leads there, or four bytes do not lie so");
+        let here = self
+            .0
+            .iter_mut()
+            .find(|(start, data)| address.checked_sub(*start).is_some_and(|at| at < data.len() as u64));
+        let (start, data) = here.ok_or_else(wrong)?;
+        let at = (address - *start) as usize;
+        let four = data.get_mut(at..at + 4).filter(|_| address.is_multiple_of(4));
+        four.and_then(|four| four.try_into().ok()).ok_or_else(wrong)
+    }
+}
+
 /// All memory; kernels read and write it by addresses.
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -152,6 +176,28 @@ impl Memory {
     pub(crate) fn forget(&mut self, address: u64) {
         if let Some(block) = self.blocks.get_mut(&address).filter(|block| block.home != Home::Host) {
             block.data = Vec::new();
+        }
+    }
+
+    /// Takes out what lies in the blocks that start at these addresses. One may be freed by then, behind the kernel.
+    pub(crate) fn borrow(&mut self, addresses: &[u64]) -> Borrowed {
+        let mut borrowed: Vec<(u64, Vec<u8>)> = Vec::new();
+        for address in addresses {
+            let Some((_, bytes)) = self.owner(*address) else { continue };
+            if borrowed.iter().all(|(taken, _)| taken != address) {
+                self.slice(*address, bytes);
+                let data = self.blocks.get_mut(address).map(|block| std::mem::take(&mut block.data));
+                borrowed.push((*address, data.unwrap_or_default()));
+            }
+        }
+        Borrowed(borrowed)
+    }
+
+    pub(crate) fn take_back(&mut self, borrowed: Borrowed) {
+        for (address, data) in borrowed.0 {
+            if let Some(block) = self.blocks.get_mut(&address) {
+                block.data = data;
+            }
         }
     }
 

@@ -218,3 +218,64 @@ fn a_kernel_runs_in_the_order_of_its_stream() {
     }
     assert_clean(&fake);
 }
+
+/// What `gpu-check` runs, from its text.
+const REAL_DOUBLE: &str = include_str!("../../../gpu-check/src/double.ptx");
+
+#[test]
+fn a_kernel_is_run_from_its_text_and_one_that_leaves_its_buffers_loses_the_device() {
+    let fake = one_device();
+    {
+        let gpu = device(16 * MB);
+        let (pool, stream) = (gpu.pool("buffers").build().unwrap(), gpu.backend().stream().unwrap());
+        let double = gpu.backend().kernel(REAL_DOUBLE, "double").unwrap();
+        let lease = pool.acquire(4096, DEVICE, &stream).unwrap();
+        pool.upload(&stream, &lease, &numbers(21, 4096)).unwrap();
+        let start = |count: u32| {
+            let arguments = [Argument::Buffer(&lease), Argument::U32(count)];
+            // SAFETY: the kernel takes an address and a number. That it touches more than there is, is what is tested.
+            unsafe { double.launch(&stream, [count.div_ceil(128), 1, 1], [128, 1, 1], &arguments) }.unwrap();
+        };
+        // More threads than numbers: the last ones do nothing.
+        start(1000);
+        let read = pool.read_back(&stream, &lease, 4096).unwrap();
+        fake.finish();
+        assert!(read.to_vec(SOON).unwrap() == [numbers(42, 4000), numbers(21, 96)].concat());
+        assert_eq!(fake.hazards(), Vec::<String>::new());
+        start(1025);
+        fake.finish();
+        assert!(fake.hazards()[0].contains("no argument leads there"), "{:?}", fake.hazards());
+        let refused = pool.acquire(4096, DEVICE, &stream);
+        assert!(matches!(refused, Err(DeviceError::Failed { .. } | DeviceError::Lost { .. })), "{refused:?}");
+        assert!(gpu.is_lost());
+    }
+}
+
+#[test]
+fn whatever_is_dropped_first_nothing_is_left() {
+    for order in 0..120_usize {
+        let fake = Fake::new(Setup { pace: Pace::Late(1), ..Setup::default() });
+        {
+            let gpu = device(16 * MB);
+            let (pool, stream) = (gpu.pool("buffers").build().unwrap(), gpu.backend().stream().unwrap());
+            let lease = pool.acquire(4096, DEVICE, &stream).unwrap();
+            pool.upload(&stream, &lease, &numbers(1, 4096)).unwrap();
+            let read = pool.read_back(&stream, &lease, 4096).unwrap();
+            let own = lease.detach();
+            let mut drops: Vec<Option<Box<dyn FnOnce()>>> = vec![
+                Some(Box::new(move || drop(gpu))),
+                Some(Box::new(move || drop(pool))),
+                Some(Box::new(move || drop(stream))),
+                Some(Box::new(move || drop(own))),
+                Some(Box::new(move || assert!(read.to_vec(SOON).unwrap() == numbers(1, 4096)))),
+            ];
+            let mut number = order;
+            for left in (1..=5).rev() {
+                let at = (0..5).filter(|at| drops[*at].is_some()).nth(number % left).unwrap();
+                number /= left;
+                drops[at].take().unwrap()();
+            }
+        }
+        assert_clean(&fake);
+    }
+}

@@ -1,9 +1,9 @@
 //! Pipelines: what is warm makes nothing new, and half of what is wanted is enough.
 
-use larder_cuda::{Buffers, CudaPool, Stream};
+use larder_cuda::{Buffers, CudaDevice, CudaPool, Stream};
 use larder_fake_cuda::{Fake, Pace, Setup};
 
-use crate::{DEVICE, MB, SOON, assert_clean, device, numbers};
+use crate::{DEVICE, MB, SOON, assert_clean, device, driver, numbers, patient};
 
 /// A hundred steps of four layers on two streams in turn, each layer written anew; how often the driver had made memory after each.
 fn steps(fake: &Fake, pool: &CudaPool, streams: &[Stream; 2], bytes: u64) -> Vec<u64> {
@@ -61,6 +61,35 @@ fn half_of_what_is_wanted_is_enough() {
         let (budget, stats) = (gpu.domain().stats().budget, pool.stats());
         // All shapes, two of each, are 9 layers.
         assert!(budget.peak <= 4 * LAYER && stats.destroyed.reclaimed > 0, "{budget:?} {stats}");
+    }
+    assert_clean(&fake);
+}
+
+#[test]
+fn threads_with_streams_of_their_own_share_a_pool() {
+    let fake = Fake::new(Setup { pace: Pace::Late(1), ..Setup::default() });
+    {
+        let gpu = patient("gpu:0", CudaDevice::new(&driver(), 0).unwrap(), 2 * MB, SOON);
+        let pool = gpu.pool("shared").build().unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..4_u32 {
+                let (gpu, pool, fake) = (&gpu, &pool, &fake);
+                scope.spawn(move || {
+                    let stream = gpu.backend().stream().unwrap();
+                    for round in 0..100 {
+                        let (value, bytes) = (1000 * thread + round, [4096, 65_536][round as usize % 2]);
+                        let lease = pool.acquire(bytes, DEVICE, &stream).unwrap();
+                        pool.upload(&stream, &lease, &numbers(value, bytes)).unwrap();
+                        let read = pool.read_back(&stream, &lease, bytes).unwrap();
+                        drop(lease);
+                        assert!(read.to_vec(SOON).unwrap() == numbers(value, bytes), "{thread} {round}");
+                        // What was current on the thread is so again.
+                        assert_eq!(fake.entered(), 0);
+                    }
+                });
+            }
+        });
+        assert!(pool.stats().hits.total() > 100 && gpu.domain().stats().budget.peak <= 2 * MB);
     }
     assert_clean(&fake);
 }

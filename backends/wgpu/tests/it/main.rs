@@ -1,5 +1,7 @@
 //! Pools on wgpu's device without a driver: what is lent when, what comes back, what is refused. Nothing is computed here.
 
+mod hostile;
+
 use std::time::Duration;
 
 use larder_runtime::Domain;

@@ -4,6 +4,7 @@
 
 mod checks;
 mod list;
+mod shortage;
 mod support;
 
 use std::process::ExitCode;

@@ -171,6 +171,16 @@ pub trait DeviceBackend: Send + Sync + 'static {
     /// What the driver says.
     fn memory(&self) -> Result<DeviceMemory, Fault>;
 
+    /// Whether the device is still there, as far as that is known without asking the driver. Asked with each request,
+    /// because one that finds an idle buffer asks nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Lost`] when it is not.
+    fn check(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// Whether the device is ordered. Asked once.
     fn is_ordered(&self) -> bool;
 

@@ -37,17 +37,23 @@ pub(super) struct Classes {
 }
 
 impl Classes {
-    /// These sizes, or the usual ones, as the device can have them; `None` where one is 0.
-    pub(super) fn new(given: Option<&[u64]>, alignment: u64, most: u64) -> Option<Self> {
-        let given = given.unwrap_or(&DEFAULT);
-        if given.contains(&0) {
-            return None;
+    /// These sizes, or the usual ones, as far as the device can have them; what is wrong with them, otherwise.
+    pub(super) fn new(given: Option<&[u64]>, alignment: u64, most: u64) -> Result<Self, &'static str> {
+        let said = given.unwrap_or(&DEFAULT);
+        if said.contains(&0) {
+            return Err("a class has at least 1 byte");
         }
-        let aligned = given.iter().map(|bytes| align(*bytes, alignment));
+        let aligned = said.iter().map(|bytes| align(*bytes, alignment));
         let mut bytes: Vec<u64> = aligned.filter(|bytes| *bytes <= most).collect();
+        if bytes.is_empty() && given.is_some() {
+            // What has no class is not kept.
+            return Err(
+                "no class is as small as the device's largest buffer: say one, or none for the usual ones",
+            );
+        }
         bytes.sort_unstable();
         bytes.dedup();
-        Some(Self { bytes: bytes.into(), alignment })
+        Ok(Self { bytes: bytes.into(), alignment })
     }
 
     /// What is allocated for `len` bytes.
@@ -88,6 +94,6 @@ mod tests {
         assert_eq!(*classes.bytes, [256, 1024]);
         assert_eq!(classes.size_of(0), Size { bytes: 256, beyond: false });
         assert_eq!(classes.size_of(1025), Size { bytes: 1280, beyond: true });
-        assert!(Classes::new(Some(&[0]), 256, 4096).is_none());
+        assert!(Classes::new(Some(&[0]), 256, 4096).is_err());
     }
 }

@@ -99,11 +99,12 @@ impl<B: DeviceBackend> PoolCore<B> {
     /// Books so many bytes, host first; nothing is made room for.
     pub(super) fn try_book(&self, residence: Residence, bytes: u64) -> Result<Booking<'_, B>, Stuck> {
         let mut state = self.state.lock();
-        let over = state.booked.saturating_add(bytes).saturating_sub(self.options.max_bytes);
-        if over > 0 {
-            return Err(Stuck::Pool { over });
-        }
-        state.booked += bytes;
+        state.booked = match state.booked.checked_add(bytes) {
+            Some(booked) if booked <= self.options.max_bytes => booked,
+            Some(booked) => return Err(Stuck::Pool { over: booked - self.options.max_bytes }),
+            // More than a number can say.
+            None => return Err(Stuck::Pool { over: bytes }),
+        };
         drop(state);
         let mut booking = Booking { core: self, bytes, booked: bytes, device: false, host: false };
         if residence.on_host() {
@@ -185,25 +186,32 @@ impl<B: DeviceBackend> PoolCore<B> {
 
     /// Moves what is done to where it belongs, of one size and usage or of all.
     pub(super) fn settle(&self, only: Option<(super::classes::Size, B::Usage)>) {
+        if self.device.is_inherited() {
+            return;
+        }
+        // Also after a driver that panicked: what was taken out until then is in nobody's hands.
+        let mut settled = Unfinished { core: self, settled: Settled::default() };
         let mut state = self.state.lock();
-        let settled = state.settle(&self.device.backend, only);
+        state.settle(&self.device.backend, only, &mut settled.settled);
         self.publish(&state);
-        drop(state);
-        self.finish(settled);
     }
 
     /// What settling left to do.
     fn finish(&self, settled: Settled<B>) {
         let Settled { doomed, dirty, fault } = settled;
-        if let Some(fault) = fault {
-            let _ = self.device.failed("tell what is done", fault);
-        }
-        unwind::each_to_the_end(doomed, |(block, why)| _ = self.free([block], why));
-        unwind::each_to_the_end(dirty, |block| {
-            let mut held = Held::new(self, block, Whereabouts::Pending);
-            if self.zero(&mut held).is_ok() {
-                self.put(held);
+        let doomed = doomed.into_iter().map(|(block, why)| (Some(block), Some(why), None));
+        let dirty = dirty.into_iter().map(|block| (Some(block), None, None));
+        let all = doomed.chain(dirty).chain(fault.map(|fault| (None, None, Some(fault))));
+        unwind::each_to_the_end(all, |left| match left {
+            (Some(block), Some(why), _) => _ = self.free([block], why),
+            (Some(block), None, _) => {
+                let mut held = Held::new(self, block, Whereabouts::Pending);
+                if self.zero(&mut held).is_ok() {
+                    self.put(held);
+                }
             }
+            (None, _, Some(fault)) => _ = self.device.failed("tell what is done", fault),
+            (None, _, None) => (),
         });
     }
 
@@ -273,6 +281,9 @@ impl<B: DeviceBackend> PoolCore<B> {
 
     /// Frees all that is idle and takes memory of one side, or of either; returns the bytes.
     pub(super) fn drop_all_idle(&self, side: Option<Side>, why: Why) -> u64 {
+        if self.device.is_inherited() {
+            return 0;
+        }
         let mut state = self.state.lock();
         let gone = state.take_idle(|block| side.is_none_or(|side| side.bears(block.residence)));
         self.publish(&state);
@@ -292,6 +303,9 @@ impl<B: DeviceBackend> PoolCore<B> {
 
     /// Nothing is kept from now on.
     pub(super) fn close(&self) {
+        if self.device.is_inherited() {
+            return;
+        }
         let mut state = self.state.lock();
         state.closed = true;
         state.doom_pending(Why::Asked);
@@ -309,12 +323,29 @@ impl<B: DeviceBackend> Drop for PoolCore<B> {
     /// No lease is out, because each keeps the pool. The card stays on the domain's list until the next tenant comes; its bytes
     /// must not.
     fn drop(&mut self) {
+        if self.device.is_inherited() {
+            // The parent's, as all that the driver made.
+            std::mem::forget(std::mem::replace(self.state.get_mut(), State::new()));
+            return;
+        }
         let mut state = self.state.lock();
         let mut gone = state.take_idle(|_| true);
         gone.extend(state.take_all_pending());
         drop(state);
         self.free(gone, Why::Asked);
         self.card.close();
+    }
+}
+
+/// What settling took out, until all is done with it.
+struct Unfinished<'a, B: DeviceBackend> {
+    core: &'a PoolCore<B>,
+    settled: Settled<B>,
+}
+
+impl<B: DeviceBackend> Drop for Unfinished<'_, B> {
+    fn drop(&mut self) {
+        self.core.finish(std::mem::take(&mut self.settled));
     }
 }
 

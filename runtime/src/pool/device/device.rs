@@ -1,5 +1,6 @@
 //! One device: its driver, its domain, the pools on it, and what is done when its memory is short.
 
+use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock, Weak};
@@ -12,11 +13,16 @@ use super::state::Side;
 use super::stats::Why;
 use crate::domain::{Domain, DomainCore};
 use crate::pressure::{MemorySample, PressureSource};
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicU64, Mutex, Ordering, fork};
 use crate::unwind;
 
 /// Hears that the driver has no memory: how many bytes are wanted.
 type OnOutOfMemory = Arc<dyn Fn(u64) + Send + Sync>;
+
+thread_local! {
+    /// This thread runs callbacks: what they ask for themselves calls none.
+    static CALLING: Cell<bool> = const { Cell::new(false) };
+}
 
 /// So many fences are waited for at once.
 const FENCES: usize = 64;
@@ -38,6 +44,8 @@ pub(super) struct DeviceCore<B: DeviceBackend> {
     lost: OnceLock<String>,
     callbacks: Mutex<Vec<OnOutOfMemory>>,
     turns: AtomicU64,
+    /// The process that opened it.
+    process: u32,
 }
 
 impl<B: DeviceBackend> DeviceCore<B> {
@@ -60,8 +68,15 @@ impl<B: DeviceBackend> DeviceCore<B> {
         self.lost.get().map(String::as_str)
     }
 
+    /// Whether this process is a child of the one that opened it: the driver must not be called, and a lock may be
+    /// somebody's who is not there.
+    pub(super) fn is_inherited(&self) -> bool {
+        fork::forked() && self.process != std::process::id()
+    }
+
     pub(super) fn check(&self) -> Result<(), DeviceError> {
-        match self.lost() {
+        let why = if self.is_inherited() { Some("it was opened before a fork") } else { self.lost() };
+        match why {
             Some(why) => Err(DeviceError::Lost { device: self.name.clone(), why: why.to_owned() }),
             None => Ok(()),
         }
@@ -73,7 +88,7 @@ impl<B: DeviceBackend> DeviceCore<B> {
         match fault {
             Fault::Lost(why) => {
                 if self.lost.set(why.clone()).is_ok() {
-                    self.live().iter().for_each(|pool| pool.abandon());
+                    unwind::each_to_the_end(self.live(), |pool| pool.abandon());
                 }
                 DeviceError::Lost { device, why }
             }
@@ -118,12 +133,15 @@ impl<B: DeviceBackend> DeviceCore<B> {
     /// The driver has no memory: everybody gives what nobody needs now, and the driver what it keeps; returns the bytes that
     /// pools gave.
     pub(super) fn relieve(&self, bytes: u64) -> u64 {
-        let callbacks = self.callbacks.lock().clone();
-        for callback in callbacks {
-            // The user's code, with no lock held. Its message was printed.
-            if let Err(thrown) = catch_unwind(AssertUnwindSafe(|| callback(bytes))) {
-                unwind::discard(thrown);
+        if !CALLING.replace(true) {
+            let callbacks = self.callbacks.lock().clone();
+            for callback in callbacks {
+                // The user's code, with no lock held. Its message was printed.
+                if let Err(thrown) = catch_unwind(AssertUnwindSafe(|| callback(bytes))) {
+                    unwind::discard(thrown);
+                }
             }
+            CALLING.set(false);
         }
         self.settle_all();
         let freed = self.drop_all_idle();
@@ -137,7 +155,7 @@ impl<B: DeviceBackend> DeviceCore<B> {
     }
 
     pub(super) fn memory(&self) -> Option<DeviceMemory> {
-        self.backend.memory().ok()
+        if self.is_inherited() { None } else { self.backend.memory().ok() }
     }
 }
 
@@ -211,6 +229,7 @@ impl<B: DeviceBackend> Device<B> {
                 lost: OnceLock::new(),
                 callbacks: Mutex::new(Vec::new()),
                 turns: AtomicU64::new(0),
+                process: std::process::id(),
             }
         });
         let domain = domain.expect("the closure above ran");
@@ -259,13 +278,14 @@ impl<B: DeviceBackend> Device<B> {
     /// Whether the device is gone. Pools on it lend nothing then, and hold nothing.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.core.lost().is_some()
+        self.core.is_inherited() || self.core.lost().is_some()
     }
 
     /// Has `callback` called when the driver has no memory, before buffers are dropped and the request is tried again: it is
     /// told how many bytes are wanted.
     ///
-    /// It runs on the thread that needs memory, with no lock held. One that panics is passed over.
+    /// It runs on the thread that needs memory, with no lock held, and may give buffers back, trim, and ask for buffers
+    /// itself: what it asks for calls nobody. One that panics is passed over.
     pub fn on_out_of_memory(&self, callback: impl Fn(u64) + Send + Sync + 'static) {
         self.core.callbacks.lock().push(Arc::new(callback));
     }
@@ -273,6 +293,9 @@ impl<B: DeviceBackend> Device<B> {
     /// Finds out what is done, and frees about `bytes` of what nobody needs now, the cheapest first over all tenants of the
     /// device; returns how many bytes that were. [`u64::MAX`] for all.
     pub fn trim(&self, bytes: u64) -> u64 {
+        if self.core.is_inherited() {
+            return 0;
+        }
         self.core.settle_all();
         // Scopes of tests do not reach devices.
         let domain = &self.core.domain;
@@ -301,7 +324,7 @@ impl<B: DeviceBackend> Watch<B> {
     pub(crate) fn purge(&self) -> impl Fn() + Send + Sync + 'static {
         let device = self.device.clone();
         move || {
-            if let Some(device) = device.upgrade() {
+            if let Some(device) = device.upgrade().filter(|device| !device.is_inherited()) {
                 device.backend.trim();
             }
         }

@@ -55,6 +55,9 @@ impl<B: DeviceBackend> PoolCore<B> {
 
     /// A buffer leaves the pool and the books: it is somebody's own.
     pub(super) fn part_with(&self, block: Block<B>, loan: LoanId) -> B::Buffer {
+        if self.device.is_inherited() {
+            return block.buffer;
+        }
         let mut state = self.state.lock();
         state.end_loan(loan);
         state.leave(&block, Whereabouts::InUse);

@@ -279,7 +279,8 @@ fn run(operations: u64, seed: u64, failures: bool) -> (u64, u64) {
     (acquired, refused)
 }
 
-fn long(deep: u64, short: u64) -> u64 {
+/// How much is done: for a night, and for each change.
+pub(super) fn long(deep: u64, short: u64) -> u64 {
     if std::env::var_os("LARDER_DEEP").is_some_and(|value| value != "0") { deep } else { short }
 }
 

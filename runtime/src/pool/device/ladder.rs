@@ -67,6 +67,7 @@ impl<B: DeviceBackend> PoolCore<B> {
         let mut shortage = Shortage::Device;
         for _ in 0..ATTEMPTS {
             device.check()?;
+            device.backend.check().map_err(|fault| device.failed("be there", fault))?;
             if finds && let Some((held, hit)) = self.find(&want, place)? {
                 return self.lend(held, &want, Some(hit), place);
             }

@@ -96,6 +96,7 @@ impl<B: DeviceBackend> DeviceLease<B> {
     /// When the driver fails; then the order must not be given the buffer.
     pub fn use_on(&self, order: &B::Order) -> Result<(), DeviceError> {
         let device = &self.pool.device;
+        device.check()?;
         if device.ordered {
             let is_same = |other: &B::Order| device.backend.same(other, order);
             if is_same(self.order()) || self.others.lock().iter().any(is_same) {
@@ -158,6 +159,10 @@ impl<B: DeviceBackend> DeviceLease<B> {
 
     fn end(&mut self, keep: bool) {
         let Some((block, loan)) = self.out.take() else { return };
+        if self.pool.device.is_inherited() {
+            // The parent's, as all that the driver made.
+            return std::mem::forget(block);
+        }
         let others = std::mem::take(self.others.get_mut());
         // A driver that panics must not end a process that is unwinding.
         unwind::each_to_the_end([(block, loan, others)], |(block, loan, others)| {

@@ -5,6 +5,9 @@
 //! buffers give way to whoever needs room there, and what is leased or not done yet counts as used. What takes the host's
 //! memory, as all buffers of integrated devices do, is charged to the host's domain too.
 //!
+//! No driver survives a `fork`: in the child a device that was opened before is lost, and what was lent of it is left
+//! as it is.
+//!
 //! Drivers are behind [`DeviceBackend`]; there is one for tests, [`SimDevice`](crate::testing::SimDevice). Bookkeeping on the host,
 //! some hundred bytes for each buffer, is not charged.
 //!
@@ -19,6 +22,8 @@ mod error;
 mod giving;
 #[cfg(all(test, not(larder_shuttle)))]
 mod histories;
+#[cfg(all(test, not(larder_shuttle)))]
+mod hostile;
 mod ladder;
 mod lease;
 #[cfg(all(test, larder_shuttle))]
@@ -30,6 +35,8 @@ mod stats;
 mod tenant;
 #[cfg(all(test, not(larder_shuttle)))]
 mod tests;
+#[cfg(all(test, not(larder_shuttle)))]
+mod troubles;
 
 pub use self::core::Zero;
 pub use backend::{DeviceBackend, DeviceInfo, DeviceKind, DeviceMemory, Fault, Residence};
@@ -187,6 +194,9 @@ impl<B: DeviceBackend> DevicePool<B> {
     /// Frees all that is idle, after it was found out what is; returns the bytes.
     pub fn clear(&self) -> u64 {
         let core = self.core();
+        if core.device.is_inherited() {
+            return 0;
+        }
         core.device.backend.poll();
         core.settle(None);
         let freed = core.drop_all_idle(None, Why::Asked);
@@ -237,8 +247,9 @@ impl<B: DeviceBackend> Device<B> {
 }
 
 impl<B: DeviceBackend> DevicePoolBuilder<B> {
-    /// Sizes of buffers in bytes; rounded up to what the device can have, and none larger than its largest buffer. Without it:
-    /// 4 KiB and four times the one before up to 1 MiB, then two for each doubling up to 1 GiB.
+    /// Sizes of buffers in bytes, at least one; rounded up to what the device can have, and none larger than its
+    /// largest buffer. Without it: 4 KiB and four times the one before up to 1 MiB, then two for each doubling up to 1
+    /// GiB.
     pub fn classes(mut self, bytes: impl IntoIterator<Item = u64>) -> Self {
         self.classes = Some(bytes.into_iter().collect());
         self
@@ -302,8 +313,7 @@ impl<B: DeviceBackend> DevicePoolBuilder<B> {
         device.core.check()?;
         let info = &device.core.info;
         let invalid = |why| DeviceError::Invalid { name: name.clone(), why };
-        let classes = Classes::new(classes.as_deref(), info.alignment, info.max_buffer)
-            .ok_or_else(|| invalid("a class has at least 1 byte"))?;
+        let classes = Classes::new(classes.as_deref(), info.alignment, info.max_buffer).map_err(invalid)?;
         if max_bytes == 0 {
             return Err(invalid("a bound of 0 bytes lends nothing: leave it out, or raise it"));
         }

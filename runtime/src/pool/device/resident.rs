@@ -78,6 +78,9 @@ impl<B: DeviceBackend> PoolCore<B> {
     }
 
     fn entrust(&self, block: &Block<B>, loan: LoanId) {
+        if self.device.is_inherited() {
+            return;
+        }
         let mut state = self.state.lock();
         state.end_loan(loan);
         state.leave(block, Whereabouts::InUse);
@@ -148,6 +151,10 @@ impl<B: DeviceBackend> Deref for Resident<B> {
 impl<B: DeviceBackend> Drop for Resident<B> {
     fn drop(&mut self) {
         let Some(block) = self.block.take() else { return };
+        if self.pool.device.is_inherited() {
+            // The parent's, as all that the driver made.
+            return std::mem::forget(block);
+        }
         let others = std::mem::take(&mut self.others);
         // A driver that panics must not end a process that is unwinding.
         unwind::each_to_the_end([(block, others)], |(block, others)| self.pool.take_back(block, others));

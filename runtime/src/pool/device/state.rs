@@ -124,6 +124,12 @@ pub(super) struct Settled<B: DeviceBackend> {
     pub(super) fault: Option<Fault>,
 }
 
+impl<B: DeviceBackend> Default for Settled<B> {
+    fn default() -> Self {
+        Self { doomed: Vec::new(), dirty: Vec::new(), fault: None }
+    }
+}
+
 /// All of a pool.
 pub(super) struct State<B: DeviceBackend> {
     shelves: Vec<Shelf<B>>,
@@ -261,8 +267,7 @@ impl<B: DeviceBackend> State<B> {
     }
 
     /// Moves what is done, of one size and usage or of all, to where it belongs.
-    pub(super) fn settle(&mut self, backend: &B, only: Option<(Size, B::Usage)>) -> Settled<B> {
-        let mut settled = Settled { doomed: Vec::new(), dirty: Vec::new(), fault: None };
+    pub(super) fn settle(&mut self, backend: &B, only: Option<(Size, B::Usage)>, settled: &mut Settled<B>) {
         for at in 0..self.shelves.len() {
             let shelf = &self.shelves[at];
             let meant = only.is_none_or(|(size, usage)| {
@@ -273,18 +278,17 @@ impl<B: DeviceBackend> State<B> {
                 match self.shelves[at].pending[place].settle(backend) {
                     Ok(true) => {
                         if let Some(block) = self.shelves[at].pending.remove(place) {
-                            self.sort_out(block, &mut settled);
+                            self.sort_out(block, settled);
                         }
                     }
                     Ok(false) => place += 1,
                     Err(fault) => {
                         settled.fault = Some(fault);
-                        return settled;
+                        return;
                     }
                 }
             }
         }
-        settled
     }
 
     /// Where a block goes that was pending and is done.

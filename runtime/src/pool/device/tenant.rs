@@ -12,7 +12,6 @@ use crate::descriptor::Kind;
 use crate::domain::DomainCore;
 use crate::pressure::Level;
 use crate::stats::{Count, TenantStats};
-use crate::sync::fork;
 use crate::tenant::{Card, Claim, Given, ScopeId, Tenant, Terms};
 use crate::time::{self, Nanos};
 
@@ -21,6 +20,11 @@ const HASTE: u8 = 2;
 
 impl<B: DeviceBackend> PoolCore<B> {
     fn reclaim_for(&self, side: Side, domain: &DomainCore, card: &Card, claim: Claim) -> Given {
+        if self.device.is_inherited() {
+            // It gives nothing, and is not asked again.
+            card.publish(f64::INFINITY);
+            return Given::default();
+        }
         let mut gone = self.take_cheapest(side, claim);
         if gone.is_empty() {
             self.settle(None);
@@ -77,6 +81,9 @@ impl<B: DeviceBackend> PoolCore<B> {
 
     fn stats_for(&self, card: &Card) -> TenantStats {
         let mut stats = TenantStats::empty(card.name.to_string(), card.kind);
+        if self.device.is_inherited() {
+            return stats;
+        }
         let state = self.state.lock();
         let [in_use, idle, pending] = [&state.gauges.in_use, &state.gauges.idle, &state.gauges.pending]
             .map(|gauge| gauge.current.count);
@@ -86,6 +93,9 @@ impl<B: DeviceBackend> PoolCore<B> {
     }
 
     fn marginal_for(&self, side: Side) -> f64 {
+        if self.device.is_inherited() {
+            return 0.0;
+        }
         let state = self.state.lock();
         let is_idle = state.coldest(side).is_some();
         let idle = state.gauges.idle.current;
@@ -108,8 +118,7 @@ impl<B: DeviceBackend> Tenant for PoolCore<B> {
     }
 
     fn sweep(&self, now: Nanos) -> u64 {
-        // A driver's context does not survive a fork, and the lock may be somebody's who is not there.
-        if fork::forked() {
+        if self.device.is_inherited() {
             return 0;
         }
         self.device.backend.poll();

@@ -641,3 +641,30 @@ fn a_resident_that_finds_no_room_is_freed() {
     drop((lease, pool));
     assert_empty(&sim, device.domain());
 }
+
+#[test]
+fn tensors_go_when_others_fill_the_device() {
+    // Below 16 MB nobody is pressed by what others do.
+    let sim = SimDevice::builder().total_bytes(128 * MB).build();
+    let device = on(&sim);
+    let pool = device.pool("a").build().unwrap();
+    let cache: crate::Cache<u64, Arc<Resident<SimDevice>>> =
+        crate::Cache::builder("tensors").weigh(crate::weigh::entry).build_in(device.domain()).unwrap();
+    let stream = sim.order();
+    for layer in 0..12 {
+        cache.insert(layer, Arc::new(pool.acquire(8 * MB, USAGE, &stream).unwrap().into_resident()));
+    }
+    sim.finish();
+    device.domain().tick();
+    assert_eq!((device.domain().pressure(), cache.len(), sim.live()), (Level::Normal, 12, 12));
+    // A quarter was left, and is others' now.
+    sim.set_others(32 * MB - 1);
+    for _ in 0..4 {
+        device.domain().tick();
+        sim.finish();
+    }
+    assert!(cache.len() < 12 && sim.used() < 90 * MB, "{} tensors, {} bytes", cache.len(), sim.used());
+    drop((cache, pool));
+    sim.set_others(0);
+    assert_empty(&sim, device.domain());
+}

@@ -385,6 +385,10 @@ impl DeviceBackend for SimDevice {
         })
     }
 
+    fn check(&self) -> Result<(), Fault> {
+        if *self.0.lost.lock() { Err(Fault::Lost("it was lost before".to_owned())) } else { Ok(()) }
+    }
+
     fn is_ordered(&self) -> bool {
         self.0.machine.lock().ordered
     }
