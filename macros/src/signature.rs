@@ -93,6 +93,11 @@ pub(crate) fn kind_of(item: TokenStream) -> Option<&'static str> {
     if Parser::parse2(declared, item.clone()).is_ok() {
         return Some("a function without a body");
     }
+    match item.clone().into_iter().next() {
+        Some(TokenTree::Ident(word)) if word == "let" => return Some("a `let`"),
+        Some(TokenTree::Punct(bar)) if bar.as_char() == '|' => return Some("a closure"),
+        _ => {}
+    }
     Some(match syn::parse2::<Item>(item).ok()? {
         Item::Struct(_) => "a struct",
         Item::Enum(_) => "an enum",
@@ -104,6 +109,8 @@ pub(crate) fn kind_of(item: TokenStream) -> Option<&'static str> {
         Item::Static(_) => "a static",
         Item::Type(_) => "a type alias",
         Item::ForeignMod(_) => "an `extern` block",
+        Item::Use(_) => "an import",
+        Item::Macro(_) => "a macro",
         _ => "something else",
     })
 }

@@ -2,9 +2,8 @@
 //!
 //! One shard's lock at a time. What left is handed out, to be dropped with no lock held.
 
-use smallvec::SmallVec;
-
 use super::Store;
+use super::few::Few;
 use super::place::{Locked, Place};
 use super::shard::{Collect, Leaving, Writer};
 use crate::budget::Reservation;
@@ -15,7 +14,7 @@ use crate::time::{NEVER, Nanos};
 use crate::unwind::each_to_the_end;
 
 /// An eviction stops after so many entries of one shard: that empties a page of slots.
-const BATCH: u64 = 96;
+const BATCH: u64 = Few::MOST as u64;
 
 /// How many slots that may be due one lock hold looks at when it sweeps for expired entries.
 const SWEPT: usize = 256;
@@ -127,7 +126,7 @@ impl<K, V> Store<K, V> {
         let Some(mut shard) = locked.writer() else { return (evicted, leaving) };
         let charged = shard.charged();
         let (mut heap, mut weight) = (0, 0);
-        let mut picked = SmallVec::<[u32; BATCH as usize]>::new();
+        let mut picked = Few::new();
         while let Some(victim) = shard.pick(moment, wanted.most - weight) {
             heap += victim.heap;
             weight += victim.heap + Self::SLOT_BYTES;
