@@ -395,7 +395,7 @@ impl Key {
     pub(crate) fn place(&self, is_it: &impl Fn(TokenStream) -> bool) -> Option<Span> {
         match self {
             Self::Parts(parts) => parts.iter().find_map(|part| part.part.place(is_it)),
-            Self::Made { ty, .. } => ty.as_ref().filter(|ty| is_it(ty.to_token_stream())).map(|ty| ty.span()),
+            Self::Made { ty, .. } => ty.as_ref().filter(|ty| is_it(ty.to_token_stream())).map(Spanned::span),
         }
     }
 

@@ -89,7 +89,7 @@ impl Options {
                 }
                 // After a mistake nobody asks for a default.
                 "new" => {
-                    options.new = Some(option.function(errors).unwrap_or_else(|| parse_quote!(|| loop {})))
+                    options.new = Some(option.function(errors).unwrap_or_else(|| parse_quote!(|| loop {})));
                 }
                 "try_new" => options.try_new = option.function(errors),
                 "idle" => options.idle = option.duration(errors),
