@@ -102,7 +102,10 @@ impl<K, V> Listener<K, V> {
     fn take_deferred(&self, thread: usize) -> Option<Departed<K, V>> {
         let mut deferred = self.deferred.lock();
         // The first: in the order in which they left.
-        let at = deferred.iter().position(|(of, _)| *of == thread)?;
+        let mut at = 0;
+        while deferred.get(at)?.0 != thread {
+            at += 1;
+        }
         Some(deferred.remove(at).1)
     }
 

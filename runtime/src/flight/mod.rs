@@ -48,8 +48,6 @@ use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
-use smallvec::SmallVec;
-
 use graph::FlightId;
 use index::Index;
 use wait::Until;
@@ -132,12 +130,12 @@ impl<K> Key<K> {
 }
 
 /// Keys of flights that were superseded: the user's, to be dropped with no lock held.
-pub(crate) struct Superseded<K>(SmallVec<[Key<K>; 1]>);
+pub(crate) struct Superseded<K>(Vec<Key<K>>);
 
 impl<K> Superseded<K> {
     #[inline]
     pub(crate) fn new() -> Self {
-        Self(SmallVec::new())
+        Self(Vec::new())
     }
 }
 
