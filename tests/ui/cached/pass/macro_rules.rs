@@ -35,7 +35,7 @@ macro_rules! behind_reference {
 behind_reference!(behind, str, f64);
 
 macro_rules! whole {
-    ($($(#[$attr:meta])* $vis:vis fn $name:ident($($pat:pat_param: $ty:ty),*) -> $ret:ty $body:block)*) => {
+    ($($(#[$attr:meta])* $vis:vis fn $name:ident($($pat:tt: $ty:ty),*) -> $ret:ty $body:block)*) => {
         $($(#[$attr])* #[cached] $vis fn $name($($pat: $ty),*) -> $ret $body)*
     };
 }
