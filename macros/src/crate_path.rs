@@ -3,7 +3,7 @@
 //! `::larder`, unless the attribute says `crate = path`. The path belongs to the expansion at hand, and a macro runs one
 //! at a time on its thread.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
@@ -11,6 +11,27 @@ use syn::Path;
 
 thread_local! {
     static RENAMED: RefCell<Option<String>> = const { RefCell::new(None) };
+    static PLACE: Cell<Option<Span>> = const { Cell::new(None) };
+}
+
+/// Runs an expansion whose tokens stand at this place, unless they say another.
+pub(crate) fn located<R>(place: Option<Span>, expand: impl FnOnce() -> R) -> R {
+    /// A place means nothing to the next expansion.
+    struct Forget;
+    impl Drop for Forget {
+        fn drop(&mut self) {
+            PLACE.set(None);
+        }
+    }
+    PLACE.set(place);
+    let _forget = Forget;
+    expand()
+}
+
+/// Names of ours, at the place of the expansion.
+pub(crate) fn here() -> Span {
+    let span = Span::mixed_site();
+    PLACE.get().map_or(span, |place| span.located_at(place))
 }
 
 /// Runs an expansion that calls larder by this path.

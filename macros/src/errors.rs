@@ -76,6 +76,8 @@ catalogue! {
     FloorAboveCeiling { ceiling } "`min_mb` keeps more than `{ceiling}` lets in: lower it, or raise `{ceiling}`"
     /// `jitter = 1.5`.
     NotAPart { option, found } "`{option}` is the part of a time that is spread, and `{found}` is no part: write a number up to 1, as in 0.1, or a percentage, as in 10%"
+    /// `refresh = true`, which means something else elsewhere.
+    RefreshIsTrue {} "`refresh` alone puts a function beside this one that runs the body again; for a time that starts anew with each use write `tti = \"5m\"`"
     /// `jitter` without `ttl` and `ttl_by`.
     JitterWithoutTtl {} "`jitter` spreads the ends of `ttl` or `ttl_by`, and neither is here: set one, or leave `jitter` out"
     /// `utility` beside `policy = "lru"`.
@@ -89,6 +91,8 @@ catalogue! {
     /// `reset = "not a path"`.
     NotAPath { option, text, example } "`{text}` is not a path to a function: write `{option} = {example}`"
 
+    /// `new = Self::new()`.
+    Called { option, call } "`{option}` is called for each object, and `{call}` would be one: write `{option} = || {call}`"
     /// `skip = x`, `skip`.
     NoList { option, example } "`{option}` takes a list in parentheses, as in `{example}`"
     /// `skip(2)`.
@@ -101,6 +105,8 @@ catalogue! {
     EmptyList { option } "`{option}()` names nothing: leave it out, and all arguments are the key; for one value whatever they are, write `once`"
     /// `key(name.trim())`.
     KeyWithoutType { expr } "the type of `{expr}` has to be said: write `key({expr}: Type)`, with `&str` and `&[T]` for what is borrowed"
+    /// `key(name: str)`.
+    KeyUnsized { expr, ty } "`{ty}` can only be had by reference: write `key({expr}: &{ty})`; a hit compares it where it is, and a miss keeps a copy"
     /// `key(..)` beside `skip(..)`.
     TwoKeys { first, second } "`{first}` says all of what the key is, and `{second}` would say it again: keep one"
     /// `commutative(a)`.

@@ -42,6 +42,13 @@ impl Vocabulary {
             let is_name = !ours.contains(' ');
             return if is_name { format!("here it is called `{ours}`") } else { (*ours).to_owned() };
         }
+        let (other, objects) = match self.attribute {
+            "cached" => (&crate::pooled::WORDS, "objects that are used again"),
+            _ => (&crate::cached::WORDS, "functions whose results are worth keeping"),
+        };
+        if other.example(option).is_some() {
+            return format!("it belongs to `#[{}]`, which is for {objects}", other.attribute);
+        }
         // Nobody means one of our own.
         let options = || self.options.iter().map(|(name, _)| *name).filter(|name| !name.starts_with("__"));
         let reserved = self.reserved.iter().map(|(name, _)| *name);
@@ -69,6 +76,8 @@ pub(crate) struct Written {
     example: &'static str,
     /// Its value; a list has none.
     pub(crate) value: Expr,
+    /// Whether nothing stands behind its name.
+    pub(crate) is_alone: bool,
     /// What is between the parentheses of a list.
     pub(crate) list: TokenStream,
     /// The type behind `path: Type`.
@@ -124,7 +133,7 @@ fn read_one(input: ParseStream<'_>, words: &Vocabulary, errors: &mut Errors) -> 
     let alone = input.is_empty() || input.peek(Token![,]);
     let standing_for = |name: Ident| {
         let value = syn::parse_quote_spanned!(name.span()=> true);
-        Written { name, example, value, list: TokenStream::new(), ty: None }
+        Written { name, example, value, is_alone: alone, list: TokenStream::new(), ty: None }
     };
     if alone && words.flags.contains(&&*option) {
         return Ok(Some(standing_for(name)));
@@ -147,7 +156,7 @@ fn read_one(input: ParseStream<'_>, words: &Vocabulary, errors: &mut Errors) -> 
         if let Ok(value) = value {
             let typed = !input.peek(Token![::]) && input.parse::<Option<Token![:]>>()?.is_some();
             let ty = if typed { Some(input.parse()?) } else { None };
-            return Ok(Some(Written { name, example, value, list: TokenStream::new(), ty }));
+            return Ok(Some(Written { name, example, value, is_alone: false, list: TokenStream::new(), ty }));
         }
     }
     errors.at(name.span(), &Mistake::NoValue { option, example: example.to_owned() });
@@ -420,6 +429,11 @@ impl Written {
                         None
                     }
                 }
+            }
+            value @ Expr::Call(_) if ["new", "try_new"].iter().any(|name| self.name == name) => {
+                let (option, call) = (self.name.to_string(), show(value));
+                errors.over(&self.value, &Mistake::Called { option, call });
+                None
             }
             _ => self.wrong_kind("a path or a closure", errors),
         }

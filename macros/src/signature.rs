@@ -32,12 +32,26 @@ impl Parse for Function {
         let attrs = input.call(Attribute::parse_outer)?;
         let vis = input.parse()?;
         let sig = input.parse()?;
-        match input.parse()? {
-            TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => {
-                Ok(Self { attrs, vis, sig, body })
-            }
-            other => Err(syn::Error::new(other.span(), "expected the function's body")),
+        let token: TokenTree = input.parse()?;
+        let span = token.span();
+        match braces(token) {
+            Some(body) => Ok(Self { attrs, vis, sig, body }),
+            None => Err(syn::Error::new(span, "expected the function's body")),
         }
+    }
+}
+
+/// A block; a `$body:block` of `macro_rules!` comes in an invisible group.
+fn braces(token: TokenTree) -> Option<Group> {
+    let TokenTree::Group(group) = token else { return None };
+    match group.delimiter() {
+        Delimiter::Brace => Some(group),
+        Delimiter::None => {
+            let mut inside = group.stream().into_iter();
+            let first = inside.next()?;
+            if inside.next().is_none() { braces(first) } else { None }
+        }
+        Delimiter::Parenthesis | Delimiter::Bracket => None,
     }
 }
 
@@ -93,6 +107,11 @@ pub(crate) fn kind_of(item: TokenStream) -> Option<&'static str> {
     if Parser::parse2(declared, item.clone()).is_ok() {
         return Some("a function without a body");
     }
+    match item.clone().into_iter().next() {
+        Some(TokenTree::Ident(word)) if word == "let" => return Some("a `let`"),
+        Some(TokenTree::Punct(bar)) if bar.as_char() == '|' => return Some("a closure"),
+        _ => {}
+    }
     Some(match syn::parse2::<Item>(item).ok()? {
         Item::Struct(_) => "a struct",
         Item::Enum(_) => "an enum",
@@ -104,6 +123,8 @@ pub(crate) fn kind_of(item: TokenStream) -> Option<&'static str> {
         Item::Static(_) => "a static",
         Item::Type(_) => "a type alias",
         Item::ForeignMod(_) => "an `extern` block",
+        Item::Use(_) => "an import",
+        Item::Macro(_) => "a macro",
         _ => "something else",
     })
 }

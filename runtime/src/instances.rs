@@ -123,7 +123,15 @@ impl<I: Ranked + ?Sized> Instances<I> {
     /// All of them, as handles: what they drop may call a new instance into being. Nearly always there is one.
     pub(crate) fn live(&self) -> SmallVec<[Arc<I>; 1]> {
         let list = fork::read(&self.list);
-        list.iter().flat_map(|list| list.places.iter().flatten().filter_map(Weak::upgrade)).collect()
+        let mut live = SmallVec::new();
+        if let Some(list) = &list {
+            for place in &list.places {
+                if let Some(instance) = place.as_ref().and_then(Weak::upgrade) {
+                    live.push(instance);
+                }
+            }
+        }
+        live
     }
 
     /// An entry came to an instance, or is due earlier.
@@ -271,7 +279,12 @@ impl<I: Ranked + ?Sized> List<I> {
     /// A list of half the size or less, for those who are left. Not while one of them is being dropped: nobody can tell it
     /// its new place, and it comes here in a moment.
     fn compact(&mut self, left: usize) -> Vec<Arc<I>> {
-        let held: Vec<Arc<I>> = self.places.iter().flatten().filter_map(Weak::upgrade).collect();
+        let mut held = Vec::with_capacity(left);
+        for place in &self.places {
+            if let Some(instance) = place.as_ref().and_then(Weak::upgrade) {
+                held.push(instance);
+            }
+        }
         if held.len() < left {
             return held;
         }

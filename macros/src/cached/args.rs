@@ -76,16 +76,12 @@ pub(crate) const WORDS: Vocabulary = Vocabulary {
         ("refresh_after", ONE_TTL),
         ("tags", BY_KEY),
         ("depends_on", BY_KEY),
-        ("warm", TIERS),
-        ("cold", IN_MEMORY),
-        ("disk", "`tiers(\"disk\")` has a tier on disk"),
         ("remote", IN_MEMORY),
         ("redis", IN_MEMORY),
-        ("codec", TIERS),
-        ("compress", TIERS),
         ("shards", "the number of shards follows from the machine"),
     ],
     synonyms: &[
+        ("max", "max_entries"),
         ("size", "max_entries"),
         ("max_size", "max_entries"),
         ("limit", "max_entries"),
@@ -98,10 +94,11 @@ pub(crate) const WORDS: Vocabulary = Vocabulary {
         ("mb", "max_mb"),
         ("bytes", "max_bytes"),
         ("min_bytes", "min_mb"),
-        ("time", "ttl"),
-        ("ttl_secs", "ttl"),
-        ("ttl_millis", "ttl"),
-        ("TimeToLive", "ttl"),
+        ("time", IN_SECONDS),
+        ("ttl_secs", IN_SECONDS),
+        ("ttl_seconds", IN_SECONDS),
+        ("ttl_millis", "write it with its unit, as in `ttl = \"250ms\"`"),
+        ("TimeToLive", IN_SECONDS),
         ("expire", "ttl"),
         ("expires", "ttl_by"),
         ("time_to_live", "ttl"),
@@ -113,8 +110,14 @@ pub(crate) const WORDS: Vocabulary = Vocabulary {
         ("ignore", "skip"),
         ("force_refresh", "force_if"),
         ("with_cached_flag", "status"),
-        ("in_impl", "assoc"),
-        ("sync_writes", "single_flight"),
+        (
+            "in_impl",
+            "methods need no option: leave it out; `skip(self)` leaves `self` out of the key, as it did",
+        ),
+        (
+            "sync_writes",
+            "callers wait for those of the same key, unless `single_flight = false` is given: leave it out",
+        ),
         ("weight", "weigh"),
         ("weigher", "weigh"),
         ("eviction", "policy"),
@@ -138,17 +141,38 @@ pub(crate) const WORDS: Vocabulary = Vocabulary {
         ("ty", OWN_TYPE),
         ("create", OWN_TYPE),
         ("companions_vis", "the handle is as visible as the function: leave it out"),
-        ("disk_dir", "`tiers(disk(path = \"/var/cache/app\"))` has a tier on disk"),
-        ("map_error", IN_MEMORY),
+        ("warm", TIERS),
+        ("cold", ON_DISK),
+        ("disk", ON_DISK),
+        ("codec", TIERS),
+        ("compress", TIERS),
+        ("disk_dir", ON_DISK),
+        ("durable", ON_DISK),
+        ("map_error", "a tier that fails is a miss, and nobody's error: leave it out"),
+        ("cache_prefix_block", IN_MEMORY),
+        ("key_prefix", IN_MEMORY),
+        ("SharedCache", "all threads share one unless `scope = \"thread\"` is given: leave it out"),
+        ("CustomHasher", OWN_HASHER),
+        ("HasherInit", OWN_HASHER),
+        ("hasher", OWN_HASHER),
+        (
+            "invalidate_on",
+            "`force_if` says of arguments when to compute again, `ttl_by` how long a value lives",
+        ),
+        ("events", BY_KEY),
+        ("dependencies", BY_KEY),
     ],
 };
 
 const NO_FALLBACK: &str =
     "an error is returned as it is, and what was kept before is not in this version of larder";
+const IN_SECONDS: &str = "write it with its unit, as in `ttl = \"60s\"`";
 const NO_LOCK: &str = "a hit takes no lock: leave it out";
 const OWN_TYPE: &str = "say `policy = \"lru\"` and the like, or build the cache by `larder::Cache::builder`";
 
 const ONE_TTL: &str = "an expired value is computed again, by the caller that finds it so";
 const BY_KEY: &str = "`invalidate` and `clear` on the function's `_cache()` handle remove what is outdated";
 const TIERS: &str = "`tiers(\"lz4\")` keeps what is evicted, compressed";
-const IN_MEMORY: &str = "values stay in memory, within the budget";
+const ON_DISK: &str = "`tiers(disk(path = \"/var/cache/app\"))` has a tier on disk";
+const IN_MEMORY: &str = "values stay on this machine, within the budget";
+const OWN_HASHER: &str = "keys are hashed with a seed of the process's own: leave it out";

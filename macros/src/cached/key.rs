@@ -13,7 +13,7 @@ use syn::{Expr, Pat, Receiver, ReceiverKind, Token, Type, UnOp};
 use super::args;
 use super::model::Argument;
 use super::part::{self, Part, Place};
-use crate::crate_path::{larder, private};
+use crate::crate_path::{here, larder, private};
 use crate::errors::{Errors, Mistake, show};
 use crate::options::Written;
 use crate::signature::{Function, bare, named};
@@ -391,13 +391,21 @@ impl Key {
         }
     }
 
+    /// Where the first part is that something of this kind is in, as its proof has it.
+    pub(crate) fn place(&self, is_it: &impl Fn(TokenStream) -> bool) -> Option<Span> {
+        match self {
+            Self::Parts(parts) => parts.iter().find_map(|part| part.part.place(is_it)),
+            Self::Made { ty, .. } => ty.as_ref().filter(|ty| is_it(ty.to_token_stream())).map(Spanned::span),
+        }
+    }
+
     /// The values that a query refers to.
     pub(crate) fn bindings(&self) -> TokenStream {
         match self {
             Self::Parts(parts) => parts.iter().map(KeyPart::binding).collect(),
             Self::Made { function, arguments, ty } => {
                 let span = Span::mixed_site().located_at(function.span());
-                let key = made(Span::mixed_site());
+                let key = made(here());
                 let ty = ty.as_ref().map(|ty| quote!(: #ty));
                 let call = match &**function {
                     // In place, where its arguments have types: a closure that is called at once is checked before
@@ -424,11 +432,11 @@ impl Key {
         match self {
             Self::Parts(parts) => {
                 let query = one_or_tuple(&parts.iter().map(KeyPart::query).collect::<Vec<_>>());
-                if parts.len() > 1 { quote!(&#query) } else { query }
+                if parts.len() > 1 { quote_spanned!(here()=> &#query) } else { query }
             }
             Self::Made { .. } => {
-                let (p, key) = (private(Span::mixed_site()), made(Span::mixed_site()));
-                quote!(#p::Keyed::like(&#key).by_value(&#key))
+                let (p, key) = (private(here()), made(here()));
+                quote_spanned!(here()=> #p::Keyed::like(&#key).by_value(&#key))
             }
         }
     }
@@ -460,8 +468,8 @@ impl KeyPart {
         let owned = self.part.owned();
         match &self.from {
             From::Pair(..) => {
-                let larder = larder(Span::mixed_site());
-                quote!(#larder::Unordered<#owned>)
+                let larder = larder(here());
+                quote_spanned!(here()=> #larder::Unordered<#owned>)
             }
             _ => owned,
         }
@@ -471,8 +479,8 @@ impl KeyPart {
         let proof = self.part.proof();
         match &self.from {
             From::Pair(..) => {
-                let p = private(Span::mixed_site());
-                quote!(#p::pair_key(#proof))
+                let p = private(here());
+                quote_spanned!(here()=> #p::pair_key(#proof))
             }
             _ => proof,
         }
@@ -498,9 +506,9 @@ impl KeyPart {
             From::Expr { name, .. } => self.part.query(&Place::at(name.to_token_stream())),
             From::Field { name, .. } => self.part.query(&Place::at(name.to_token_stream()).dereferenced()),
             From::Pair(a, b) => {
-                let p = private(Span::mixed_site());
+                let p = private(here());
                 let (a, b) = (self.part.query(&Place::at(a.clone())), self.part.query(&Place::at(b.clone())));
-                quote!(#p::pair(#a, #b))
+                quote_spanned!(here()=> #p::pair(#a, #b))
             }
         }
     }
@@ -536,6 +544,11 @@ fn of_expr(
     errors: &mut Errors,
 ) -> Option<KeyPart> {
     let label = show(&value);
+    let borrowed = named(&ty, &["str", "Path", "OsStr", "CStr"]).is_some_and(|(_, args)| args.is_empty());
+    if borrowed || matches!(bare(&ty), Type::Slice(_)) {
+        errors.over(&ty, &Mistake::KeyUnsized { expr: label, ty: show(&ty) });
+        return None;
+    }
     let whole = part::Argument { name: &label, ty: &ty, generics: &function.sig.generics };
     let part = Part::of(&ty, &whole, errors)?;
     let name = format_ident!("__key{idx}", span = Span::mixed_site());
@@ -630,6 +643,6 @@ fn unknown_argument(name: &Ident, function: &Function, arguments: &[Argument], e
 fn one_or_tuple(parts: &[TokenStream]) -> TokenStream {
     match parts {
         [one] => one.clone(),
-        parts => quote!((#(#parts),*)),
+        parts => quote_spanned!(here()=> (#(#parts),*)),
     }
 }

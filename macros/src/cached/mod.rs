@@ -9,7 +9,6 @@ mod part;
 pub(crate) mod settings;
 mod tiers;
 
-#[cfg(test)]
 pub(crate) use args::WORDS;
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
@@ -51,7 +50,7 @@ pub(crate) fn cached(args: TokenStream, item: TokenStream) -> TokenStream {
         let uncached = function.to_token_stream();
         match Model::of(function, options, &mut errors) {
             Some(model) => {
-                let expanded = expand::expand(&model);
+                let expanded = crate_path::located(model.place(), || expand::expand(&model));
                 quote!(#expanded #errors)
             }
             None => quote!(#uncached #errors),
@@ -118,6 +117,7 @@ fn not_a_function(item: &TokenStream, error: syn::Error, errors: &mut Errors) {
             "put it on a function with a body; in a trait, on those of its `impl`s"
         }
         "a module" => "put it on the functions in it",
+        "a `let`" | "a closure" => "write a function, which may stand inside another one",
         "a constant" | "a static" => "write a function that returns the value",
         _ => "put it on the function whose results are worth keeping",
     };

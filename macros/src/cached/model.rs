@@ -1,6 +1,6 @@
 //! What `#[cached(..)]` on this function means, once everything in it is known to make sense.
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
@@ -152,11 +152,41 @@ impl Model {
         self.function.sig.ident.unraw().to_string()
     }
 
-    /// Where what finds the cache stands. In a method that is at `self`: what a `Self` that is no key lacks is then one
-    /// error, because the compiler says what follows from another only if it finds it elsewhere.
-    pub(crate) fn span(&self) -> Span {
-        let span = Span::mixed_site();
-        self.function.sig.receiver().map_or(span, |receiver| span.located_at(receiver.self_token.span))
+    /// Where all of it stands: what a type lacks is one error, because the compiler says what follows from another only if
+    /// it finds it elsewhere. In a method with `self` in its key that is at `self`, elsewhere where a type parameter is first
+    /// said, and at what is called `Result` or `Option` and may be none.
+    pub(crate) fn place(&self) -> Option<Span> {
+        let sig = &self.function.sig;
+        let receiver = sig.receiver().map(|receiver| receiver.self_token.span);
+        if receiver.is_some() && self.key.labels().iter().any(|label| label == "self") {
+            return receiver;
+        }
+        let output = match &sig.output {
+            ReturnType::Type(_, ty) => Some(&**ty),
+            ReturnType::Default => None,
+        };
+        if let (Returns::Fallible { is_alias: true, .. }, Some(ty)) = (&self.returns, output) {
+            return Some(ty.span());
+        }
+        let has_param = |tokens: TokenStream| self.param_in(tokens).is_some();
+        // Where what it lacks is said: of the key, else of the value.
+        if let Some(at) = self.key.place(&has_param) {
+            return Some(at);
+        }
+        let value = self.returns.value();
+        if has_param(value.clone()) {
+            return value.into_iter().next().map(|token| token.span());
+        }
+        let mut types = self.arguments.iter().map(|argument| &argument.ty).chain(output);
+        types.find_map(|ty| self.param_in(ty.to_token_stream())).or(receiver)
+    }
+
+    /// Where a type parameter is first said in there. Those of an `impl` are known by how people call them.
+    pub(crate) fn param_in(&self, tokens: TokenStream) -> Option<Span> {
+        let params: Vec<&Ident> =
+            self.function.sig.generics.type_params().map(|param| &param.ident).collect();
+        let associated = self.home == Home::Associated;
+        find(tokens, &|ident| params.contains(&ident) || (associated && is_one_letter(ident)))
     }
 
     /// Whether functions stand beside it that share its body or its cache.
@@ -307,11 +337,38 @@ pub(crate) fn allow_unread(sig: &mut Signature, arguments: &[Argument]) {
 
 /// Whether a name is anywhere in there.
 pub(super) fn mentions(tokens: TokenStream, name: &Ident) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == *name,
-        TokenTree::Group(group) => mentions(group.stream(), name),
-        _ => false,
+    find(tokens, &|ident| ident == name).is_some()
+}
+
+/// Where the first name of this kind is in there.
+fn find(tokens: TokenStream, is_it: &impl Fn(&Ident) -> bool) -> Option<Span> {
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Ident(ident) => is_it(&ident).then(|| ident.span()),
+        TokenTree::Group(group) => find(group.stream(), is_it),
+        _ => None,
     })
+}
+
+/// The same tokens, which mean what they meant, at one place.
+fn located(tokens: TokenStream, at: Span) -> TokenStream {
+    let locate = |mut token: TokenTree| {
+        token.set_span(token.span().located_at(at));
+        match token {
+            TokenTree::Group(group) => {
+                let span = group.span();
+                let mut group = Group::new(group.delimiter(), located(group.stream(), at));
+                group.set_span(span);
+                TokenTree::Group(group)
+            }
+            token => token,
+        }
+    };
+    tokens.into_iter().map(locate).collect()
+}
+
+fn is_one_letter(ident: &Ident) -> bool {
+    let name = ident.to_string();
+    name.len() == 1 && name.starts_with(|letter: char| letter.is_ascii_uppercase())
 }
 
 /// What a body that outlives the call must not borrow. A plain reference is copied; what borrows inside is not seen
@@ -401,12 +458,14 @@ fn returns(sig: &Signature, options: &Options, errors: &mut Errors) -> Option<Re
             (Returns::Fallible { value: args[0].to_token_stream(), is_alias: false }, args[0])
         }
         Some(_) => {
-            // An alias such as `io::Result<T>`: only the compiler knows what it holds.
+            // An alias such as `io::Result<T>`: only the compiler knows what it holds. What it says of it, it says once of
+            // one place.
             let span = Span::mixed_site().located_at(ty.span());
             let p = private(span);
+            let at_once = located(ty.to_token_stream(), ty.span());
             (
                 Returns::Fallible {
-                    value: quote_spanned!(span=> <#ty as #p::Fallible>::Value),
+                    value: quote_spanned!(span=> <#at_once as #p::Fallible>::Value),
                     is_alias: true,
                 },
                 ty,

@@ -3,11 +3,11 @@
 //! Told from the type as it is written, because that is all a macro sees.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Generics, Type, TypeImplTrait, TypeParamBound};
 
-use crate::crate_path::{larder, private};
+use crate::crate_path::{here, larder, private};
 use crate::errors::{Errors, Mistake, show};
 use crate::signature::{bare, is_empty_tuple, is_function_param, named, search};
 
@@ -174,16 +174,15 @@ impl Part {
 
     /// The type in the key.
     pub(crate) fn owned(&self) -> TokenStream {
-        let span = Span::mixed_site();
+        let span = here();
         match self {
             Self::Value(ty) => quote!(#ty),
             Self::Receiver { span } => own_type(*span),
             Self::Ref { owned, .. } => owned.clone(),
             Self::Slice(element) => quote_spanned!(span=> ::std::vec::Vec<#element>),
             Self::Float { bits, span } => {
-                let (larder, bits) =
-                    (larder(span.resolved_at(Span::mixed_site())), syn::Ident::new(bits, *span));
-                quote!(#larder::#bits)
+                let (larder, bits) = (larder(span.resolved_at(here())), syn::Ident::new(bits, *span));
+                quote_spanned!(here()=> #larder::#bits)
             }
             Self::Deref(part) | Self::Smart(part) | Self::AsRef(_, part) => part.owned(),
             Self::Option(part) => {
@@ -192,38 +191,50 @@ impl Part {
             }
             Self::Tuple(parts) => {
                 let parts = parts.iter().map(Self::owned);
-                quote!((#(#parts,)*))
+                quote_spanned!(here()=> (#(#parts,)*))
             }
+        }
+    }
+
+    /// Where [`proof`](Self::proof) speaks of the first type that something of this kind is in.
+    pub(crate) fn place(&self, is_it: &impl Fn(TokenStream) -> bool) -> Option<Span> {
+        match self {
+            Self::Value(ty) | Self::Slice(ty) => is_it(ty.to_token_stream()).then(|| ty.span()),
+            Self::Receiver { .. } | Self::Ref { .. } | Self::Float { .. } => None,
+            Self::Deref(part) | Self::Smart(part) | Self::AsRef(_, part) | Self::Option(part) => {
+                part.place(is_it)
+            }
+            Self::Tuple(parts) => parts.iter().find_map(|part| part.place(is_it)),
         }
     }
 
     /// The proof that this is a part of a key, with the way to weigh it.
     pub(crate) fn proof(&self) -> TokenStream {
-        let p = private(Span::mixed_site());
+        let p = private(here());
         match self {
             Self::Value(ty) => weighed("weighed_key", ty.span(), ty, ty),
             Self::Receiver { span } => weighed("weighed_receiver", *span, own_type(*span), own_type(*span)),
-            Self::Ref { owned, .. } => weighed("weighed_key", Span::mixed_site(), owned, owned),
+            Self::Ref { owned, .. } => weighed("weighed_key", here(), owned, owned),
             Self::Slice(element) => weighed("weighed_slice", element.span(), element, self.owned()),
             Self::Float { .. } => {
                 let bits = self.owned();
-                quote!(#p::key::<#bits>())
+                quote_spanned!(here()=> #p::key::<#bits>())
             }
             Self::Deref(part) | Self::Smart(part) | Self::AsRef(_, part) => part.proof(),
             Self::Option(part) => {
                 let part = part.proof();
-                quote!(#p::option_key(#part))
+                quote_spanned!(here()=> #p::option_key(#part))
             }
             Self::Tuple(parts) => {
                 let parts = parts.iter().map(Self::proof);
-                quote!((#(#parts,)*))
+                quote_spanned!(here()=> (#(#parts,)*))
             }
         }
     }
 
     /// The part of the query that is at this place.
     pub(crate) fn query(&self, place: &Place) -> TokenStream {
-        let span = Span::mixed_site();
+        let span = here();
         let p = private(span);
         match self {
             Self::Value(ty) => probed("by_value", ty, &place.borrowed()),
@@ -232,7 +243,7 @@ impl Part {
             Self::Slice(element) => probed("by_slice", element, &place.borrowed()),
             Self::Float { bits, span } => {
                 let (bits, place) = (syn::Ident::new(bits, *span), place.value());
-                quote!(#p::#bits::new(#place))
+                quote_spanned!(here()=> #p::#bits::new(#place))
             }
             Self::Deref(part) => part.query(&place.dereferenced()),
             Self::Smart(part) => part.query(&Place::at(place.dereferenced().value())),
@@ -253,7 +264,7 @@ impl Part {
             }
             Self::Tuple(parts) => {
                 let parts = parts.iter().enumerate().map(|(idx, part)| part.query(&place.field(idx)));
-                quote!((#(#parts,)*))
+                quote_spanned!(here()=> (#(#parts,)*))
             }
         }
     }
@@ -268,7 +279,7 @@ fn query(function: &str, at: Span, ty: impl quote::ToTokens, place: &TokenStream
 
 /// `Keyed::<T>::OF.by_value(place)`: says nothing of a missing bound, which the proof of the key does.
 fn probed(method: &str, ty: impl quote::ToTokens, place: &TokenStream) -> TokenStream {
-    let span = Span::mixed_site();
+    let span = here();
     let (p, method) = (private(span), syn::Ident::new(method, span));
     quote_spanned!(span=> #p::Keyed::<#ty>::OF.#method(#place))
 }
@@ -277,7 +288,7 @@ fn probed(method: &str, ty: impl quote::ToTokens, place: &TokenStream) -> TokenS
 fn weighed(function: &str, at: Span, ty: impl quote::ToTokens, owned: impl quote::ToTokens) -> TokenStream {
     let span = Span::mixed_site().located_at(at);
     let (p, function) = (private(span), syn::Ident::new(function, span));
-    let own = Span::mixed_site();
+    let own = here();
     let (ops, own_p) = (if function == "weighed_slice" { "slice_ops" } else { "ops" }, private(own));
     let ops = syn::Ident::new(ops, own);
     quote_spanned!(span=> #p::#function::<#ty, _, _>(#own_p::Keyed::<#ty>::OF.#ops(), #own_p::way!(#owned)))

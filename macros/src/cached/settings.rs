@@ -328,7 +328,12 @@ fn refresh(option: &Written, errors: &mut Errors) -> Option<Span> {
         errors.over(text, &Mistake::ReservedOption { option, instead: instead.to_owned() });
         return None;
     }
-    option.switch(errors).filter(|on| *on).map(|_| option.name.span())
+    let on = option.switch(errors)?;
+    if on && !option.is_alone {
+        errors.over(&option.value, &Mistake::RefreshIsTrue {});
+        return None;
+    }
+    on.then(|| option.name.span())
 }
 
 fn handle(option: &Written, errors: &mut Errors) -> Handle {

@@ -4,6 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
 use syn::{Expr, ExprPath, LitStr, Token};
 
 use super::model::Model;
@@ -100,6 +101,14 @@ fn usage(option: &Written, errors: &mut Errors) -> Option<Usage> {
 }
 
 impl Gpu {
+    /// At the path of a driver of the user's.
+    fn place(&self, span: Span) -> Span {
+        match &self.driver {
+            Driver::Ours(_) => span,
+            Driver::Own(path) => span.located_at(path.span()),
+        }
+    }
+
     fn backend(&self) -> TokenStream {
         match &self.driver {
             Driver::Ours(name) => {
@@ -122,7 +131,15 @@ pub(super) fn expand(model: &Model, gpu: &Gpu, descriptor: &TokenStream) -> Toke
         Some(classes) => quote_spanned!(span=> &#classes),
         None => quote_spanned!(span=> &[]),
     };
-    let of_backend = quote_spanned!(span=> <#backend as #larder::device::DeviceBackend>::Usage);
+    // Where what is no driver is said to be none.
+    let at = gpu.place(span);
+    let (at_larder, at_p) = (crate::crate_path::larder(at), private(at));
+    let of_backend = quote_spanned!(at=> <#backend as #at_larder::device::DeviceBackend>::Usage);
+    let lease = quote_spanned!(at=> #at_larder::device::DeviceLease<#backend>);
+    let pool = quote_spanned!(at=> #at_larder::device::DevicePool<#backend>);
+    let to_order = quote_spanned!(at=> #at_larder::device::ToOrder<#backend>);
+    let site = quote_spanned!(at=> #at_p::DeviceSite<#backend>);
+    let site_new = quote_spanned!(at=> #at_p::DeviceSite::new);
     let (parameter, usage) = match &gpu.usage {
         None => (quote_spanned!(span=> usage: #of_backend,), quote_spanned!(span=> usage)),
         Some(Usage::Value(value)) => (TokenStream::new(), value.to_token_stream()),
@@ -140,8 +157,15 @@ pub(super) fn expand(model: &Model, gpu: &Gpu, descriptor: &TokenStream) -> Toke
         device.value()
     );
     let error = quote_spanned!(span=> #larder::device::DeviceError);
+    // With it the compiler says of the static alone that this is no driver, and without `for<'a>` of the bound as well.
+    let is_driver = match &gpu.driver {
+        Driver::Ours(_) => None,
+        Driver::Own(path) => {
+            Some(quote_spanned!(at=> where for<'a> #path: #at_larder::device::DeviceBackend))
+        }
+    };
     quote_spanned! {span=>
-        impl #ident {
+        impl #ident #is_driver {
             #[doc = #acquire_docs]
             #[doc = ""]
             #[doc = " # Errors"]
@@ -152,8 +176,8 @@ pub(super) fn expand(model: &Model, gpu: &Gpu, descriptor: &TokenStream) -> Toke
             #vis fn acquire(
                 len: ::core::primitive::u64,
                 #parameter
-                order: &impl #larder::device::ToOrder<#backend>,
-            ) -> ::core::result::Result<#larder::device::DeviceLease<#backend>, #error> {
+                order: &impl #to_order,
+            ) -> ::core::result::Result<#lease, #error> {
                 Self::pool()?.acquire(len, #usage, &#larder::device::ToOrder::to_order(order))
             }
 
@@ -163,10 +187,10 @@ pub(super) fn expand(model: &Model, gpu: &Gpu, descriptor: &TokenStream) -> Toke
             ///
             /// When no device of its driver is registered under that name, or it is lost.
             #[allow(dead_code, unreachable_pub, reason = "not every pool is looked into by hand")]
-            #vis fn pool() -> ::core::result::Result<#larder::device::DevicePool<#backend>, #error> {
+            #vis fn pool() -> ::core::result::Result<#pool, #error> {
                 #p::declare! { static __DESCRIPTOR: #p::Descriptor = #descriptor; }
-                static __SITE: #p::DeviceSite<#backend> = #p::DeviceSite::new(&__DESCRIPTOR, #device, #classes);
-                __SITE.pool()
+                static __SITE: #site = #site_new(&__DESCRIPTOR, #device, #classes);
+                #at_p::DeviceSite::pool(&__SITE)
             }
         }
     }

@@ -6,7 +6,6 @@ mod function;
 mod gpu;
 mod model;
 
-#[cfg(test)]
 pub(crate) use args::WORDS;
 
 use proc_macro2::TokenStream;

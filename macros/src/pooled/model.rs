@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proc_macro2::{Ident, TokenStream};
-use syn::{Expr, ExprArray, ExprLit, Generics, Item, Lit, LitStr, Visibility};
+use syn::{Expr, ExprArray, ExprLit, Generics, Item, Lit, LitStr, Visibility, parse_quote};
 
 use super::gpu::{self, Gpu};
 use crate::cached::settings::scope_of;
@@ -87,7 +87,10 @@ impl Options {
                 "validate_on_acquire" => {
                     options.validates_on_acquire = option.switch(errors).unwrap_or_default();
                 }
-                "new" => options.new = option.function(errors),
+                // After a mistake nobody asks for a default.
+                "new" => {
+                    options.new = Some(option.function(errors).unwrap_or_else(|| parse_quote!(|| loop {})));
+                }
                 "try_new" => options.try_new = option.function(errors),
                 "idle" => options.idle = option.duration(errors),
                 "idle_soft" => options.idle_soft = option.duration(errors),

@@ -47,7 +47,7 @@ impl<K, V> Core<K, V> {
         let tenant = &*self.tenant;
         let typical = tenant.card.reservation.spent() / tenant.entries().max(1);
         let budget = tenant.core.ledger.limit();
-        let from = tenant.sampling.try_note(|reuse| {
+        let from = tenant.sampling.try_note(&mut |reuse| {
             for hit in hits {
                 reuse.hit(hit, hit as u8, now, typical, budget);
             }
@@ -60,7 +60,7 @@ impl<K, V> Core<K, V> {
     #[inline(never)]
     pub(super) fn learn_miss(&self, hash: u64) {
         let (key, now) = (self.told_apart(hash), self.learning_time());
-        self.follow(self.tenant.sampling.try_note(|reuse| reuse.missed(key, now)));
+        self.follow(self.tenant.sampling.try_note(&mut |reuse| reuse.missed(key, now)));
     }
 
     /// A value is about to be stored.
@@ -79,7 +79,7 @@ impl<K, V> Core<K, V> {
     fn learn_fact(&self, hash: u64, fact: Fact) {
         let (key, now) = (self.told_apart(hash), self.learning_time());
         let budget = self.tenant.core.ledger.limit();
-        self.follow(self.tenant.sampling.note(|reuse| reuse.stored(key, fact, now, budget)));
+        self.follow(self.tenant.sampling.note(&mut |reuse| reuse.stored(key, fact, now, budget)));
     }
 
     /// The key's value is gone or wrong.
@@ -87,7 +87,7 @@ impl<K, V> Core<K, V> {
     pub(super) fn learn_gone(&self, hash: u64) {
         if self.is_followed(hash) {
             let key = self.told_apart(hash);
-            self.follow(self.tenant.sampling.note(|reuse| reuse.forget(key)));
+            self.follow(self.tenant.sampling.note(&mut |reuse| reuse.forget(key)));
         }
     }
 
@@ -95,7 +95,7 @@ impl<K, V> Core<K, V> {
     pub(super) fn learn_gone_like(&self, lower: u32) {
         if self.followed.load(Ordering::Relaxed) != OFF {
             let like = self.told_apart(lower.into()) as u32;
-            self.follow(self.tenant.sampling.note(|reuse| reuse.forget_like(like)));
+            self.follow(self.tenant.sampling.note(&mut |reuse| reuse.forget_like(like)));
         }
     }
 
@@ -143,7 +143,7 @@ impl CacheTenant {
         }
         let (hits, (lookups, _)) = (self.card.tally.hits(), self.card.tally.lookups());
         let held = self.card.reservation.spent();
-        self.follow_all(self.sampling.note(|reuse| reuse.end_epoch(hits, lookups, held))?);
+        self.follow_all(self.sampling.note(&mut |reuse| reuse.end_epoch(hits, lookups, held))?);
         self.sampling.curve()
     }
 
@@ -165,7 +165,7 @@ impl CacheTenant {
             Expires::Never | Expires::ByAge => NO_DEADLINE,
         };
         self.sampling.start(idle, self.card.tally.lookups().0);
-        self.follow_all(self.sampling.note(|_| ()).unwrap_or(Followed::NOBODY));
+        self.follow_all(self.sampling.note(&mut |_| ()).unwrap_or(Followed::NOBODY));
     }
 
     /// Forgets what was learned, and gives the memory back.

@@ -5,7 +5,6 @@
 //! do not nest however long the chain of removals is.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::removal::RemovalCause;
@@ -26,7 +25,7 @@ pub(super) struct Listener<K, V> {
 }
 
 /// What left in a call of a listener, with the thread that is in it.
-type Deferred<K, V> = VecDeque<(usize, Departed<K, V>)>;
+type Deferred<K, V> = Vec<(usize, Departed<K, V>)>;
 
 /// Listeners that a thread is in, by address; nearly always one.
 type Stack = RefCell<Vec<usize>>;
@@ -73,7 +72,7 @@ impl Drop for Telling {
 
 impl<K, V> Listener<K, V> {
     pub(super) fn new(tell: OnRemove<K, V>) -> Self {
-        Self { tell, panics: AtomicU64::new(0), deferred: Mutex::new(VecDeque::new()) }
+        Self { tell, panics: AtomicU64::new(0), deferred: Mutex::new(Vec::new()) }
     }
 
     /// Bytes that it takes, without what is deferred for a moment.
@@ -91,7 +90,7 @@ impl<K, V> Listener<K, V> {
     pub(super) fn tell(&self, departed: Departed<K, V>) {
         let telling = match Telling::start(std::ptr::from_ref(self).addr()) {
             Ok(telling) => telling,
-            Err(thread) => return self.deferred.lock().push_back((thread, departed)),
+            Err(thread) => return self.deferred.lock().push((thread, departed)),
         };
         self.tell_each(departed);
         // Until nothing leaves any more by what it does.
@@ -103,9 +102,11 @@ impl<K, V> Listener<K, V> {
     fn take_deferred(&self, thread: usize) -> Option<Departed<K, V>> {
         let mut deferred = self.deferred.lock();
         // The first: in the order in which they left.
-        let at = deferred.iter().position(|(of, _)| *of == thread)?;
-        let (_, departed) = deferred.remove(at)?;
-        Some(departed)
+        let mut at = 0;
+        while deferred.get(at)?.0 != thread {
+            at += 1;
+        }
+        Some(deferred.remove(at).1)
     }
 
     fn tell_each(&self, departed: Departed<K, V>) {

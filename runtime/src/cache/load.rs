@@ -54,7 +54,7 @@ impl<K, V> Core<K, V> {
             return self.alone(hash, key);
         }
         loop {
-            let is_stored = |key: &K| self.peek(hash, |stored| (self.ops.eq)(stored, key), |_| ()).is_some();
+            let is_stored = |key: &K| self.see(hash, key, &mut |_| ());
             match self.flights.join(hash, key, |a, b| (self.ops.eq)(a, b), is_stored) {
                 Joined::Leader(lead) => return self.raise(hash, Run::Lead(lead)),
                 Joined::Waiter(waiter, key) => {
@@ -62,7 +62,7 @@ impl<K, V> Core<K, V> {
                     return Turn::Wait(waiter, key);
                 }
                 Joined::Stored(back) => {
-                    match self.peek(hash, |stored| (self.ops.eq)(stored, &back), self.ops.clone) {
+                    match self.stored(hash, &back) {
                         Some(value) => return Turn::Found(value),
                         // Gone again.
                         None => key = back,
@@ -72,6 +72,18 @@ impl<K, V> Core<K, V> {
         }
     }
 
+    /// What a caller finds who looks once more.
+    fn stored(&self, hash: u64, key: &K) -> Option<V> {
+        let mut found = None;
+        self.see(hash, key, &mut |value| found = Some((self.ops.clone)(value)));
+        found
+    }
+
+    /// Shows `take` the value of this key, if there is one. Who looks once more has time: what is looked with is compiled once.
+    fn see(&self, hash: u64, key: &K, take: &mut dyn FnMut(&V)) -> bool {
+        self.peek(hash, |stored| (self.ops.eq)(stored, key), take).is_some()
+    }
+
     /// What follows a wait.
     pub(super) fn after(&self, hash: u64, key: K, waited: Waited<V>) -> Turn<'_, K, V> {
         match waited {
@@ -79,7 +91,7 @@ impl<K, V> Core<K, V> {
             Waited::Cycle => self.alone(hash, key),
             Waited::Retry | Waited::Overdue => {
                 // The leader may have stored a value that it could not hand to us.
-                match self.peek(hash, |stored| (self.ops.eq)(stored, &key), self.ops.clone) {
+                match self.stored(hash, &key) {
                     Some(value) => Turn::Found(value),
                     None if matches!(waited, Waited::Overdue) => self.alone(hash, key),
                     None => self.turn(hash, key),

@@ -39,16 +39,16 @@ impl Sampling {
     }
 
     /// Lets `learn` note something. Returns who is followed after that.
-    pub(crate) fn note(&self, learn: impl FnOnce(&mut Reuse)) -> Option<Followed> {
+    pub(crate) fn note(&self, learn: &mut dyn FnMut(&mut Reuse)) -> Option<Followed> {
         self.lock().map(|state| Self::with(state, learn))
     }
 
     /// [`note`](Self::note), if nobody else is at it.
-    pub(crate) fn try_note(&self, learn: impl FnOnce(&mut Reuse)) -> Option<Followed> {
+    pub(crate) fn try_note(&self, learn: &mut dyn FnMut(&mut Reuse)) -> Option<Followed> {
         self.0.try_lock().map(|state| Self::with(state, learn))
     }
 
-    fn with(mut state: MutexGuard<'_, Option<Box<Reuse>>>, learn: impl FnOnce(&mut Reuse)) -> Followed {
+    fn with(mut state: MutexGuard<'_, Option<Box<Reuse>>>, learn: &mut dyn FnMut(&mut Reuse)) -> Followed {
         match &mut *state {
             Some(reuse) => {
                 learn(reuse);

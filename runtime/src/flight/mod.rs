@@ -36,6 +36,7 @@
 //! waker is called, or the budget is asked. Who has the table locked looks into the store as a reader, who takes no lock.
 
 mod graph;
+mod index;
 mod wait;
 
 pub(crate) use graph::{Working, WorkingOnly};
@@ -47,10 +48,8 @@ use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
-use hashbrown::HashTable;
-use smallvec::SmallVec;
-
 use graph::FlightId;
+use index::Index;
 use wait::Until;
 
 use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Condvar, Mutex, Ordering, fence};
@@ -86,9 +85,15 @@ struct Table<K, V> {
     /// Nearly always there is no other.
     first: Option<Pending<K, V>>,
     /// Nothing while there are none, because every empty cache would pay for it.
-    others: Option<Box<HashTable<Pending<K, V>>>>,
+    others: Option<Box<Others<K, V>>>,
     /// The number of the next flight.
     next: u64,
+}
+
+/// Flights beside the first, at the places that the index gives them.
+struct Others<K, V> {
+    index: Index,
+    list: Vec<Option<Pending<K, V>>>,
 }
 
 /// A flight in the table, from when its body may run until its value is stored.
@@ -125,12 +130,12 @@ impl<K> Key<K> {
 }
 
 /// Keys of flights that were superseded: the user's, to be dropped with no lock held.
-pub(crate) struct Superseded<K>(SmallVec<[Key<K>; 1]>);
+pub(crate) struct Superseded<K>(Vec<Key<K>>);
 
 impl<K> Superseded<K> {
     #[inline]
     pub(crate) fn new() -> Self {
-        Self(SmallVec::new())
+        Self(Vec::new())
     }
 }
 
@@ -148,8 +153,15 @@ impl<K, V> Table<K, V> {
         let pending = Pending { hash, number, key, flight: None };
         if self.first.is_none() {
             self.first = Some(pending);
+            return number;
+        }
+        let others =
+            self.others.get_or_insert_with(|| Box::new(Others { index: Index::default(), list: Vec::new() }));
+        let place = others.index.enter(hash);
+        if place == others.list.len() {
+            others.list.push(Some(pending));
         } else {
-            self.others.get_or_insert_default().insert_unique(hash, pending, |pending| pending.hash);
+            others.list[place] = Some(pending);
         }
         number
     }
@@ -159,7 +171,11 @@ impl<K, V> Table<K, V> {
         let is = |pending: &Pending<K, V>| pending.hash == hash && is(pending);
         match &mut self.first {
             Some(first) if is(first) => Some(first),
-            _ => self.others.as_mut()?.find_mut(hash, is),
+            _ => {
+                let Others { index, list } = &mut **self.others.as_mut()?;
+                let place = index.find(hash, &mut |place| list[place].as_ref().is_some_and(&is))?;
+                list[place].as_mut()
+            }
         }
     }
 
@@ -171,13 +187,15 @@ impl<K, V> Table<K, V> {
         if self.first.as_ref().is_some_and(|first| first.number == number) {
             return self.first.take();
         }
-        let found = self.others.as_mut()?.find_entry(hash, |pending| pending.number == number).ok()?;
-        Some(found.remove().0)
+        let Others { index, list } = &mut **self.others.as_mut()?;
+        let is = |pending: &Pending<K, V>| pending.number == number;
+        let place = index.leave(hash, &mut |place| list[place].as_ref().is_some_and(is))?;
+        list[place].take()
     }
 
     /// Takes out what the others leave behind that are gone.
-    fn unused(&mut self) -> Option<Box<HashTable<Pending<K, V>>>> {
-        self.others.take_if(|others| others.is_empty())
+    fn unused(&mut self) -> Option<Box<Others<K, V>>> {
+        self.others.take_if(|others| others.index.is_empty())
     }
 
     #[cfg(any(test, feature = "__validate"))]
@@ -340,9 +358,20 @@ impl<K, V> Flights<K, V> {
         let mut keys = Vec::new();
         let mut table = self.table.lock();
         let Table { first, others, .. } = &mut *table;
-        let all = first.iter_mut().chain(others.iter_mut().flat_map(|others| others.iter_mut()));
-        let flying = all.filter(|pending| !matches!(pending.key, Key::Superseded));
-        keys.extend(flying.map(|pending| self.mark(pending)));
+        let mut mark = |pending: &mut Pending<K, V>| {
+            if !matches!(pending.key, Key::Superseded) {
+                keys.push(self.mark(pending));
+            }
+        };
+        if let Some(first) = first {
+            mark(first);
+        }
+        if let Some(others) = others {
+            for pending in &mut others.list {
+                let Some(pending) = pending else { continue };
+                mark(pending);
+            }
+        }
         drop(table);
         drop(keys);
     }

@@ -210,6 +210,12 @@ impl<V> Waiting<'_, V> {
 }
 
 impl State {
+    /// The waker of a task that waits no more, to be dropped with no lock held.
+    fn forget(&mut self, number: u64) -> Option<Waker> {
+        let at = self.wakers.iter().position(|(other, _)| *other == number)?;
+        Some(self.wakers.swap_remove(at).1)
+    }
+
     /// Notes by which waker a task is woken; returns the one before, to be dropped with no lock held.
     fn register(&mut self, number: u64, waker: &Waker) -> Option<Waker> {
         match self.wakers.iter_mut().find(|(other, _)| *other == number) {
@@ -231,8 +237,7 @@ impl<V> Drop for Waiting<'_, V> {
         }
         let Some(number) = self.number else { return };
         let mut state = self.waiter.flight.state.lock();
-        let waker = state.wakers.iter().position(|(other, _)| *other == number);
-        let waker = waker.map(|at| state.wakers.swap_remove(at));
+        let waker = state.forget(number);
         if self.waiter.must_wait(&state) {
             graph::remove(self.held.as_deref().unwrap_or_default(), self.waiter.flight.id);
         }

@@ -37,7 +37,7 @@ pub use value::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be part of a key",
     label = "this argument is part of the key",
-    note = "a key argument needs `Clone + Hash + Eq + Send + Sync + 'static`: derive what is missing, or take an argument that has it, such as an id or a name",
+    note = "a key argument needs `Clone + Hash + Eq + Send + Sync + 'static`: derive what is missing, or take an argument that has it, such as an id, a name, or a `BTreeMap` for a `HashMap`",
     note = "or leave it out of the key with `skip(..)`, or say what the key is with `key(..)`"
 )]
 pub trait CacheKey: Clone + Hash + Eq + Send + Sync + 'static {}
@@ -62,7 +62,8 @@ impl<T: CacheKey> ReceiverKey for T {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be returned from a `#[cached]` function",
     label = "this value is stored in the cache, and a clone of it is what each hit returns",
-    note = "a cached value needs `Clone + Send + Sync + 'static`: derive `Clone`, or return `Arc<{Self}>`"
+    note = "a cached value needs `Clone + Send + Sync + 'static`: derive `Clone`, or return `Arc<{Self}>`",
+    note = "what stays on one thread can't be kept: `Arc` for `Rc`, `Mutex` for `RefCell`, `dyn Trait + Send + Sync` for `dyn Trait`"
 )]
 pub trait CacheValue: Clone + Send + Sync + 'static {}
 

@@ -6,8 +6,6 @@
 #[cfg(target_os = "linux")]
 use std::path::{Path, PathBuf};
 
-use sysinfo::{MemoryRefreshKind, System};
-
 #[cfg(target_os = "linux")]
 use super::{cgroup, psi};
 #[cfg(target_os = "linux")]
@@ -126,7 +124,34 @@ impl Limits {
     }
 }
 
+#[cfg(target_os = "linux")]
 fn host() -> Option<MemorySample> {
+    sample_of(&std::fs::read_to_string("/proc/meminfo").ok()?)
+}
+
+/// What `/proc/meminfo` says of the machine. Kernels before 3.14 do not say what is available: there it is what is free, and
+/// what caches would give back.
+#[cfg(target_os = "linux")]
+fn sample_of(table: &str) -> Option<MemorySample> {
+    let field = |name: &str| {
+        let value = table.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        // They are kibibytes, though the file calls them "kB".
+        value.split_ascii_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
+    };
+    let estimate = || {
+        let given_back =
+            ["Buffers", "Cached", "SReclaimable"].into_iter().filter_map(field).fold(0, u64::saturating_add);
+        let free = field("MemFree")?;
+        Some(free.saturating_add(given_back).saturating_sub(field("Shmem").unwrap_or(0)))
+    };
+    let limit = field("MemTotal").filter(|total| *total > 0)?;
+    Some(MemorySample { used: limit.saturating_sub(field("MemAvailable").or_else(estimate)?), limit })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn host() -> Option<MemorySample> {
+    use sysinfo::{MemoryRefreshKind, System};
+
     let mut system = System::new().ok()?;
     system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
     let total = system.total_memory();
@@ -191,6 +216,27 @@ mod tests {
         assert!(!source.name().is_empty());
         assert!(effective_limit() >= now.limit.min(MB));
         assert!(default_budget() <= DEFAULT_BUDGET && default_budget() > 0);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_available_counts_as_free() {
+        let now = "MemTotal:       24689764 kB\nMemFree:         100 kB\nMemAvailable:   20000000 kB\nCached: 7 kB\n";
+        assert_eq!(sample_of(now), Some(sample((24_689_764 - 20_000_000) << 10, 24_689_764 << 10)));
+        let old = "MemTotal: 100 kB\nMemFree: 10 kB\nBuffers: 5 kB\nCached: 20 kB\nSwapCached: 50 kB\nShmem: 7 kB\n\
+                   SReclaimable: 2 kB\n";
+        assert_eq!(sample_of(old), Some(sample((100 - 30) << 10, 100 << 10)));
+        for odd in [
+            "",
+            "MemTotal: 0 kB\nMemAvailable: 0 kB",
+            "MemTotal: 5 kB",
+            "MemTotal: x kB\nMemFree: 1 kB",
+            "MemAvailable: 1 kB",
+        ] {
+            assert_eq!(sample_of(odd), None, "{odd}");
+        }
+        // More than there is counts as all.
+        assert_eq!(sample_of("MemTotal: 5 kB\nMemAvailable: 9 kB"), Some(sample(0, 5 << 10)));
     }
 
     #[cfg(target_os = "linux")]

@@ -2,10 +2,9 @@
 //!
 //! One shard's lock at a time. What left is handed out, to be dropped with no lock held.
 
-use smallvec::SmallVec;
-
 use super::Store;
-use super::place::{Locked, Place};
+use super::few::Few;
+use super::place::Locked;
 use super::shard::{Collect, Leaving, Writer};
 use crate::budget::Reservation;
 use crate::policy::Moment;
@@ -15,7 +14,7 @@ use crate::time::{NEVER, Nanos};
 use crate::unwind::each_to_the_end;
 
 /// An eviction stops after so many entries of one shard: that empties a page of slots.
-const BATCH: u64 = 96;
+const BATCH: u64 = Few::MOST as u64;
 
 /// How many slots that may be due one lock hold looks at when it sweeps for expired entries.
 const SWEPT: usize = 256;
@@ -127,7 +126,7 @@ impl<K, V> Store<K, V> {
         let Some(mut shard) = locked.writer() else { return (evicted, leaving) };
         let charged = shard.charged();
         let (mut heap, mut weight) = (0, 0);
-        let mut picked = SmallVec::<[u32; BATCH as usize]>::new();
+        let mut picked = Few::new();
         while let Some(victim) = shard.pick(moment, wanted.most - weight) {
             heap += victim.heap;
             weight += victim.heap + Self::SLOT_BYTES;
@@ -216,19 +215,24 @@ impl<K, V> Store<K, V> {
     /// Of an order by credit it is the lowest of all shards. Of any other the shards take turns, and what one of them
     /// holds is as good as what another does: it is their mean, which no straggler in one shard decides.
     pub(crate) fn credit(&self, by_credit: bool) -> f64 {
-        let credits = self.places().iter().map(Place::credit);
-        if by_credit {
-            return credits.fold(f64::INFINITY, f64::min);
+        let (mut lowest, mut sum, mut shards) = (f64::INFINITY, 0.0, 0_u32);
+        for place in self.places() {
+            let credit = place.credit();
+            if credit.is_finite() {
+                (lowest, sum, shards) = (lowest.min(credit), sum + credit, shards + 1);
+            }
         }
-        let (sum, shards) = credits
-            .filter(|credit| credit.is_finite())
-            .fold((0.0, 0_u32), |(sum, shards), credit| (sum + credit, shards + 1));
-        if shards == 0 { f64::INFINITY } else { sum / f64::from(shards) }
+        if by_credit || shards == 0 { lowest } else { sum / f64::from(shards) }
     }
 
     /// What each byte of the next victim saves, in nanoseconds of compute, and that victim's credit.
     pub(crate) fn next_victim(&self, reservation: &Reservation) -> Option<(f64, f64)> {
-        let cheapest = self.places().iter().min_by(|a, b| a.credit().total_cmp(&b.credit()))?;
+        let mut cheapest = self.places().first()?;
+        for place in self.places() {
+            if place.credit() < cheapest.credit() {
+                cheapest = place;
+            }
+        }
         let front = self.lock(cheapest, reservation).writer()?.front()?;
         Some((front.density, cheapest.credit()))
     }

@@ -16,6 +16,7 @@
 //! A place whose shard is not there is an empty shard. Places stay where they are for as long as the store lives,
 //! because a look-up goes to one with no lock held; so there are few of them, and they are small.
 
+mod few;
 mod leave;
 mod limbo;
 mod pages;

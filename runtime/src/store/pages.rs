@@ -25,8 +25,8 @@ use std::ops::Range;
 use std::ptr;
 
 use page::{MOST, Page, copy_slot};
-use smallvec::SmallVec;
 
+use super::few::Few;
 use super::limbo::{Block, Limbo, NONE};
 use super::shard::Parting;
 use crate::expiry::Expires;
@@ -517,12 +517,17 @@ impl<K, V> Pages<K, V> {
         &self,
         filling: &mut Filling,
         reserve: &dyn Fn(u64) -> bool,
-    ) -> Option<SmallVec<[u32; MOST]>> {
+    ) -> Option<Few> {
+        const { assert!(MOST <= Few::MOST, "the entries of a page are to be listed without an allocation") };
         let last = filling.last();
         let indices = Filling::indices::<K, V>(last);
         self.forget_vacancies(filling, indices.start);
-        let entries = indices.filter(|&index| self.own(filling, index).state == State::Filled);
-        let entries: SmallVec<[u32; MOST]> = entries.collect();
+        let mut entries = Few::new();
+        for index in indices {
+            if self.own(filling, index).state == State::Filled {
+                entries.push(index);
+            }
+        }
         let heaps = filling.heaps[last].is_some();
         if heaps && !self.note_heaps_ahead(filling, entries.len(), reserve) {
             self.stay(filling, &entries);

@@ -137,8 +137,11 @@ impl<K, V> Locked<'_, K, V> {
         // A rank of `MAX` means empty; no real entry comes near it.
         self.place.rank.store(rank, Ordering::Relaxed);
         self.place.credit.store(credit.to_bits(), Ordering::Relaxed);
-        let ranks = self.store.places().iter().map(|place| place.rank.load(Ordering::Relaxed));
-        let heaviest = load_of(ranks.min().unwrap_or(u64::MAX));
+        let mut lowest = u64::MAX;
+        for place in self.store.places() {
+            lowest = lowest.min(place.rank.load(Ordering::Relaxed));
+        }
+        let heaviest = load_of(lowest);
         if let Some(mut shard) = self.writer() {
             shard.published(heaviest);
         }

@@ -1,15 +1,16 @@
 //! The tokens of a miss: the body, and what is around it. It runs between the halves of a load; what an executor is to run
 //! is handed over.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Pat, Safety, Type};
 
+use super::site::proof_of_value;
 use super::{Body, Plan, Variant, found, path_to, return_type};
 use crate::cached::key;
 use crate::cached::model::{Argument, Model, Returns};
-use crate::crate_path::{larder, private};
+use crate::crate_path::{here, larder, private};
 use crate::signature::{Function, bare, named, turbofish};
 
 /// What happens on a miss.
@@ -25,7 +26,7 @@ pub(super) fn load(model: &Model, plan: &Plan, variant: Variant) -> TokenStream 
 
 /// A load with the body between its halves.
 fn load_in_halves(model: &Model, plan: &Plan, variant: Variant, may_be_forced: bool) -> TokenStream {
-    let span = model.span();
+    let span = here();
     let p = private(span);
     let asynchronous = model.function.sig.asyncness.is_some();
     let run = match &plan.body {
@@ -102,7 +103,7 @@ fn load_in_halves(model: &Model, plan: &Plan, variant: Variant, may_be_forced: b
 /// A load that calls its body, where that is a function which needs nothing but its arguments: all there is to say of most
 /// functions. They go along as a tuple, so that what has them is compiled for their types and not for each function.
 fn function_load(model: &Model, plan: &Plan) -> Option<TokenStream> {
-    let span = model.span();
+    let span = here();
     let p = private(span);
     let has_more = model.function.sig.receiver().is_some() || model.options.cache_if.is_some();
     let body = match &plan.body {
@@ -129,7 +130,7 @@ fn function_load(model: &Model, plan: &Plan) -> Option<TokenStream> {
 
 /// A load that calls its body, whatever that is.
 fn whole_load(model: &Model, plan: &Plan, run: &TokenStream) -> TokenStream {
-    let span = model.span();
+    let span = here();
     let p = private(span);
     let cache = found(model, plan);
     match (&model.options.cache_if, &model.returns) {
@@ -148,7 +149,7 @@ fn whole_load(model: &Model, plan: &Plan, run: &TokenStream) -> TokenStream {
 
 /// A load that is given the body, for an executor to run.
 fn load_around(model: &Model, plan: &Plan, variant: Variant, may_be_forced: bool) -> TokenStream {
-    let span = model.span();
+    let span = here();
     let p = private(span);
     let cache_if = &model.options.cache_if;
     let (owned, mut body) = body(model, plan);
@@ -188,12 +189,17 @@ fn load_around(model: &Model, plan: &Plan, variant: Variant, may_be_forced: bool
             (__value, __ran.status())
         };
     }
-    quote_spanned!(span=> #owned #value)
+    // What a parameter lacks is said here as it is where the cache is found, so that nothing more is said of it.
+    let proved = model.function.sig.generics.type_params().next().map(|_| {
+        let (keys, value) = (model.key.proofs(), proof_of_value(model));
+        quote_spanned!(span=> let _ = (#keys, #value);)
+    });
+    quote_spanned!(span=> #proved #owned #value)
 }
 
 /// The proof of what may be returned in place of a value, at its type: where a missing bound is reported.
 fn returned(model: &Model) -> TokenStream {
-    let span = Span::mixed_site();
+    let span = here();
     match model.returns {
         Returns::Plain { .. } => {
             let p = private(span);
@@ -201,7 +207,8 @@ fn returned(model: &Model) -> TokenStream {
         }
         Returns::Fallible { .. } => {
             let ty = return_type(&model.function.sig);
-            let at = ty.clone().into_iter().next().map_or(span, |token| span.located_at(token.span()));
+            let first = ty.clone().into_iter().next().map(|token| token.span());
+            let at = model.param_in(ty.clone()).or(first).map_or(span, |at| span.located_at(at));
             let p = private(at);
             quote_spanned!(at=> #p::returned::<#ty>())
         }
@@ -210,7 +217,7 @@ fn returned(model: &Model) -> TokenStream {
 
 /// The copy of what an argument refers to.
 fn copied(model: &Model, argument: &Argument) -> TokenStream {
-    let (span, ident) = (Span::mixed_site(), &argument.ident);
+    let (span, ident) = (here(), &argument.ident);
     let Type::Reference(reference) = bare(&argument.ty) else {
         return quote_spanned!(span=> ::std::borrow::ToOwned::to_owned(#ident));
     };
@@ -242,7 +249,7 @@ fn is_copied(model: &Model, argument: &Argument) -> bool {
 
 /// A call of the body, where it is a function.
 fn call(model: &Model, plan: &Plan) -> TokenStream {
-    let span = Span::mixed_site();
+    let span = here();
     let own = model.function.sig.receiver().map(|receiver| key::self_ident(receiver).to_token_stream());
     let others = model.arguments.iter().map(|argument| {
         let ident = &argument.ident;
@@ -254,7 +261,7 @@ fn call(model: &Model, plan: &Plan) -> TokenStream {
 
 /// [`call`], with these arguments.
 fn call_with<T: ToTokens>(model: &Model, plan: &Plan, arguments: &[T]) -> TokenStream {
-    let span = Span::mixed_site();
+    let span = here();
     let sig = &model.function.sig;
     let instance = turbofish(&sig.generics);
     let function = match &plan.body {
@@ -271,7 +278,7 @@ fn call_with<T: ToTokens>(model: &Model, plan: &Plan, arguments: &[T]) -> TokenS
 
 /// The body as something that can be polled anywhere; before it, what makes its arguments its own.
 fn body(model: &Model, plan: &Plan) -> (TokenStream, TokenStream) {
-    let span = Span::mixed_site();
+    let span = here();
     let copied: Vec<_> = model.arguments.iter().filter(|argument| is_copied(model, argument)).collect();
     let idents: Vec<_> = copied.iter().map(|argument| &argument.ident).collect();
     let copies: Vec<_> = copied.iter().map(|argument| self::copied(model, argument)).collect();
@@ -300,7 +307,7 @@ pub(crate) fn in_place(
     ty: &TokenStream,
     copies: bool,
 ) -> TokenStream {
-    let span = Span::mixed_site();
+    let span = here();
     let Function { sig, body, .. } = function;
     let mut lets = TokenStream::new();
     for argument in arguments {

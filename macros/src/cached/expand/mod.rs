@@ -16,7 +16,7 @@ use syn::{Attribute, FnArg, Meta, Pat, PatIdent, ReturnType, Safety, Signature, 
 
 use super::model::{Home, Model, Returns, allow_unread};
 use super::settings::{Options, Place};
-use crate::crate_path::{larder, private};
+use crate::crate_path::{here, larder, private};
 use crate::signature::{Function, lints_said_before, turbofish};
 pub(crate) use load::in_place;
 use load::load;
@@ -113,7 +113,7 @@ fn path_to(model: &Model, ident: &Ident) -> TokenStream {
     match model.home {
         Home::Free => ident.to_token_stream(),
         Home::Associated => {
-            let span = model.span();
+            let span = here();
             let own = Ident::new("Self", span);
             let mut ident = ident.clone();
             ident.set_span(ident.span().located_at(span));
@@ -125,7 +125,7 @@ fn path_to(model: &Model, ident: &Ident) -> TokenStream {
 /// The user's function, or one beside it that looks into the same cache. Arguments keep their names and hygiene; ours
 /// are of another.
 fn wrapper(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
-    let span = model.span();
+    let span = here();
     let Function { vis, sig, body, .. } = &model.function;
     let inside = match plan.body {
         Body::Inside => {
@@ -202,7 +202,7 @@ fn own_fn(sig: &Signature) -> Signature {
 fn sibling(model: &Model, sig: &Signature) -> Signature {
     let mut sig = own_fn(sig);
     if may_be_a_traits(model) {
-        sig.generics.make_where_clause().predicates.push(is_a_key(model));
+        sig.generics.make_where_clause().predicates.push(is_a_key());
     }
     sig
 }
@@ -304,7 +304,7 @@ fn allow_instead_of_expect(attr: &mut Attribute) {
 
 /// A reference to what was found.
 fn found(model: &Model, plan: &Plan) -> TokenStream {
-    let span = model.span();
+    let span = here();
     match model.options.place {
         Place::Within(_) if model.is_consumed => quote_spanned!(span=> &__cache),
         Place::Thread => quote_spanned!(span=> &__cache),
@@ -313,19 +313,21 @@ fn found(model: &Model, plan: &Plan) -> TokenStream {
     }
 }
 
-/// Whether the accessor's result says nothing of how long keys live: where they may be what a parameter of the function stands for.
+/// Whether the accessor's result says nothing of how long keys live: where they may be what a parameter of the function, or of its
+/// `impl`, stands for.
 fn has_found(model: &Model, plan: &Plan) -> bool {
     !matches!(plan.access, Access::InPlace) && returns_found(model)
 }
 
 /// [`has_found`] of an accessor.
 fn returns_found(model: &Model) -> bool {
-    matches!(model.options.place, Place::Global) && model.function.sig.generics.type_params().next().is_some()
+    let has_params = || model.function.sig.generics.type_params().next().is_some();
+    matches!(model.options.place, Place::Global) && (model.home == Home::Associated || has_params())
 }
 
 /// The expression that finds the cache.
 fn find_cache(model: &Model, plan: &Plan) -> TokenStream {
-    let span = model.span();
+    let span = here();
     let instance = turbofish(&model.function.sig.generics);
     let found = match &plan.access {
         Access::Beside(ident) => {
@@ -353,7 +355,7 @@ fn find_cache(model: &Model, plan: &Plan) -> TokenStream {
 
 /// The look-up: what is found is returned, and what is not is a `miss`.
 fn probe(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
-    let span = model.span();
+    let span = here();
     let p = private(span);
     let (query, value) = (model.key.query(), ops_of_value(model));
     let hit = match model.returns {

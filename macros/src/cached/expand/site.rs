@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Expr, ExprPath, Generics, Visibility, WherePredicate};
@@ -13,12 +13,12 @@ use super::{Access, Plan, link, path_to, returns_found, shared_attributes};
 use crate::cached::model::{Home, Model, Returns};
 use crate::cached::settings::{Cost, Place, Policy};
 use crate::cached::tiers::{Packing, Tiers, Warm};
-use crate::crate_path::{larder, private};
+use crate::crate_path::{here, larder, private};
 use crate::signature::{Function, place_of, turbofish, without_idle_lifetimes};
 
 /// `f_cache()`, which people call.
 pub(super) fn handle(model: &Model, plan: &Plan, ident: &Ident) -> TokenStream {
-    let span = Span::mixed_site();
+    let span = here();
     let Function { vis, sig, .. } = &model.function;
     let Access::Beside(accessor) = &plan.access else { return TokenStream::new() };
     let docs = handle_docs(model);
@@ -56,14 +56,14 @@ pub(super) fn handle(model: &Model, plan: &Plan, ident: &Ident) -> TokenStream {
 pub(super) fn generics(model: &Model) -> Generics {
     let mut generics = without_idle_lifetimes(&model.function.sig.generics);
     if may_be_a_traits(model) {
-        generics.make_where_clause().predicates.push(is_a_key(model));
+        generics.make_where_clause().predicates.push(is_a_key());
     }
     generics
 }
 
 /// `for<'a> Self: ReceiverKey`
-pub(super) fn is_a_key(model: &Model) -> WherePredicate {
-    let span = model.span();
+pub(super) fn is_a_key() -> WherePredicate {
+    let span = here();
     let p = private(span);
     let own = Ident::new("Self", span);
     syn::parse_quote_spanned!(span=> for<'a> #own: #p::ReceiverKey)
@@ -80,7 +80,7 @@ fn accessor_arguments(model: &Model) -> Option<TokenStream> {
     match model.options.place {
         Place::Within(_) => {
             let own = model.function.sig.receiver()?.self_token;
-            Some(quote!(&#own))
+            Some(quote_spanned!(here()=> &#own))
         }
         Place::Global | Place::Thread => None,
     }
@@ -89,9 +89,9 @@ fn accessor_arguments(model: &Model) -> Option<TokenStream> {
 fn accessor_type(model: &Model) -> TokenStream {
     let cache = cache_type(model);
     match model.options.place {
-        Place::Global => quote!(&'static #cache),
+        Place::Global => quote_spanned!(here()=> &'static #cache),
         Place::Thread => cache,
-        Place::Within(_) => quote!(&#cache),
+        Place::Within(_) => quote_spanned!(here()=> &#cache),
     }
 }
 
@@ -112,7 +112,7 @@ fn handle_docs(model: &Model) -> [String; 3] {
 /// Finds the cache of this instance. Its name has the function's place in it, so that it can't be mistaken for
 /// the accessor of a free function of the same name; where it can't be found, the name says why.
 pub(super) fn accessor(model: &Model, ident: &Ident) -> TokenStream {
-    let span = Span::mixed_site();
+    let span = here();
     let attrs = shared_attributes(&model.function);
     let generics = generics(model);
     let (params, _, bounds) = generics.split_for_impl();
@@ -145,7 +145,7 @@ fn is_single(model: &Model) -> bool {
 
 /// The statics, and the look for the cache of the instance that they stand in.
 pub(super) fn site(model: &Model) -> TokenStream {
-    let span = model.span();
+    let span = here();
     let p = private(span);
     let (descriptor, keys) = (descriptor(model), model.key.proofs());
     let value = proof_of_value(model);
@@ -200,7 +200,7 @@ pub(super) fn site(model: &Model) -> TokenStream {
 /// The user's functions that few caches have.
 fn extras(model: &Model) -> Option<TokenStream> {
     let options = &model.options;
-    let span = Span::mixed_site();
+    let span = here();
     let p = private(span);
     let mut given = Vec::new();
     let mut give = |name: &str, function: Option<TokenStream>| {
@@ -234,7 +234,7 @@ fn extras(model: &Model) -> Option<TokenStream> {
 /// Makes the tiers. Types are said where they are written, so that what a type lacks to go there is reported at it.
 fn tiers(model: &Model, Tiers { warm, disk }: &Tiers) -> TokenStream {
     let at = warm.as_ref().map(|warm| warm.span).or(disk.as_ref().map(|disk| disk.span));
-    let span = at.map_or_else(Span::mixed_site, |at| Span::mixed_site().located_at(at));
+    let span = at.map_or_else(here, |at| Span::mixed_site().located_at(at));
     let p = private(span);
     let key = model.key.ty().unwrap_or_else(|| quote_spanned!(span=> _));
     let value = model.returns.value();
@@ -303,7 +303,7 @@ fn order(path: &ExprPath) -> TokenStream {
 fn duration(time: Duration) -> TokenStream {
     let (secs, nanos) =
         (Literal::u64_unsuffixed(time.as_secs()), Literal::u32_unsuffixed(time.subsec_nanos()));
-    quote_spanned!(Span::mixed_site()=> ::core::time::Duration::new(#secs, #nanos))
+    quote_spanned!(here()=> ::core::time::Duration::new(#secs, #nanos))
 }
 
 /// Only this function can mean it. Where it is not found, the compiler's message has the name in it.
@@ -316,11 +316,11 @@ pub(super) fn accessor_name(model: &Model) -> Ident {
 
 pub(super) fn hidden_name(model: &Model, what: &str) -> Ident {
     let place = place_of(&model.function.sig.ident);
-    format_ident!("__{what}_{}_{place}", model.name(), span = Span::mixed_site())
+    format_ident!("__{what}_{}_{place}", model.name(), span = here())
 }
 
 fn descriptor(model: &Model) -> TokenStream {
-    let span = Span::mixed_site();
+    let span = here();
     let p = private(span);
     let ident = &model.function.sig.ident;
     let options = &model.options;
@@ -342,7 +342,7 @@ fn descriptor(model: &Model) -> TokenStream {
 /// What the attribute says, and nothing of what it leaves at its default: less to read, and less to compile.
 fn settings(model: &Model) -> TokenStream {
     let options = &model.options;
-    let span = Span::mixed_site();
+    let span = here();
     let p = private(span);
     let mut said = Vec::new();
     let mut say = |name: &str, value: Option<TokenStream>| {
@@ -386,15 +386,15 @@ fn settings(model: &Model) -> TokenStream {
 }
 
 fn cache_type(model: &Model) -> TokenStream {
-    let larder = larder(Span::mixed_site());
+    let larder = larder(here());
     let (key, value) = (model.key.ty(), model.returns.value());
-    quote_spanned!(Span::mixed_site()=> #larder::Cache<#key, #value>)
+    quote_spanned!(here()=> #larder::Cache<#key, #value>)
 }
 
 /// `value::<V, _>(..)`, at the type: where a missing bound is reported.
-fn proof_of_value(model: &Model) -> TokenStream {
+pub(super) fn proof_of_value(model: &Model) -> TokenStream {
     let value = model.returns.value();
-    let at = value.clone().into_iter().next().map_or_else(Span::mixed_site, |token| token.span());
+    let at = value.clone().into_iter().next().map_or_else(here, |token| token.span());
     let span = Span::mixed_site().located_at(at);
     let p = private(span);
     let ops = ops_of_value(model);
@@ -403,7 +403,7 @@ fn proof_of_value(model: &Model) -> TokenStream {
 
 /// What a value can do: says nothing of a missing bound, which its proof does.
 pub(super) fn ops_of_value(model: &Model) -> TokenStream {
-    let (span, value) = (Span::mixed_site(), model.returns.value());
+    let (span, value) = (here(), model.returns.value());
     let p = private(span);
     quote_spanned!(span=> #p::Valued::<#value>::OF.ops())
 }

@@ -151,6 +151,11 @@ impl Error for Fault {
 /// # Panics
 ///
 /// A call that panics costs the pool the buffer that it was about, and nothing else.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no driver of a device",
+    label = "buffers of this driver are asked for",
+    note = "implement `larder::device::DeviceBackend` for it, or say one of larder's, as in `gpu = \"wgpu\"`"
+)]
 pub trait DeviceBackend: Send + Sync + 'static {
     /// A whole allocation of the driver's.
     type Buffer: Send + Sync + 'static;

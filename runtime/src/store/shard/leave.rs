@@ -13,6 +13,7 @@ use crate::policy::Moment;
 #[cfg(feature = "tiers")]
 use crate::policy::Node;
 use crate::removal::RemovalCause;
+use crate::store::few::Few;
 use crate::store::pages::Filling;
 use crate::store::table::Shape;
 use crate::sync::pause;
@@ -82,7 +83,13 @@ impl<K, V> Default for Leaving<K, V> {
 impl<K, V> Leaving<K, V> {
     pub(in crate::store) fn join(&mut self, other: Self) {
         self.heap += other.heap;
-        self.entries.extend(other.entries);
+        if self.entries.is_empty() {
+            self.entries = other.entries;
+        } else {
+            for entry in other.entries {
+                self.entries.push(entry);
+            }
+        }
     }
 
     /// What has left, to be dropped or told of.
@@ -409,14 +416,14 @@ impl<K, V> Writer<'_, K, V> {
         *charged += extra.get();
         let Some(entries) = entries else { return false };
         look_ahead(shard, shape, filling, &entries);
-        let hide = |&index: &u32| {
+        // Their hashes and costs.
+        let mut hidden = [(0, 0); Few::MOST];
+        for (&index, hidden) in entries.iter().zip(&mut hidden) {
             let (slot, hash) = (shard.pages.slot_mine(filling, index), hash_at(shard, filling, index));
-            let cost = slot.fixed().cost();
+            *hidden = (hash, slot.fixed().cost());
             slot.denounce();
             shard.table.remove(shape, hash, index);
-            (index, hash, cost)
-        };
-        let hidden: SmallVec<[(u32, u32, u8); 64]> = entries.iter().map(hide).collect();
+        }
         let is_over = self.await_readers(PATIENCE);
         let Self { shard, inner, .. } = self;
         let Inner { shape, filling, order, wheel, .. } = &mut **inner;
@@ -425,13 +432,15 @@ impl<K, V> Writer<'_, K, V> {
             shard.pages.slot_mine(filling, index).announce(cost);
         };
         if !is_over {
-            hidden.iter().for_each(|&(index, hash, cost)| show(filling, index, hash, cost));
+            for (&index, &(hash, cost)) in entries.iter().zip(&hidden) {
+                show(filling, index, hash, cost);
+            }
             shard.pages.stay(filling, &entries);
             return false;
         }
         let mut hidden = hidden.iter();
         let moved = |filling: &mut Filling, from: u32, to: u32| {
-            if let Some(&(_, hash, cost)) = hidden.next() {
+            if let Some(&(hash, cost)) = hidden.next() {
                 show(filling, to, hash, cost);
             }
             if !shard.pages.own(filling, to).pinned {

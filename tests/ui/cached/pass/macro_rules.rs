@@ -34,6 +34,23 @@ macro_rules! behind_reference {
 
 behind_reference!(behind, str, f64);
 
+macro_rules! whole {
+    ($($(#[$attr:meta])* $vis:vis fn $name:ident($($pat:tt: $ty:ty),*) -> $ret:ty $body:block)*) => {
+        $($(#[$attr])* #[cached] $vis fn $name($($pat: $ty),*) -> $ret $body)*
+    };
+}
+
+whole! {
+    /// With a body that comes in an invisible group.
+    #[must_use]
+    pub fn of_block((a, b): (u8, u8), n: Option<f32>) -> Result<u8, String> {
+        if n.is_none() {
+            return Err("none".to_owned());
+        }
+        Ok(a + b)
+    }
+}
+
 macro_rules! hygienic {
     ($body:expr) => {
         #[cached]
@@ -62,6 +79,8 @@ fn reset(buffer: &mut Buffer) {
 }
 
 fn main() {
+    assert_eq!((of_block((1, 2), Some(0.5)), of_block((1, 2), None)), (Ok(3), Err("none".to_owned())));
+    assert_eq!(of_block_cache().get(((1, 2), Some(0.5))), Some(3));
     of_text("a");
     assert_eq!(of_text_cache().get("a"), Some(0));
     of_float(f64::NAN);
