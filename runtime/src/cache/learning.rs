@@ -157,17 +157,47 @@ impl CacheTenant {
             // There is room for all: nothing is to be decided.
             return;
         }
-        let share = self.core.ledger.limit() / self.core.with_cards(|cards| cards.count() as u64).max(1);
-        let worth = Reuse::most_bytes() * WORTH <= share.min(self.card.ceiling());
-        if !worth || self.entries() < ENTRIES || self.card.tally.loads() < LOADS || !self.take_room() {
-            return;
+        if self.entries() >= ENTRIES
+            && self.card.tally.loads() >= LOADS
+            && self.is_worth_learning()
+            && self.take_room()
+        {
+            self.begin_learning();
+            self.follow_all(self.sampling.note(|_| ()).unwrap_or(Followed::NOBODY));
         }
+    }
+
+    fn is_worth_learning(&self) -> bool {
+        let share = self.core.ledger.limit() / self.core.with_cards(|cards| cards.count() as u64).max(1);
+        Reuse::most_bytes() * WORTH <= share.min(self.card.ceiling())
+    }
+
+    fn begin_learning(&self) {
         let idle = match self.expires() {
             Expires::ByUse(idle) => millis(idle),
             Expires::Never | Expires::ByAge => NO_DEADLINE,
         };
         self.sampling.start(idle, self.card.tally.lookups().0);
-        self.follow_all(self.sampling.note(|_| ()).unwrap_or(Followed::NOBODY));
+    }
+
+    /// What was learned, for the next process.
+    #[cfg(feature = "tiers")]
+    pub(super) fn learned(&self) -> Option<Vec<u8>> {
+        self.sampling.record()
+    }
+
+    /// Goes on from what was learned in the process before, unless it has begun to learn anew.
+    #[cfg(feature = "tiers")]
+    pub(super) fn resume_learning(&self, learned: &[u8]) {
+        if self.sampling.is_on() || !self.is_worth_learning() || !self.take_room() {
+            return;
+        }
+        self.begin_learning();
+        if self.sampling.resume(learned) {
+            self.follow_all(self.sampling.note(|_| ()).unwrap_or(Followed::NOBODY));
+        } else {
+            self.stop_learning();
+        }
     }
 
     /// Charges a curve's memory. In a full budget whoever is worth least makes way: there a curve is of use.
