@@ -18,6 +18,7 @@
 //! keys above. It rises again where fewer than [`LEAST`] are left. The keys lie in the order of their last use, with a
 //! Fenwick tree of their bytes over that order. Everything is plain data: no clock, no lock, and no entry of a cache.
 
+#[cfg(feature = "tiers")]
 mod record;
 
 use hashbrown::HashTable;
@@ -373,6 +374,17 @@ impl Reuse {
     /// Bytes of all entries that were used since the tenant is watched, as far as they are followed.
     fn depth(&self) -> f64 {
         self.total as f64 / self.rate()
+    }
+
+    /// What it costs to fill a byte.
+    fn refill(&self) -> f64 {
+        let costs: u64 = self.keys.iter().map(|key| cost::decode(key.cost)).sum();
+        if self.total == 0 { self.before.0 } else { costs as f64 / self.total as f64 }
+    }
+
+    /// [`depth`](Self::depth), those of the process before included.
+    fn depth_known(&self) -> f64 {
+        self.depth().max(self.before.1)
     }
 
     fn find(&self, hash: u64) -> Option<usize> {

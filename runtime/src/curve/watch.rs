@@ -21,11 +21,13 @@ pub(super) struct Watch {
 
 impl Watch {
     /// What it is made of: epochs, whether more was used than is worth following, and the first depths.
+    #[cfg(feature = "tiers")]
     pub(super) fn parts(&self) -> (u8, bool, [f32; YOUNG]) {
         (self.epochs, self.far, self.depths)
     }
 
     /// One of such parts.
+    #[cfg(feature = "tiers")]
     pub(super) fn of_parts(epochs: u8, far: bool, depths: [f32; YOUNG]) -> Self {
         Self { epochs, depths, far }
     }

@@ -77,17 +77,6 @@ impl Reuse {
         self.saved.copy_from_slice(saved);
         Some(())
     }
-
-    /// What it costs to fill a byte.
-    pub(super) fn refill(&self) -> f64 {
-        let costs: u64 = self.keys.iter().map(|key| crate::cost::decode(key.cost)).sum();
-        if self.total == 0 { self.before.0 } else { costs as f64 / self.total as f64 }
-    }
-
-    /// [`depth`](Self::depth), those of the process before included.
-    pub(super) fn depth_known(&self) -> f64 {
-        self.depth().max(self.before.1)
-    }
 }
 
 #[cfg(all(test, not(larder_shuttle)))]
