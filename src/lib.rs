@@ -32,7 +32,7 @@
 //! | `tiers` | no | `Builder::tiers`: what a cache evicts goes on living below it as bytes | serde, postcard 1 with three dependencies |
 //! | `lz4` | no | `tiers("lz4")`: compressed fast, for memory; brings `tiers` | lz4_flex 0.14 |
 //! | `zstd` | no | `tiers("zstd")`: compressed well, slower; brings `tiers` | zstd 0.14 with the C library |
-//! | `disk` | no | `tiers("disk")`, [`disk`]: a tier that survives a restart; brings `tiers` | fjall 3 with some twenty crates |
+//! | `disk` | no | `tiers("disk")`, [`disk`]: a tier that survives a restart; brings `tiers` | crc32fast, rustix |
 //! | `arrayvec` | no | [`trait@Weigh`] for `ArrayVec`, `ArrayString` | arrayvec 0.7 |
 //! | `bytes` | no | [`trait@Weigh`] for `Bytes`, `BytesMut`; [`Buffer`] to `Bytes`, and `BufMut` for it | bytes 1 |
 //! | `chrono` | no | [`trait@Weigh`] for dates, times, `DateTime` | chrono 0.4 with one dependency |

@@ -1,4 +1,4 @@
-//! Bytes that were never written, as keys, values and compressed pieces: each is an error or a value, and takes no more
+//! Bytes that were never written, as keys, values, compressed pieces, labels on a disk and curves: each is an error or a value, and takes no more
 //! memory than it declares; what comes back of what was written is what went in.
 //!
 //! The first byte says which decoder, the next two how many bytes are declared.
@@ -26,7 +26,7 @@ fn compressed(compress: &dyn Compress, len: usize, bytes: &[u8]) {
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let [which, low, high, bytes @ ..] = input else { return };
     let len = usize::from(u16::from_le_bytes([*low, *high]));
-    match which % 4 {
+    match which % 6 {
         0 => compressed(&Lz4::default(), len, bytes),
         1 => compressed(&Zstd::default().level(1), len, bytes),
         2 => {
@@ -34,6 +34,15 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
             let mut again = Vec::new();
             Codec::<Key, Value>::encode_key(&Serde, &key, &mut again).unwrap();
             assert_eq!(Codec::<Key, Value>::decode_key(&Serde, &again), Ok(key));
+        }
+        3 => {
+            let again = larder_disk::__frames(bytes);
+            assert!(bytes.starts_with(&again) && larder_disk::__frames(&again) == again);
+        }
+        4 => {
+            if let Some(again) = larder_runtime::__curve(bytes) {
+                assert_eq!(larder_runtime::__curve(&again), Some(again));
+            }
         }
         _ => {
             let Ok(value) = Codec::<Key, Value>::decode_value(&Serde, bytes) else { return };

@@ -139,3 +139,12 @@ pub mod __private {
     #[cfg(all(feature = "static-registry", not(any(target_os = "linux", target_os = "android"))))]
     pub use inventory;
 }
+
+/// What can be read of a record of a curve, written anew. For fuzzing.
+#[cfg(feature = "tiers")]
+#[doc(hidden)]
+#[must_use]
+pub fn __curve(record: &[u8]) -> Option<Vec<u8>> {
+    let mut reuse = curve::Reuse::new(curve::NO_DEADLINE, 0);
+    if reuse.resume(record) { reuse.record() } else { None }
+}

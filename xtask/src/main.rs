@@ -24,7 +24,8 @@ The project's own commands.
     cargo xtask deep             the long forms: longer tests and models, sanitizers (nightly), rust-version
     cargo xtask deep STEPS..     some of them: tests, models, allocators, address, thread, fuzz, lowest-rust, deny,
                                  measuring; and rivals, every table that compares larder with its peers
-    cargo xtask rivals ARGS..    those tables; `cargo xtask rivals --help` says what can be chosen
+    cargo xtask rivals ARGS..    those tables; `cargo xtask rivals --help` says what can be chosen, and `rivals tiers --help`
+                                 what of those of tiers
     cargo xtask gpu-check        builds one program that checks and measures pools of GPU memory, on any machine, and starts it
     cargo xtask compile-times    what 200 annotations take to compile, beside `cached` (Linux); and the crate count
     cargo xtask help             this text

@@ -9,13 +9,16 @@ use std::time::Duration;
 use larder_codec::{Schema, Storable};
 use larder_runtime::{Cold, IntoCold, Opened, StoreError};
 
-use crate::directory::Directory;
+use crate::directory::{Directory, number_of};
 use crate::envelope::Written;
+use crate::log::PLACE_BYTES;
 use crate::place;
 use crate::space::Space;
 
 /// A name in a store is no longer than this.
 const NAME: usize = 200;
+/// Files may take a tenth more than their bound, or so much.
+const SPARE: u64 = 64 << 20;
 
 /// A tier on disk, for [`Tiers::cold`](larder_runtime::Tiers::cold).
 ///
@@ -88,8 +91,7 @@ impl Disk {
         self
     }
 
-    /// At most so many bytes of records; the directory takes up to a tenth, or 64 MB, more while it is tidied up. 1 GB
-    /// unless this says otherwise.
+    /// At most so many bytes of records; their files take up to a tenth, or 64 MB, more. 1 GB unless this says otherwise.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
         self
@@ -160,14 +162,20 @@ impl Disk {
         self
     }
 
+    /// So many bytes may the cache's files take.
+    fn allowed(&self) -> u64 {
+        self.max_bytes.saturating_add((self.max_bytes / 10).max(SPARE))
+    }
+
     fn open<K: Storable, V: Storable>(&self, cache: &str, packings: &str) -> Result<Opened, StoreError> {
         let path = place::find(self.path.as_deref(), self.variable.as_deref(), self.written.as_deref())?;
         let directory = Directory::open(&path, self.empties)?;
         let name = space_name::<K, V>(cache);
-        directory.take(&name)?;
+        let log = directory.take(&name, self.allowed())?;
         let schema = Schema::of::<K, V>(&format!("{cache}|{packings}"), self.version);
+        let closed = AtomicBool::new(false);
         Ok(Opened {
-            store: Arc::new(Space { directory, name, closed: AtomicBool::new(false), clock: self.clock }),
+            store: Arc::new(Space { directory, log, name, closed, clock: self.clock }),
             envelope: Arc::new(Written { fingerprint: schema.fingerprint() }),
         })
     }
@@ -175,10 +183,7 @@ impl Disk {
 
 /// The name of a cache in its directory. Instances of one generic function have one name, and other types.
 fn space_name<K, V>(cache: &str) -> String {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in [cache, type_name::<K>(), type_name::<V>()].join("\0").bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
+    let hash = number_of(&[cache, type_name::<K>(), type_name::<V>()].join("\0"));
     let end = (0..=cache.len().min(NAME)).rev().find(|&end| cache.is_char_boundary(end)).unwrap_or(0);
     format!("{}-{hash:016x}", &cache[..end])
 }
@@ -189,7 +194,7 @@ impl<K: Storable + 'static, V: Storable + 'static> IntoCold<K, V> for Disk {
             let disk = self.clone();
             move |cache, packings| disk.open::<K, V>(cache, packings)
         });
-        cold = cold.max_bytes(self.max_bytes);
+        cold = cold.max_bytes(self.max_bytes).bytes_beside(PLACE_BYTES);
         #[cfg(feature = "zstd")]
         if let Some(level) = self.level {
             cold = cold.compressed(larder_codec::Zstd::default().level(level));

@@ -4,14 +4,16 @@
 //! Nothing of a record is shown but its size: keys and values are the program's.
 
 use std::fmt;
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use fjall::Guard;
 use larder_codec::HEADER;
 use larder_runtime::StoreError;
 
-use crate::directory::{Directory, labels_of, meaning, records_of};
+use crate::directory::Directory;
+use crate::log::Log;
 
 /// A directory that is looked into.
 pub struct Inspected {
@@ -34,9 +36,9 @@ pub struct Contents {
     pub records: u64,
     /// Bytes of them.
     pub bytes: u64,
-    /// Records that are not whole, or that no label knows. They are never found by a cache.
+    /// Records that are not whole. They are never found by a cache.
     pub damaged: u64,
-    /// Labels without a record.
+    /// Records that cannot be read where they should be.
     pub missing: u64,
 }
 
@@ -61,10 +63,9 @@ impl Inspected {
     ///
     /// # Errors
     ///
-    /// It was closed by an error.
+    /// The directory cannot be read.
     pub fn caches(&self) -> Result<Vec<String>, StoreError> {
-        let names = self.directory.names()?;
-        Ok(names.iter().filter_map(|name| name.strip_prefix("l:").map(str::to_owned)).collect())
+        self.directory.names()
     }
 
     /// Bytes that all of it takes on the disk.
@@ -79,26 +80,16 @@ impl Inspected {
     ///
     /// A cache of this process has it, or the store cannot be read.
     pub fn verify(&self, name: &str) -> Result<Contents, StoreError> {
-        self.borrowed(name, || {
-            self.directory.with(name, |_, spaces| {
-                let mut contents = Contents { name: name.to_owned(), ..Contents::default() };
-                for record in spaces.records.iter() {
-                    let Ok((number, record)) = Guard::into_inner(record) else {
-                        contents.damaged += 1;
-                        continue;
-                    };
-                    contents.records += 1;
-                    contents.bytes += record.len() as u64;
-                    let labelled = spaces.labels.contains_key(&*number)?;
-                    contents.damaged += u64::from(!labelled || !larder_codec::is_whole(&record));
-                }
-                for label in spaces.labels.iter() {
-                    let number = label.key()?;
-                    contents.missing += u64::from(!spaces.records.contains_key(&*number)?);
-                }
-                Ok(contents)
-            })
-        })
+        let mut contents = Contents { name: name.to_owned(), ..Contents::default() };
+        self.each(name, &mut |record| match record {
+            Some(record) => {
+                contents.records += 1;
+                contents.bytes += record.len() as u64;
+                contents.damaged += u64::from(!larder_codec::is_whole(&record));
+            }
+            None => contents.missing += 1,
+        })?;
+        Ok(contents)
     }
 
     /// The sizes of keys and values of a cache, in bytes as they lie.
@@ -107,18 +98,15 @@ impl Inspected {
     ///
     /// As of [`verify`](Self::verify).
     pub fn sizes(&self, name: &str) -> Result<Vec<(u32, u32)>, StoreError> {
-        self.borrowed(name, || {
-            self.directory.with(name, |_, spaces| {
-                let mut sizes = Vec::new();
-                for record in spaces.records.iter() {
-                    let (_, record) = Guard::into_inner(record)?;
-                    if let Some(key) = larder_codec::key_bytes(&record) {
-                        sizes.push((key, (record.len() - HEADER) as u32 - key));
-                    }
-                }
-                Ok(sizes)
-            })
-        })
+        let mut sizes = Vec::new();
+        self.each(name, &mut |record| {
+            if let Some(record) = record
+                && let Some(key) = larder_codec::key_bytes(&record)
+            {
+                sizes.push((key, (record.len() - HEADER) as u32 - key));
+            }
+        })?;
+        Ok(sizes)
     }
 
     /// Removes everything of a cache, and its name.
@@ -127,28 +115,27 @@ impl Inspected {
     ///
     /// As of [`verify`](Self::verify).
     pub fn clear(&self, name: &str) -> Result<(), StoreError> {
-        let path = self.directory.path();
-        self.borrowed(name, || {
-            self.directory.change(name, |database, spaces| {
-                database.delete_keyspace(spaces.records.clone())?;
-                database.delete_keyspace(spaces.labels.clone())
-            })
-        })
-        .map_err(|error| match error {
-            StoreError::Closed => meaning(&fjall::Error::KeyspaceDeleted, path),
-            other => other,
+        self.borrowed(name, |log| fs::remove_dir_all(log.folder()))
+    }
+
+    /// Shows each record; `None` for one that is not where it should be.
+    fn each(&self, name: &str, show: &mut dyn FnMut(Option<Vec<u8>>)) -> Result<(), StoreError> {
+        self.borrowed(name, |log| {
+            let mut numbers = log.numbers();
+            numbers.sort_unstable();
+            numbers.into_iter().try_for_each(|number| log.read(number).map(&mut *show))
         })
     }
 
-    /// Does something with the spaces of a name that nobody has.
-    fn borrowed<R>(&self, name: &str, with: impl FnOnce() -> Result<R, StoreError>) -> Result<R, StoreError> {
-        let names = self.directory.names()?;
-        if !names.contains(&labels_of(name)) && !names.contains(&records_of(name)) {
-            return Err(StoreError::Io(std::io::ErrorKind::NotFound));
+    /// Does something with the log of a name that nobody has.
+    fn borrowed<R>(&self, name: &str, with: impl FnOnce(&Log) -> io::Result<R>) -> Result<R, StoreError> {
+        if !self.directory.names()?.iter().any(|known| known == name) {
+            return Err(StoreError::Io(io::ErrorKind::NotFound));
         }
-        self.directory.take(name)?;
-        let result = with();
+        let log = self.directory.take(name, u64::MAX)?;
+        let result = with(&log);
+        drop(log);
         self.directory.release(name);
-        result
+        result.map_err(|error| StoreError::from_io(&error, self.directory.path()))
     }
 }

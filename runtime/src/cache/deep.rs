@@ -145,8 +145,14 @@ impl<K, V> Core<K, V> {
                 instance.bring_up();
             }
         });
-        tenant.core.below.hire(laborer, !tenant.core.relief().is_manual());
-        cold.list_some();
+        if let Some(learned) = cold.note().filter(|_| cold.settings().persist) {
+            tenant.resume_learning(&learned);
+        }
+        let has_workers = tenant.core.relief().has_workers();
+        // Before there is anybody else who lists, and whom this would have to wait for.
+        cold.list_some(has_workers);
+        tenant.core.below.hire(laborer, has_workers);
+        tenant.offer(&**self, || self.credit_below());
         Ok(())
     }
 
@@ -155,6 +161,9 @@ impl<K, V> Core<K, V> {
         let Some((chain, cold)) = self.cold() else { return true };
         if cold.settings().persist {
             self.send_down(chain, cold, until);
+            if let Some(learned) = self.tenant.learned() {
+                cold.set_note(&learned);
+            }
         }
         cold.flush(until)
     }
@@ -196,6 +205,7 @@ impl<K, V> Core<K, V> {
     /// Brings entries up into memory, the most valuable first, while there is room.
     pub(super) fn bring_up_below(&self) {
         let Some((chain, cold)) = self.cold() else { return };
+        self.tenant.offer(self, || self.credit_below());
         if !cold.settings().persist {
             return;
         }

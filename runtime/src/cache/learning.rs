@@ -154,18 +154,50 @@ impl CacheTenant {
         if self.sampling.is_on() || ledger.used().saturating_mul(ROOMY) < ledger.allowed() {
             return false;
         }
-        let share = ledger.limit() / self.core.with_cards(|cards| cards.count() as u64).max(1);
-        let worth = Reuse::most_bytes() * WORTH <= share.min(self.card.ceiling());
-        worth && self.entries() >= ENTRIES && self.card.tally.loads() >= LOADS
+        let enough = self.entries() >= ENTRIES && self.card.tally.loads() >= LOADS;
+        enough && self.has_a_share_worth_learning()
     }
 
+    /// Whether a curve's memory is little beside what the tenant may expect to have.
+    fn has_a_share_worth_learning(&self) -> bool {
+        let share = self.core.ledger.limit() / self.core.with_cards(|cards| cards.count() as u64).max(1);
+        Reuse::most_bytes() * WORTH <= share.min(self.card.ceiling())
+    }
+
+    /// Begins anew: the curve's memory is charged.
     pub(super) fn start_learning(&self) {
+        self.begin_learning();
+        self.follow_all(self.sampling.note(&mut |_| ()).unwrap_or(Followed::NOBODY));
+    }
+
+    fn begin_learning(&self) {
         let idle = match self.expires() {
             Expires::ByUse(idle) => millis(idle),
             Expires::Never | Expires::ByAge => NO_DEADLINE,
         };
         self.sampling.start(idle, self.card.tally.lookups().0);
-        self.follow_all(self.sampling.note(&mut |_| ()).unwrap_or(Followed::NOBODY));
+    }
+
+    /// What was learned, for the next process.
+    #[cfg(feature = "tiers")]
+    pub(super) fn learned(&self) -> Option<Vec<u8>> {
+        self.sampling.record()
+    }
+
+    /// Goes on from what was learned in the process before, unless it has begun to learn anew, or there is no room: nobody makes
+    /// way for it.
+    #[cfg(feature = "tiers")]
+    pub(super) fn resume_learning(&self, learned: &[u8]) {
+        let begins = !self.sampling.is_on() && self.has_a_share_worth_learning();
+        if !begins || self.card.try_add_base(Reuse::most_bytes()).is_err() {
+            return;
+        }
+        self.begin_learning();
+        if self.sampling.resume(learned) {
+            self.follow_all(self.sampling.note(&mut |_| ()).unwrap_or(Followed::NOBODY));
+        } else {
+            self.stop_learning();
+        }
     }
 
     /// Forgets what was learned, and gives the memory back.

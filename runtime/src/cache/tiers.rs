@@ -20,6 +20,8 @@ use crate::time::Nanos;
 
 /// A record that is used so often goes up: it came down with one use, so that is its second.
 const USES: u8 = 3;
+/// What a place in an index is worth: more than anybody's value, and less than nothing to be had at all.
+const PLACES: f64 = 1e30;
 /// So many times room is made for one record.
 const ROUNDS: usize = 16;
 /// So often a record is offered whose list has to grow: others may take each time what was made for it.
@@ -314,7 +316,12 @@ impl<K, V> Core<K, V> {
 
     /// What the next victim below is worth; infinite without one.
     pub(super) fn credit_below(&self) -> f64 {
-        self.chain().map_or(f64::INFINITY, |chain| chain.records().credit())
+        let Some(chain) = self.chain() else { return f64::INFINITY };
+        let credit = chain.records().credit();
+        if credit.is_finite() || chain.cold_tier().is_none_or(|cold| cold.charged() == 0) {
+            return credit;
+        }
+        PLACES
     }
 
     /// Whoever is to compute looks below first; what is there goes to all who wait.

@@ -140,6 +140,9 @@ pub(crate) struct Coordinator {
     interval: Duration,
     /// No background thread: `tick()` does its work.
     manual: bool,
+    /// Whether there may be threads beside the one that ticks.
+    #[cfg(feature = "tiers")]
+    has_workers: bool,
     last: Mutex<Option<MemorySample>>,
     journal: Journal,
     watched: Mutex<Watched>,
@@ -166,13 +169,19 @@ impl Coordinator {
         watermarks: Watermarks,
         interval: Duration,
         manual: bool,
-        #[cfg_attr(not(unix), expect(unused_variables, reason = "there are no triggers"))] watched: bool,
+        #[cfg_attr(
+            not(any(unix, feature = "tiers")),
+            expect(unused_variables, reason = "there are no triggers and no disks")
+        )]
+        watched: bool,
     ) -> Self {
         Self {
             source,
             watermarks,
             interval,
             manual,
+            #[cfg(feature = "tiers")]
+            has_workers: watched && !manual,
             last: Mutex::new(None),
             journal: Journal::default(),
             watched: Mutex::new(Watched::default()),
@@ -529,8 +538,8 @@ impl Relief for Coordinator {
     }
 
     #[cfg(feature = "tiers")]
-    fn is_manual(&self) -> bool {
-        self.manual
+    fn has_workers(&self) -> bool {
+        self.has_workers
     }
 
     fn follow(&self, _core: &DomainCore, auto: Option<Auto>) {

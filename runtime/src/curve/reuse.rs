@@ -18,6 +18,9 @@
 //! keys above. It rises again where fewer than [`LEAST`] are left. The keys lie in the order of their last use, with a
 //! Fenwick tree of their bytes over that order. Everything is plain data: no clock, no lock, and no entry of a cache.
 
+#[cfg(feature = "tiers")]
+mod record;
+
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
@@ -132,6 +135,8 @@ pub(crate) struct Reuse {
     held: f64,
     /// For how long it was watched.
     watch: Watch,
+    /// What it cost to fill a byte, and how many bytes were followed, in the process before.
+    before: (f64, f64),
 }
 
 /// Where the hash of a key stands among all: those with the lowest ranks are followed. The bits that pick shards and
@@ -186,6 +191,7 @@ impl Reuse {
             earned: 0.0,
             held: 0.0,
             watch: Watch::default(),
+            before: (0.0, 0.0),
         }
     }
 
@@ -361,14 +367,24 @@ impl Reuse {
             }
         }
         let held = self.held / self.seen.max(1.0);
-        let costs: u64 = self.keys.iter().map(|key| cost::decode(key.cost)).sum();
-        let refill = if self.total == 0 { 0.0 } else { costs as f64 / self.total as f64 };
-        Some(Curve::of(points, refill, self.depth() as u64).raised(held as u64, self.earned * scale))
+        let known = self.depth_known() as u64;
+        Some(Curve::of(points, self.refill(), known).raised(held as u64, self.earned * scale))
     }
 
     /// Bytes of all entries that were used since the tenant is watched, as far as they are followed.
     fn depth(&self) -> f64 {
         self.total as f64 / self.rate()
+    }
+
+    /// What it costs to fill a byte.
+    fn refill(&self) -> f64 {
+        let costs: u64 = self.keys.iter().map(|key| cost::decode(key.cost)).sum();
+        if self.total == 0 { self.before.0 } else { costs as f64 / self.total as f64 }
+    }
+
+    /// [`depth`](Self::depth), those of the process before included.
+    fn depth_known(&self) -> f64 {
+        self.depth().max(self.before.1)
     }
 
     fn find(&self, hash: u64) -> Option<usize> {

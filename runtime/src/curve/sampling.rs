@@ -28,6 +28,18 @@ impl Sampling {
         }
     }
 
+    /// What was learned, as bytes; `None` where that is not enough to go by.
+    #[cfg(feature = "tiers")]
+    pub(crate) fn record(&self) -> Option<Vec<u8>> {
+        self.lock()?.as_ref()?.record()
+    }
+
+    /// Goes on from such bytes; `false` where they are none.
+    #[cfg(feature = "tiers")]
+    pub(crate) fn resume(&self, bytes: &[u8]) -> bool {
+        self.lock().is_some_and(|mut state| state.as_mut().is_some_and(|reuse| reuse.resume(bytes)))
+    }
+
     /// Forgets everything, and gives its memory back; `false` if there was nothing.
     pub(crate) fn stop(&self) -> bool {
         let learned = self.lock().and_then(|mut state| state.take());

@@ -3,7 +3,7 @@
 use super::reuse::KEPT;
 
 /// How deep the stack of keys was is remembered of so many epochs, the first.
-const YOUNG: usize = 16;
+pub(super) const YOUNG: usize = 16;
 /// A reuse that few epochs could show stands for so many at the most: there may have been very few.
 const MOST: f64 = 2.0;
 
@@ -20,6 +20,18 @@ pub(super) struct Watch {
 }
 
 impl Watch {
+    /// What it is made of: epochs, whether more was used than is worth following, and the first depths.
+    #[cfg(feature = "tiers")]
+    pub(super) fn parts(&self) -> (u8, bool, [f32; YOUNG]) {
+        (self.epochs, self.far, self.depths)
+    }
+
+    /// One of such parts.
+    #[cfg(feature = "tiers")]
+    pub(super) fn of_parts(epochs: u8, far: bool, depths: [f32; YOUNG]) -> Self {
+        Self { epochs, depths, far }
+    }
+
     /// An epoch is over in which something was used; entries of `depth` bytes were used since the first began.
     pub(super) fn end_epoch(&mut self, depth: f64) {
         let depth = if self.far { f32::INFINITY } else { depth as f32 };

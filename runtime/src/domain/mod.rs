@@ -105,9 +105,9 @@ pub(crate) trait Relief: Send + Sync {
     /// How long the background thread waits until the next tick.
     fn pause(&self) -> Duration;
 
-    /// Whether there are no background threads.
+    /// Whether there may be threads beside the one that ticks.
     #[cfg(feature = "tiers")]
-    fn is_manual(&self) -> bool;
+    fn has_workers(&self) -> bool;
 
     /// Has the limit follow memory, or (`None`) stay what it is.
     fn follow(&self, core: &DomainCore, auto: Option<Auto>);

@@ -59,11 +59,24 @@ pub trait Store: Send + Sync {
     /// Nobody knows whether it does.
     fn sync(&self) -> Result<(), StoreError>;
 
+    /// A few bytes that the cache [left](Self::set_note) there last, whole; `None` where there are none, or they cannot be
+    /// read.
+    fn note(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Keeps a few bytes for the cache of the next process, in place of those before.
+    ///
+    /// # Errors
+    ///
+    /// They are not there, and maybe those before are not, either.
+    fn set_note(&self, note: &[u8]) -> Result<(), StoreError> {
+        let _ = note;
+        Ok(())
+    }
+
     /// Bytes that it takes where it is, about.
     fn bytes(&self) -> u64;
-
-    /// Gives room back that records left behind, if it has put that off.
-    fn compact(&self) {}
 
     /// Tries to get going again after an error.
     ///

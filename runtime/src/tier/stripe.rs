@@ -25,7 +25,9 @@ pub(super) struct Stripe<R> {
     pub(super) closed: u32,
     /// The number of the last change.
     pub(super) changed: u64,
-    /// Bytes of the two that are charged.
+    /// What each record takes elsewhere.
+    beside: u64,
+    /// Bytes of the two, and of what is elsewhere, that are charged.
     charged: u64,
 }
 
@@ -37,12 +39,18 @@ impl<R> Default for Stripe<R> {
             changing: SmallVec::new(),
             closed: 0,
             changed: 0,
+            beside: 0,
             charged: 0,
         }
     }
 }
 
 impl<R: Listed> Stripe<R> {
+    /// Each record takes so many bytes elsewhere.
+    pub(super) fn with_beside(beside: u64) -> Self {
+        Self { beside, ..Self::default() }
+    }
+
     pub(super) fn is_changing(&self, hash: u32) -> bool {
         self.closed > 0 || self.changing.contains(&hash)
     }
@@ -92,7 +100,11 @@ impl<R: Listed> Stripe<R> {
 
     /// The most bytes that room for one more record takes.
     pub(super) fn growth(&self) -> u64 {
-        if self.has_room() { 0 } else { bytes_for::<R>(self.room()).saturating_sub(self.charged) }
+        if self.has_room() {
+            0
+        } else {
+            bytes_for::<R>(self.room(), self.beside).saturating_sub(self.charged)
+        }
     }
 
     /// Room for one more record; returns by how many bytes that is more, `None` where there are none.
@@ -102,7 +114,7 @@ impl<R: Listed> Stripe<R> {
         }
         let (room, more) = (self.room(), self.growth());
         reservation.try_grow(more, ceiling).ok()?;
-        let Self { records, index, charged, .. } = self;
+        let Self { records, index, beside, charged, .. } = self;
         let grown = records.try_reserve_exact(room - records.len()).is_ok()
             && index.try_reserve(room - index.len(), |&at| mix(records[at as usize].hash())).is_ok();
         if !grown {
@@ -110,7 +122,7 @@ impl<R: Listed> Stripe<R> {
             return None;
         }
         *charged += more;
-        let surplus = charged.saturating_sub(actual(records, index));
+        let surplus = charged.saturating_sub(actual(records, index, *beside));
         *charged -= surplus;
         reservation.shrink(surplus);
         Some(more - surplus)
@@ -118,32 +130,33 @@ impl<R: Listed> Stripe<R> {
 
     /// Gives up room that is mostly empty; returns how many bytes that was, which are the caller's to give back.
     pub(super) fn shrink(&mut self) -> u64 {
-        let Self { records, index, charged, .. } = self;
+        let Self { records, index, beside, charged, .. } = self;
         if records.len() * 4 < records.capacity() {
             let room = records.len() * 2;
             records.shrink_to(room);
             index.shrink_to(room, |&at| mix(records[at as usize].hash()));
         }
-        let surplus = charged.saturating_sub(actual(records, index));
+        let surplus = charged.saturating_sub(actual(records, index, *beside));
         *charged -= surplus;
         surplus
     }
 }
 
 /// The most bytes of both for so many records.
-fn bytes_for<R>(records: usize) -> u64 {
+fn bytes_for<R>(records: usize, beside: u64) -> u64 {
     let buckets = (records * 8 / 7 + 1).next_power_of_two().max(4);
-    allocation(records * size_of::<R>()) + allocation(buckets * (size_of::<u32>() + 1) + 32)
+    let own = allocation(records * size_of::<R>()) + allocation(buckets * (size_of::<u32>() + 1) + 32);
+    own + records as u64 * beside
 }
 
-fn actual<R>(records: &Vec<R>, index: &HashTable<u32>) -> u64 {
+fn actual<R>(records: &Vec<R>, index: &HashTable<u32>, beside: u64) -> u64 {
     let index = match index.allocation_size() {
         0 => 0,
         size => allocation(size),
     };
     let records = match records.capacity() {
         0 => 0,
-        room => allocation(room * size_of::<R>()),
+        room => allocation(room * size_of::<R>()) + room as u64 * beside,
     };
     records + index
 }

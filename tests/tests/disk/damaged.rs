@@ -38,6 +38,10 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// So many keys are removed before anything is damaged. Where a file ends too soon the last removals may be missing, as after
+/// a crash.
+const REMOVED: u64 = 20;
+
 #[test]
 fn damaged_files_are_told_of_or_harmless() {
     let scratch = tempfile::tempdir().unwrap();
@@ -47,9 +51,11 @@ fn damaged_files_are_told_of_or_harmless() {
         let cache = texts(&domain, 8, Disk::at(&whole));
         (0..4).for_each(|_| fill(&cache));
         flush(&domain);
+        (0..REMOVED).for_each(|key| assert!(cache.invalidate(key)));
+        flush(&domain);
     }
     let random = RandomState::new();
-    let (mut opened, mut refused) = (0, 0);
+    let mut opened = 0;
     for turn in 0..short_or_deep(30, 1000_u64) {
         let seed = random.hash_one(turn);
         let copied = scratch.path().join("copy");
@@ -58,10 +64,9 @@ fn damaged_files_are_told_of_or_harmless() {
             files(&copied).into_iter().filter(|file| fs::metadata(file).unwrap().len() > 0).collect();
         let file = &files[(seed >> 32) as usize % files.len()];
         let mut bytes = fs::read(file).unwrap();
-        // Journals are mostly room for more.
-        let used = bytes.iter().rposition(|&byte| byte != 0).map_or(1, |last| last + 1);
-        let at = (seed >> 3) as usize % used;
-        if turn % 3 == 0 {
+        let at = (seed >> 3) as usize % bytes.len();
+        let torn = turn % 3 == 0;
+        if torn {
             bytes.truncate(at);
         } else {
             bytes[at] ^= 1 << (seed & 7);
@@ -74,7 +79,7 @@ fn damaged_files_are_told_of_or_harmless() {
                 for key in 0..100 {
                     let found = cache.get(key);
                     assert!(
-                        found.is_none() || found == Some(text(key)),
+                        found.is_none() || found == Some(text(key)) && (torn || key >= REMOVED),
                         "seed {seed} {}: {found:?}",
                         file.display()
                     );
@@ -84,13 +89,13 @@ fn damaged_files_are_told_of_or_harmless() {
                 // Whatever is wrong there, it is no caller's.
                 drop(cache);
             }
-            Err(BuildError::Store(StoreError::Damaged(_) | StoreError::Io(_))) => refused += 1,
+            Err(BuildError::Store(StoreError::Damaged(_))) if file.ends_with("version") => {}
             Err(other) => panic!("seed {seed} {}: {other}", file.display()),
         }
         drop(domain);
         fs::remove_dir_all(&copied).unwrap();
     }
-    assert!(opened > 0 && refused > 0, "{opened} {refused}");
+    assert!(opened > 0);
 }
 
 #[test]
@@ -103,7 +108,7 @@ fn what_cannot_be_opened_is_emptied_if_the_user_says_so() {
         flush(&domain);
     }
     let version = files(scratch.path()).into_iter().find(|file| file.ends_with("version")).unwrap();
-    fs::write(version, "not fjall's").unwrap();
+    fs::write(version, "another's").unwrap();
     let error = try_texts(&domain(), 8, Disk::at(scratch.path())).unwrap_err();
     assert!(matches!(&error, BuildError::Store(StoreError::Damaged(_))), "{error}");
     let domain = domain();

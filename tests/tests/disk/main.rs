@@ -5,6 +5,7 @@
 #![cfg(feature = "disk")]
 
 mod annotated;
+mod beside;
 mod damaged;
 mod failing;
 mod killed;

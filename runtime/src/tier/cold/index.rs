@@ -1,7 +1,7 @@
 //! Which records a store has: found by a hash, bounded, and evicted by what each of their bytes saves.
 //!
-//! Forty bytes for each record, charged to the cache. One stripe's lock at a time; under it the queue's, and nothing of
-//! the user's.
+//! Forty bytes for each record, and what the store takes, charged to the cache. One stripe's lock at a time; under it the
+//! queue's, and nothing of the user's.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,8 +19,10 @@ use crate::time::Nanos;
 use crate::weight::weigh::allocation;
 
 const STRIPES: usize = 32;
-/// So many records are looked at to find one that is worth little.
-const SAMPLED: usize = 64;
+/// With no more records each is looked at to find the one that is worth least;
+const EXACT: usize = 64;
+/// with more, so many: each is a place in memory that nobody has looked at for long.
+const SAMPLED: usize = 32;
 /// So many of one stripe.
 const SAMPLED_OF_ONE: usize = 8;
 /// Uses beyond are not told apart.
@@ -95,9 +97,10 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn new() -> Self {
+    /// Each record takes so many bytes of memory elsewhere, too.
+    pub(super) fn new(beside: u64) -> Self {
         Self {
-            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            stripes: (0..STRIPES).map(|_| Mutex::new(Stripe::with_beside(beside))).collect(),
             entries: AtomicU64::new(0),
             stored: AtomicU64::new(0),
             charged: AtomicU64::new(0),
@@ -332,7 +335,7 @@ impl Index {
     }
 
     fn cheapest(&self, rate: f64) -> Option<(Slot, f64)> {
-        let all = self.entries() as usize <= SAMPLED;
+        let all = self.entries() as usize <= EXACT;
         let (first, mut looked, mut best) = (self.roll() as usize, 0, None);
         for turn in 0..STRIPES {
             if !all && looked >= SAMPLED {
@@ -345,7 +348,11 @@ impl Index {
             for at in 0..some {
                 let slot = &stripe.records[start.wrapping_add(at) % len];
                 let credit = slot.credit(rate);
-                if best.is_none_or(|(_, least)| credit < least) {
+                // Of those that are worth as much the oldest: what came together goes together, and so do its files.
+                let is_less = |(known, least): (Slot, f64)| {
+                    credit < least || (credit == least && slot.number < known.number)
+                };
+                if best.is_none_or(is_less) {
                     best = Some((*slot, credit));
                 }
             }

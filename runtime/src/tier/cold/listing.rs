@@ -60,16 +60,10 @@ impl Listing {
 }
 
 impl ColdTier {
-    /// Lists what is there, for a moment. Says whether that was all.
-    pub(crate) fn list_some(&self) -> bool {
+    /// Lists what is there: for a moment, where somebody else goes on with it.
+    pub(crate) fn list_some(&self, others: bool) {
         let end = self.now().saturating_add(nanos(AT_ONCE));
-        while self.list_part() {
-            if self.now() > end && self.ground.workers.has_threads() {
-                self.ground.workers.rouse();
-                return false;
-            }
-        }
-        true
+        while self.list_part() && !(others && self.now() > end) {}
     }
 
     /// Lists a part; `false` at the end.

@@ -85,8 +85,8 @@ pub(crate) struct Sending<'a> {
 /// An entry as bytes, for which there is room in the store.
 pub(crate) struct Ready {
     slot: Slot,
-    label: Arc<[u8]>,
-    record: Arc<[u8]>,
+    label: Arc<Vec<u8>>,
+    record: Arc<Vec<u8>>,
     left: u64,
 }
 
@@ -127,8 +127,6 @@ pub(crate) struct ColdTier {
     pace: AtomicU64,
     /// Bytes of the store, when somebody last looked.
     on_disk: AtomicU64,
-    /// Bytes that had been written when the store was last tidied up.
-    tidied: AtomicU64,
     /// Writes that failed.
     failed: AtomicU64,
     counts: Counts,
@@ -165,9 +163,9 @@ fn guarded<R>(call: impl FnOnce() -> Result<R, StoreError>) -> Result<R, StoreEr
 impl ColdTier {
     pub(crate) fn new(settings: Cold, ground: Ground) -> Self {
         Self {
+            index: Index::new(settings.beside),
             settings,
             ground,
-            index: Index::new(),
             queue: Queue::default(),
             breaker: Breaker::default(),
             limit: Mutex::default(),
@@ -182,7 +180,6 @@ impl ColdTier {
             since: AtomicU64::new(0),
             pace: AtomicU64::new(0),
             on_disk: AtomicU64::new(0),
-            tidied: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             counts: Counts::default(),
         }
@@ -194,7 +191,6 @@ impl ColdTier {
     }
 
     /// Bytes that it is charged beside those.
-    #[cfg(any(test, feature = "__validate"))]
     pub(crate) fn charged(&self) -> u64 {
         self.index.charged()
     }
@@ -367,7 +363,7 @@ impl ColdTier {
         if !self.make_room(&slot) {
             return None;
         }
-        Some(Ready { slot, label: label.into(), record: record.into(), left })
+        Some(Ready { slot, label: Arc::new(label), record: Arc::new(record), left })
     }
 
     /// Has a record written soon.

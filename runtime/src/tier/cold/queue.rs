@@ -20,8 +20,8 @@ const OWED: usize = 1 << 16;
 pub(super) struct Put {
     pub(super) number: u64,
     pub(super) hash: u32,
-    pub(super) label: Arc<[u8]>,
-    pub(super) record: Arc<[u8]>,
+    pub(super) label: Arc<Vec<u8>>,
+    pub(super) record: Arc<Vec<u8>>,
     /// What it takes in the store.
     pub(super) bytes: u64,
     /// It was taken back while it is being written.
@@ -115,7 +115,7 @@ impl Queue {
     }
 
     /// The bytes of a record that waits.
-    pub(super) fn find(&self, number: u64) -> Option<Arc<[u8]>> {
+    pub(super) fn find(&self, number: u64) -> Option<Arc<Vec<u8>>> {
         let state = self.state.lock();
         state.waiting.get(&number).filter(|put| !put.gone).map(|put| Arc::clone(&put.record))
     }
@@ -228,7 +228,14 @@ mod tests {
     use super::*;
 
     fn put(number: u64) -> Put {
-        Put { number, hash: number as u32, label: [].into(), record: [7; 10].into(), bytes: 10, gone: false }
+        Put {
+            number,
+            hash: number as u32,
+            label: Arc::default(),
+            record: Arc::new(vec![7; 10]),
+            bytes: 10,
+            gone: false,
+        }
     }
 
     fn numbers(batch: &[Change]) -> Vec<i64> {

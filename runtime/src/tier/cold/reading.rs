@@ -29,7 +29,7 @@ impl Place {
 /// A record's bytes.
 pub(crate) enum Blob {
     /// That wait to be written.
-    Waiting(Arc<[u8]>),
+    Waiting(Arc<Vec<u8>>),
     Read(Vec<u8>),
 }
 

@@ -21,6 +21,7 @@ pub struct Cold {
     pub(crate) ttl: Option<Duration>,
     pub(crate) compress: Option<Arc<dyn Compress>>,
     pub(crate) max_record_bytes: u64,
+    pub(crate) beside: u64,
     pub(crate) writes: Option<u64>,
     pub(crate) persist: bool,
     pub(crate) patience: Duration,
@@ -37,6 +38,7 @@ impl Cold {
             ttl: None,
             compress: None,
             max_record_bytes: 64 << 20,
+            beside: 0,
             writes: None,
             persist: false,
             patience: Duration::from_millis(250),
@@ -74,6 +76,13 @@ impl Cold {
     #[must_use]
     pub fn max_record_bytes(mut self, bytes: u64) -> Self {
         self.max_record_bytes = bytes;
+        self
+    }
+
+    /// The store itself takes so many bytes of memory for each record. They are charged to the cache.
+    #[must_use]
+    pub fn bytes_beside(mut self, bytes: u64) -> Self {
+        self.beside = bytes;
         self
     }
 

@@ -70,6 +70,8 @@ impl Workers {
             workers.roused.store(false, Ordering::SeqCst);
             Some(workers.labor().unwrap_or(PAUSE).min(PAUSE))
         });
+        // It may have been there before.
+        self.rouse();
     }
 
     /// Does all the work there is; says when there is more.

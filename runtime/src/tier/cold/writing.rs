@@ -9,13 +9,10 @@ use super::{ColdTier, OPEN, guarded};
 use crate::sync::fork;
 use crate::tier::events::{Event, tell};
 use crate::tier::warm::count;
-use crate::tier::{Store, StoreError, StoreWrite};
+use crate::tier::{Sealed, StoreError, StoreWrite};
 
 /// The store may take so much more than its bound: a tenth, or 64 MB.
 const SPARE: u64 = 64 << 20;
-
-/// While it is tidied up it takes so much beside what stays.
-const MOVED: u64 = 8 << 20;
 
 /// What became of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +72,8 @@ impl ColdTier {
                 } else if bytes > 0 {
                     self.breaker.worked();
                 }
-                if bytes > 0 {
-                    self.tidy_up(&*store);
+                if !batch.is_empty() {
+                    self.on_disk.store(store.bytes(), Ordering::Relaxed);
                 }
                 if batch.is_empty() { Did::Nothing } else { Did::Some }
             }
@@ -151,6 +148,23 @@ impl ColdTier {
         guarded(|| store.sync()).is_ok() && self.failed.load(Ordering::Relaxed) == failed
     }
 
+    /// Keeps a few bytes for the cache of the next process, sealed like a record.
+    pub(crate) fn set_note(&self, note: &[u8]) {
+        let Some((store, envelope)) = self.opened() else { return };
+        let mut sealed = Vec::new();
+        if self.is_on() && envelope.seal(&Sealed::new(&[], note), &mut sealed) {
+            // Without it the next one learns anew.
+            let _ = guarded(|| store.set_note(&sealed));
+        }
+    }
+
+    /// What the cache of the process before has kept for this one.
+    pub(crate) fn note(&self) -> Option<Vec<u8>> {
+        let (store, envelope) = self.opened()?;
+        let sealed = guarded(|| Ok(store.note())).ok()??;
+        Some(envelope.open(&sealed)?.value.to_vec())
+    }
+
     /// The cache is gone: what waits is written, and the store closed. Nothing is charged any more.
     pub(crate) fn dissolve(&self) {
         self.dissolved.store(true, Ordering::Release);
@@ -175,36 +189,11 @@ impl ColdTier {
         }
     }
 
-    /// Looks at what the store takes, and has it give room back where that is too much.
-    fn tidy_up(&self, store: &dyn Store) {
-        let bytes = store.bytes();
-        self.on_disk.store(bytes, Ordering::Relaxed);
-        let (allowed, written) = (self.allowed(), self.counts.written.load(Ordering::Relaxed));
-        let since = written.saturating_sub(self.tidied.load(Ordering::Relaxed));
-        // What stays may be written anew before what goes is gone; but not for little.
-        let stored = self.index.stored();
-        let room = allowed.saturating_sub(stored + MOVED).min(allowed / 3 * 2);
-        let trigger = room.max(stored + allowed / 6);
-        if bytes > trigger && since > allowed / 8 {
-            let compacted = guarded(|| {
-                store.compact();
-                Ok(store.bytes())
-            });
-            self.tidied.store(written, Ordering::Relaxed);
-            self.on_disk.store(compacted.unwrap_or(bytes), Ordering::Relaxed);
-        }
-    }
-
-    /// So many bytes may the store take.
-    fn allowed(&self) -> u64 {
-        let most = self.settings.max_bytes;
-        most.saturating_add((most / 10).max(SPARE))
-    }
-
-    /// So many bytes of records may be there: a store has room for what is gone, too, or it would be tidied up all the
-    /// time.
+    /// So many bytes of records may be there: a store has room for what is gone, too, or it would move the rest about all
+    /// the time.
     pub(super) fn bound(&self) -> u64 {
-        self.settings.max_bytes.min(self.allowed() / 2)
+        let most = self.settings.max_bytes;
+        most.min(most.saturating_add((most / 10).max(SPARE)) / 10 * 7)
     }
 }
 
