@@ -81,10 +81,10 @@ impl Log {
         for some in live.chunks(64) {
             let mut records = Vec::new();
             for &(number, offset, length, label) in some {
-                let record = match &file {
-                    Some(file) => read_at(file, offset.into(), length as usize)?,
-                    None => None,
-                };
+                // What the disk does not give back is lost; else nothing could be written any more.
+                let record = file
+                    .as_ref()
+                    .and_then(|file| read_at(file, offset.into(), length as usize).ok().flatten());
                 records.extend(record.map(|record| (number, label, record)));
             }
             let fresh: Vec<StoreWrite<'_>> = records

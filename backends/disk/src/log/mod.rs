@@ -314,10 +314,17 @@ impl Log {
             moved.is_ok()
         });
         let room = spare.map_or(0, |(_, bytes)| bytes);
-        let records = make(Kind::Records, spare.is_none())?;
-        let labels = make(Kind::Labels, true)?;
-        (&labels).write_all(&MAGIC)?;
-        Ok((Arc::new(records), Arc::new(labels), room))
+        let both = || {
+            let (records, labels) = (make(Kind::Records, spare.is_none())?, make(Kind::Labels, true)?);
+            (&labels).write_all(&MAGIC)?;
+            Ok((Arc::new(records), Arc::new(labels), room))
+        };
+        both().inspect_err(|_| {
+            for kind in [Kind::Records, Kind::Labels] {
+                let _ = fs::remove_file(file_in(&self.folder, id, kind));
+            }
+            self.bytes.fetch_sub(room, Ordering::Relaxed);
+        })
     }
 
     /// Everything goes. The frame that says so is written before any file is removed.

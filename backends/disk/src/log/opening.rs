@@ -200,7 +200,10 @@ impl Told {
                     let place = Place { segment: id, offset, length: bytes, mark };
                     self.records.insert(number, Found { place, label });
                 }
-                Frame::Remove { number } => drop(self.records.remove(&number)),
+                Frame::Remove { number } => {
+                    self.next = self.next.max(number.saturating_add(1));
+                    self.records.remove(&number);
+                }
                 Frame::Clear { number } => {
                     self.next = self.next.max(number);
                     self.records.clear();

@@ -245,3 +245,40 @@ fn a_write_that_fails_leaves_nothing_once_it_is_mended() {
     assert_eq!(found(&log), there.keys().copied().collect::<Vec<_>>());
     check(&log, &there);
 }
+
+/// The file that was to be written over was counted for ever, so that there was less and less room.
+#[test]
+fn a_failure_between_two_files_leaves_the_count_of_bytes_right() {
+    let (folder, _) = filled();
+    let log = Log::open(folder.path(), PLENTY).unwrap();
+    listed(&log);
+    let sizes =
+        |entry: fs::DirEntry| entry.metadata().map_or(0, |file| if file.is_file() { file.len() } else { 0 });
+    let on_disk = || fs::read_dir(folder.path()).unwrap().flatten().map(sizes).sum::<u64>();
+    // Something to be written over.
+    for number in 0..40 {
+        remove(&log, number);
+    }
+    let kept = log.writer().spares.len();
+    assert_eq!((kept, log.bytes()), (1, on_disk()));
+    let last = *ids(folder.path(), Kind::Labels).unwrap().last().unwrap();
+    let in_the_way = file_in(folder.path(), last + 1, Kind::Labels);
+    fs::create_dir(&in_the_way).unwrap();
+    assert!(log.write(&[StoreWrite::Clear]).is_err());
+    log.mend().unwrap();
+    assert_eq!(log.bytes(), on_disk());
+    fs::remove_dir(&in_the_way).unwrap();
+    log.write(&[StoreWrite::Clear]).unwrap();
+    put(&log, 70, 100);
+    assert_eq!((found(&log), log.bytes()), (vec![70], on_disk()));
+}
+
+/// A number that went is not given again.
+#[test]
+fn numbers_go_on_behind_those_that_went() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::open(folder.path(), PLENTY).unwrap();
+    remove(&log, 900);
+    drop(log);
+    assert_eq!(Log::open(folder.path(), PLENTY).unwrap().next(), 901);
+}
