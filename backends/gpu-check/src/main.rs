@@ -11,8 +11,6 @@ mod cuda;
 mod measure;
 #[path = "../../wgpu/tests/vulkan/measured.rs"]
 mod measured;
-#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
-mod older;
 mod raw;
 #[path = "../../wgpu/tests/vulkan/shortage.rs"]
 mod shortage;

@@ -1,9 +1,5 @@
 //! The program itself, started as people start it: what can be checked without hardware is, and what cannot is named.
 
-#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
-#[path = "../../../xtask/src/glibc.rs"]
-mod glibc;
-
 use std::process::Command;
 
 #[test]
@@ -71,14 +67,4 @@ fn what_is_required_and_missing_is_a_failure() {
             assert!(out.contains(&format!("{word}  {why}")), "{required}: {out}");
         }
     }
-}
-
-/// The program is built here and runs there: what it needs of the C library is what is promised, whatever this machine
-/// has.
-#[test]
-#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
-fn it_runs_with_a_c_library_of_2018() {
-    let program = std::fs::read(env!("CARGO_BIN_EXE_gpu-check")).unwrap();
-    let needed = glibc::needed(&program).unwrap();
-    assert!(needed <= (2, 28), "it needs glibc {needed:?}: `older.rs` says how to do with less");
 }

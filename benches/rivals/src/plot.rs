@@ -14,8 +14,8 @@ use crate::table::{Group, Unit};
 use crate::traces::Report;
 
 /// Pixels of a picture, and of the part that names its lines.
-const SIZE: (u32, u32) = (820, 420);
-const LEGEND: u32 = 210;
+const SIZE: (u32, u32) = (890, 420);
+const LEGEND: u32 = 280;
 
 /// One line of a plot.
 pub struct Line {
@@ -185,7 +185,7 @@ fn styles(lines: &[Line]) -> Vec<ShapeStyle> {
         RGBColor(205, 60, 215),
         RGBColor(95, 25, 10),
     ];
-    const RIVALS: [RGBColor; 8] = [
+    const RIVALS: [RGBColor; 12] = [
         RGBColor(0, 114, 178),
         RGBColor(230, 159, 0),
         RGBColor(0, 158, 115),
@@ -194,6 +194,10 @@ fn styles(lines: &[Line]) -> Vec<ShapeStyle> {
         RGBColor(120, 94, 40),
         RGBColor(160, 150, 0),
         RGBColor(90, 70, 200),
+        RGBColor(120, 200, 60),
+        RGBColor(0, 70, 70),
+        RGBColor(255, 90, 200),
+        RGBColor(130, 130, 130),
     ];
     const LIMITS: [RGBColor; 2] = [RGBColor(40, 40, 40), RGBColor(140, 140, 140)];
     let mut numbers = [0_usize; 3];
