@@ -16,6 +16,9 @@ use wgpu::{BufferUsages, ErrorFilter, PollType};
 
 use crate::recording::{Recorded, Recording};
 
+/// How long a thread that polls may take to pass on what is done.
+const SAID_WITHIN: Duration = Duration::from_millis(250);
+
 /// Sizes are multiples of this, so that any part can be copied, cleared and bound.
 const ALIGNMENT: u64 = 256;
 
@@ -178,8 +181,18 @@ impl DeviceBackend for WgpuDevice {
             let left = most.saturating_sub(start.elapsed());
             let poll = PollType::Wait { submission_index: None, timeout: Some(left) };
             match self.device.poll(poll) {
-                // All that was submitted is done: what is left was not submitted, and no wait changes that.
-                Ok(_) => return Ok(is_any_done()),
+                // All that was submitted is done: what is left was not submitted, and no wait changes that. But another
+                // thread that polls may have taken the word of it and not passed it on yet.
+                Ok(_) => {
+                    let told = Instant::now();
+                    while !is_any_done() {
+                        if told.elapsed() >= SAID_WITHIN.min(left) {
+                            return Ok(is_any_done());
+                        }
+                        std::thread::yield_now();
+                    }
+                    return Ok(true);
+                }
                 Err(wgpu::PollError::Timeout) if left.is_zero() => return Ok(is_any_done()),
                 Err(wgpu::PollError::Timeout) => {}
                 Err(error) => return Err(Fault::other(error)),

@@ -1,9 +1,9 @@
 //! What nobody should do, done: usages of nothing, callbacks that come back, many threads, a device that is destroyed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 
-use larder_runtime::device::DeviceError;
+use larder_runtime::device::{DeviceBackend, DeviceError};
 use larder_wgpu::{Buffers, wgpu};
 use wgpu::BufferUsages;
 
@@ -68,6 +68,35 @@ fn threads_share_a_pool() {
     let gauges = pool.stats().gauges;
     assert_eq!((gauges.in_use.current.count, gauges.pending.current.count), (0, 0));
     assert!(setup.gpu.domain().stats().budget.peak <= 8 * MB);
+}
+
+/// Another thread polled and had not passed it on yet: what was done was said not to be, at once.
+#[test]
+fn what_another_thread_is_about_to_say_is_waited_for() {
+    let setup = Setup::new(8 * MB);
+    let pool = setup.pool();
+    let (polled, go_on) = (Barrier::new(2), Barrier::new(2));
+    let (polled, go_on) = (Arc::new(polled), Arc::new(go_on));
+    let mut encoder = setup.encoder();
+    let lease = pool.acquire_for(&encoder, 4, USAGE).unwrap();
+    let told = (Arc::clone(&polled), Arc::clone(&go_on));
+    encoder.on_submitted_work_done(move || {
+        told.0.wait();
+        told.1.wait();
+    });
+    pool.upload(&mut encoder, &lease, &[1, 2, 3, 4]).unwrap();
+    let back = pool.read_back(&mut encoder, &lease, 4).unwrap();
+    setup.submit(encoder);
+    std::thread::scope(|scope| {
+        scope.spawn(|| setup.gpu.backend().poll());
+        polled.wait();
+        scope.spawn(|| {
+            // So long that who does not wait has left.
+            (0..1000).for_each(|_| std::thread::yield_now());
+            go_on.wait();
+        });
+        assert_eq!(back.to_vec(SOON).unwrap(), [1, 2, 3, 4]);
+    });
 }
 
 #[test]
