@@ -54,8 +54,9 @@ fn measured<K, V>(domain: &Domain, build: impl FnOnce() -> Cache<K, V>) -> (Cach
     let (cache, held) = held_by(build);
     assert_eq!(domain.budget().used() - used, cache.weight(), "the ledger knows of the empty cache");
     // Each tenant is charged its place on the domain's list, which grows by four at a time. And beside other tests the
-    // allocator may hand out a piece that is a little larger than it has to be, because the rest is too small to keep.
-    assert!(cache.weight().abs_diff(held) <= 96 + 32, "{} of {held} bytes are charged", cache.weight());
+    // allocator may hand out pieces that are a little larger than they have to be, because the rests are too small to keep:
+    // by 16 bytes each, and three at once were seen.
+    assert!(cache.weight().abs_diff(held) <= 96 + 64, "{} of {held} bytes are charged", cache.weight());
     (cache, held)
 }
 
