@@ -189,9 +189,9 @@ impl<K, V> Store<K, V> {
         Shard::<K, V>::first_bytes(expires, Order::new(policy, None, 0))
     }
 
-    /// `heard` says that somebody wants to hear of each entry that leaves.
-    pub(crate) fn new(shards: usize, policy: Policy, heard: bool) -> Self {
-        let patient = Shard::<K, V>::is_patient(heard);
+    /// `singly` says that each entry is wanted as it leaves: somebody hears of it, or what it weighs is given back.
+    pub(crate) fn new(shards: usize, policy: Policy, singly: bool) -> Self {
+        let patient = Shard::<K, V>::is_patient(singly);
         let exact = shards == 1 && policy == Policy::Lru;
         let places: Box<[Place<K, V>]> = (0..shards.next_power_of_two()).map(|_| Place::new()).collect();
         let exponent = places.len().trailing_zeros() as u8;

@@ -92,10 +92,10 @@ impl<K, V> Shard<K, V> {
     /// that is three quarters full.
     pub(super) const SLOT_BYTES: u64 = (size_of::<Slot<K, V>>() + 16 + 7) as u64;
 
-    /// Whether entries can stay in limbo, where only their slots wait: if they have nothing to drop. `heard` says that
-    /// somebody wants to hear of them.
-    pub(super) const fn is_patient(heard: bool) -> bool {
-        !std::mem::needs_drop::<(K, V)>() && !heard
+    /// Whether entries can stay in limbo, where only their slots wait: if they have nothing to drop, and none is wanted
+    /// `singly`.
+    pub(super) const fn is_patient(singly: bool) -> bool {
+        !std::mem::needs_drop::<(K, V)>() && !singly
     }
 
     /// Bytes of the shard itself.

@@ -93,9 +93,9 @@ impl Log {
                 .collect();
             self.append(writer, &fresh)?;
         }
-        // What could not be read is lost.
-        self.write_state().places.retain(|_, place| place.segment != victim);
-        if let Some(segment) = writer.segments.get_mut(&victim) {
+        if let Some(segment) = writer.segments.get_mut(&victim).filter(|segment| segment.live > 0) {
+            // What could not be read is lost. Readers wait while all places are looked at, so only then.
+            self.write_state().places.retain(|_, place| place.segment != victim);
             segment.live = 0;
         }
         self.drop_dead(writer);
