@@ -349,10 +349,14 @@ fn find(tokens: TokenStream, is_it: &impl Fn(&Ident) -> bool) -> Option<Span> {
     })
 }
 
-/// The same tokens, which mean what they meant, at one place.
+/// The same tokens, which mean what they meant, at one place and as ours: types are no local names, and are found alike.
+/// What may be read another way there keeps its own hygiene.
 fn located(tokens: TokenStream, at: Span) -> TokenStream {
+    let ours = Span::mixed_site().located_at(at);
     let locate = |mut token: TokenTree| {
-        token.set_span(token.span().located_at(at));
+        let keeps =
+            matches!(&token, TokenTree::Ident(ident) if KEEPS_HYGIENE.iter().any(|word| ident == word));
+        token.set_span(if keeps { token.span().located_at(at) } else { ours });
         match token {
             TokenTree::Group(group) => {
                 let span = group.span();
@@ -365,6 +369,9 @@ fn located(tokens: TokenStream, at: Span) -> TokenStream {
     };
     tokens.into_iter().map(locate).collect()
 }
+
+/// `$crate` is the crate of whose macro it is of, and the others are keywords in some editions only.
+const KEEPS_HYGIENE: &[&str] = &["$crate", "async", "dyn", "gen", "try"];
 
 fn is_one_letter(ident: &Ident) -> bool {
     let name = ident.to_string();
