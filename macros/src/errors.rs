@@ -41,6 +41,8 @@ catalogue! {
     DuplicateOption { option } "`{option}` is given twice: keep one"
     /// `policy`, `policy =`, `policy("lru")`, `policy: "lru"`.
     NoValue { option, example } "`{option}` needs a value, as in `{example}`"
+    /// `pinned =`, `pinned()`.
+    StandsAlone { option } "`{option}` stands alone: write `{option}` and nothing behind it, or leave it out"
     /// Two options side by side.
     NoComma { option } "a comma is missing before `{option}`"
     /// Something after a value that is not a comma.
@@ -124,7 +126,7 @@ catalogue! {
     /// `pinned` beside `min_mb`.
     PinnedFloor {} "`pinned` keeps all of it from others, and `min_mb` some: keep one"
     /// `cache_err` where there is no `Result`.
-    NotFallible { option, name, ty, instead } "`{option}` keeps what `{name}` never returns, which is `{ty}`: {instead}"
+    NotFallible { option, of, name, ty, instead } "`{option}` is for functions that return {of}, and `{name}` returns `{ty}`: {instead}"
     /// `handle = "a b"`.
     NotAHandle { text } "`{text}` can't be the name of a function: write one, as in `handle = \"pages\"`, or `handle = false` for none"
     /// `handle = "f"` on `f`.
@@ -163,8 +165,8 @@ catalogue! {
     TrackCaller {} "a hit runs no body, so `#[track_caller]` has nobody to track: remove it"
     /// `#[cached]` above `#[cached]`.
     CachedTwice { name } "`{name}` has a cache already: keep one `#[cached]`"
-    /// Nothing to store.
-    NoReturnValue { name } "`{name}` returns nothing, so there is nothing to keep: return the value, or remove `#[cached]`"
+    /// `-> !`.
+    NeverReturns { name } "`{name}` never returns, so no call has anything to keep for another: remove `#[cached]`"
     /// `-> impl Trait`.
     ReturnsImpl {} "`impl Trait` hides the type that would be stored: name it, or return `Arc<dyn Trait + Send + Sync>`"
     /// `-> &str`.

@@ -19,6 +19,7 @@ struct Point {
 struct Pair(u8, u8);
 
 #[cached]
+#[expect(clippy::too_many_arguments, reason = "one of each kind")]
 fn patterns(
     Point { x, y: _ }: Point,
     Pair(a, ..): Pair,
@@ -122,6 +123,11 @@ fn with_once(n: u32, f: impl FnOnce(u32) -> u32) -> u32 {
 }
 
 #[cached(skip(f))]
+#[expect(
+    clippy::redundant_closure,
+    clippy::redundant_closure_call,
+    reason = "closures in closures are what is tried"
+)]
 fn with_generic<F: Fn(u32) -> u32>(n: u32, f: F) -> u32 {
     (|x| (|y| f(y))(x))(n)
 }
@@ -191,6 +197,7 @@ fn deep(
 }
 
 #[cached]
+#[expect(clippy::type_complexity, reason = "it is what is tried")]
 fn nested(t: (u8, (&str, Option<(f64, &[u8])>), [Option<u8>; 2]), r: &(f32, &str)) -> usize {
     t.1.0.len() + r.1.len()
 }

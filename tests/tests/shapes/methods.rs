@@ -150,6 +150,7 @@ impl<T: CacheKey + CacheValue, const N: usize> Sum<T, N> {
     }
 
     #[cached]
+    #[expect(clippy::boxed_local, reason = "it is what is tried")]
     pub fn boxed(self: Box<Self>) -> usize {
         N
     }
@@ -267,7 +268,7 @@ impl Borrows<'_> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(packed)]
+#[repr(Rust, packed)]
 struct Packed {
     a: u8,
     b: u32,

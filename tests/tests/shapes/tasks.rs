@@ -136,8 +136,8 @@ fn in_objects_that_borrow() {
 
 trait Load: CacheKey {
     #[cached(refresh, handle)]
-    async fn load<'a>(&self, name: &'a str) -> usize {
-        name.len()
+    async fn load<'a, 'b: 'a>(&self, name: &'a str, more: &'b str) -> usize {
+        name.len() + more.len()
     }
 }
 
@@ -145,5 +145,8 @@ impl Load for u32 {}
 
 #[test]
 fn provided_by_a_trait() {
-    assert_eq!((run(1_u32.load("ab")), run(1_u32.load_refresh("ab")), u32::load_cache().len()), (2, 2, 1));
+    assert_eq!(
+        (run(1_u32.load("a", "b")), run(1_u32.load_refresh("a", "b")), u32::load_cache().len()),
+        (2, 2, 1)
+    );
 }

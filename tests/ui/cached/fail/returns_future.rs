@@ -18,6 +18,11 @@ fn boxed(n: u32) -> Box<dyn Future<Output = u32> + Send> {
     Box::new(async move { n })
 }
 
+#[cached]
+fn hidden(n: u32) -> impl Future<Output = u32> {
+    async move { n }
+}
+
 fn main() {
-    drop((Store.load(1), boxed(1)));
+    drop((Store.load(1), boxed(1), hidden(1)));
 }
