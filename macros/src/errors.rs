@@ -163,6 +163,8 @@ catalogue! {
     Variadic {} "variadic arguments can't be part of a key: take a slice"
     /// `#[track_caller]`.
     TrackCaller {} "a hit runs no body, so `#[track_caller]` has nobody to track: remove it"
+    /// `#[target_feature(..)]`.
+    TargetFeature { name } "the body becomes a function of its own, which would be compiled without `#[target_feature]`: put `#[cached]` on a function that calls `{name}`"
     /// `#[cached]` above `#[cached]`.
     CachedTwice { name } "`{name}` has a cache already: keep one `#[cached]`"
     /// `-> !`.

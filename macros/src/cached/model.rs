@@ -255,6 +255,9 @@ fn check_shape(function: &Function, errors: &mut Errors) {
     for track_caller in function.attributes(&["track_caller"]) {
         errors.over(track_caller, &Mistake::TrackCaller {});
     }
+    for target_feature in function.attributes(&["target_feature"]) {
+        errors.over(target_feature, &Mistake::TargetFeature { name: sig.ident.to_string() });
+    }
     if let Some(constness) = sig.constness {
         errors.over(constness, &Mistake::ConstFn {});
     }
