@@ -264,3 +264,39 @@ fn type_parameters() {
     assert_eq!(all_of_our_letters::<u8, u32, u8, u8, u8, u8>(1, 1, 1, 1, 1), 1);
     assert_eq!((odd_bounds(1_u8, 2), odd_bounds(1_u64, 2)), (3, 3));
 }
+
+#[cached(key(text.parse::<u8>()?: u8))]
+fn fails_before_it_has_a_key(text: &str) -> Result<u8, std::num::ParseIntError> {
+    text.parse()
+}
+
+#[cached(cache_if = |long: &String| long.len() > name.len())]
+fn longer(name: &str, by: usize) -> String {
+    name.to_owned() + &"a".repeat(by)
+}
+
+#[cached]
+fn bound_early<'a, 'b: 'a, T: 'a + CacheKey>(x: &'a str, y: &'b str, _t: &'a T) -> usize
+where
+    T: 'b,
+{
+    x.len() + y.len()
+}
+
+#[cached]
+fn constant_arguments<const N: usize, const B: bool, const C: char>(x: [u8; N]) -> [u8; N] {
+    if B { x } else { [C as u8; N] }
+}
+
+#[test]
+fn expressions_and_bounds() {
+    let (one, again) = (fails_before_it_has_a_key("1"), fails_before_it_has_a_key("001"));
+    assert_eq!((one, again, fails_before_it_has_a_key_cache().len()), (Ok(1), Ok(1), 1));
+    assert!(fails_before_it_has_a_key("x").is_err());
+    assert_eq!((longer("a", 1), longer("a", 0), longer_cache().len()), ("aa".into(), "a".into(), 1));
+    assert_eq!((bound_early("a", "b", &1_u8), bound_early("a", "b", &1_u16)), (2, 2));
+    assert_eq!(
+        (constant_arguments::<2, true, 'a'>([1, 2]), constant_arguments::<2, false, 'a'>([1, 2])),
+        ([1, 2], [97, 97])
+    );
+}

@@ -102,6 +102,21 @@ fn arguments_that_are_called_what_an_expansion_calls_its_own() {
     assert_eq!(run(with_siblings_refresh(1, 2, 3, 4)), run(with_siblings_uncached(1, 2, 3, 4)));
 }
 
+async fn looked_up(n: u8) -> u8 {
+    n / 10
+}
+
+#[cached(key(looked_up(n).await: u8), force_if = looked_up(n).await > 3)]
+async fn waiting_for_its_key(n: u8) -> u8 {
+    n
+}
+
+#[test]
+fn expressions_of_the_attribute_may_wait() {
+    assert_eq!((run(waiting_for_its_key(12)), run(waiting_for_its_key(17))), (12, 12));
+    assert_eq!((run(waiting_for_its_key(42)), run(waiting_for_its_key(47))), (42, 47));
+}
+
 struct Within<'a, T> {
     caches: Local,
     of: &'a T,
