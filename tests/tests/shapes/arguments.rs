@@ -276,9 +276,9 @@ fn longer(name: &str, by: usize) -> String {
 }
 
 #[cached]
-fn bound_early<'a, 'b: 'a, T: 'a + CacheKey>(x: &'a str, y: &'b str, _t: &'a T) -> usize
+fn bound_early<'a, 'b: 'a, T>(x: &'a str, y: &'b str, _t: &'a T) -> usize
 where
-    T: 'b,
+    T: 'a + 'b + CacheKey,
 {
     x.len() + y.len()
 }
