@@ -91,8 +91,8 @@ pub mod codec {
     pub use larder_codec::*;
 }
 
-/// What the macros ask of types. Where types are known all of it holds without a word; in generic code the compiler says which
-/// of these to ask for.
+/// What the macros ask of types. Where types are known all of it holds without a word; in generic code the compiler
+/// says which of these to ask for.
 ///
 /// ```
 /// use larder::bounds::ReceiverKey;

@@ -1,4 +1,5 @@
-//! Every option with every value that makes no sense, on the wrong attribute, and under the names that other crates have for it, and what is said of it, against a file that people can read.
+//! Every option with every value that makes no sense, on the wrong attribute, and under the names that other crates
+//! have for it, and what is said of it, against a file that people can read.
 //!
 //! The file says which sentence each mistake gets; the test itself holds that each gets one of the catalogue, in which the
 //! option, or what was written of it, is named. After an intended change:

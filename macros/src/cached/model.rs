@@ -352,8 +352,8 @@ fn find(tokens: TokenStream, is_it: &impl Fn(&Ident) -> bool) -> Option<Span> {
     })
 }
 
-/// The same tokens, which mean what they meant, at one place and as ours: types are no local names, and are found alike.
-/// What may be read another way there keeps its own hygiene.
+/// The same tokens, which mean what they meant, at one place and as ours: types are no local names, and are found
+/// alike. What may be read another way there keeps its own hygiene.
 fn located(tokens: TokenStream, at: Span) -> TokenStream {
     let ours = Span::mixed_site().located_at(at);
     let locate = |mut token: TokenTree| {

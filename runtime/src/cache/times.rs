@@ -107,9 +107,9 @@ impl<K, V> Cache<K, V> {
         }
     }
 
-    /// [`get`](Self::get), with how long the value still had to live when it was found; [`Duration::MAX`] if it does not expire.
-    /// For who takes an old value and has a new one made: `ttl` says how long an old one will do, and the time that is left
-    /// how old this one is.
+    /// [`get`](Self::get), with how long the value still had to live when it was found; [`Duration::MAX`] if it does
+    /// not expire. For who takes an old value and has a new one made: `ttl` says how long an old one will do, and the
+    /// time that is left how old this one is.
     ///
     /// Two look-ups: a value that is replaced between them comes with the time of the one before.
     ///

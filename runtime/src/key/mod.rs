@@ -45,8 +45,8 @@ pub trait CacheKey: Clone + Hash + Eq + Send + Sync + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Clone + Hash + Eq + Send + Sync + 'static> CacheKey for T {}
 
-/// What the object behind a cached method has to be, unless the attribute says otherwise: a [`CacheKey`], which is all that
-/// it takes to be one.
+/// What the object behind a cached method has to be, unless the attribute says otherwise: a [`CacheKey`], which is all
+/// that it takes to be one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be part of the key of a `#[cached]` method",
     label = "what the method returns may depend on this, so it is part of the key",

@@ -192,8 +192,8 @@ impl<V, O> ValueProof<V, O> {
     }
 }
 
-/// What a `#[cached]` function returns when only its success is stored: a `Result` or an `Option`. A type of your own that is
-/// called so may be one, too.
+/// What a `#[cached]` function returns when only its success is stored: a `Result` or an `Option`. A type of your own
+/// that is called so may be one, too.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` looks like a `Result` or an `Option`, and is neither",
     label = "`#[cached]` stores what a `Result` or an `Option` holds, and tells them by name",
@@ -247,8 +247,8 @@ impl<T> Fallible for Option<T> {
     }
 }
 
-/// What a body that an executor runs (`#[cached(detach)]`) may return in place of a value, such as an error: all that is
-/// `Send + 'static`.
+/// What a body that an executor runs (`#[cached(detach)]`) may return in place of a value, such as an error: all that
+/// is `Send + 'static`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be returned from a `#[cached(detach)]` function",
     label = "the body runs on an executor's thread, and this goes from there to the caller",
@@ -259,8 +259,8 @@ pub trait PassedOn: Send + 'static {}
 #[diagnostic::do_not_recommend]
 impl<R: Send + 'static> PassedOn for R {}
 
-/// What an argument by reference has to be of which a body that an executor runs (`#[cached(detach)]`) takes a copy: all that
-/// is `Clone`.
+/// What an argument by reference has to be of which a body that an executor runs (`#[cached(detach)]`) takes a copy:
+/// all that is `Clone`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be copied for the body of a `#[cached(detach)]` function",
     label = "the body outlives the call, and needs a copy of what this refers to",

@@ -87,8 +87,8 @@ fn load_in_halves(model: &Model, plan: &Plan, variant: Variant, may_be_forced: b
             })
         };
     }
-    // In a block of ours, so that what is borrowed in its last expression ends before it, as it would not at the end of a
-    // block of the user's in an edition before 2024.
+    // In a block of ours, so that what is borrowed in its last expression ends before it, as it would not at the end
+    // of a block of the user's in an edition before 2024.
     quote_spanned! {span=>
         {
             let __here = #p::here(#cache);

@@ -201,9 +201,10 @@ fn wrapper(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
     }
 }
 
-/// In an `impl` of a trait the compiler says of each function beside the user's that the trait has none of this name. It would
-/// say once more that it is not found where it is called: so that it finds something, and only where the attribute of a
-/// method without `pub` asks for what stands beside it, each type has functions of these names, which nobody calls.
+/// In an `impl` of a trait the compiler says of each function beside the user's that the trait has none of this name.
+/// It would say once more that it is not found where it is called: so that it finds something, and only where the
+/// attribute of a method without `pub` asks for what stands beside it, each type has functions of these names, which
+/// nobody calls.
 fn elsewhere(model: &Model, access: &Access, body: Option<&Body>) -> Option<TokenStream> {
     if !is_anybodys(model) {
         return None;
@@ -259,7 +260,8 @@ fn own_fn(sig: &Signature) -> Signature {
     Signature { fn_token, ..sig.clone() }
 }
 
-/// Puts the first and the last token of a function where an option asks for it, so that the compiler speaks of it there.
+/// Puts the first and the last token of a function where an option asks for it, so that the compiler speaks of it
+/// there.
 fn put_at(option: Option<Span>, sig: &mut Signature, block: &Group) -> Group {
     let span = here();
     let at = option.map_or(span, |at| span.located_at(at));

@@ -55,8 +55,8 @@ pub(super) fn handle(model: &Model, plan: &Plan, ident: &Ident) -> TokenStream {
 /// The generics of what stands beside the function and looks into its cache. What a trait may provide says there that `self`
 /// has to be a key: so that it is none is one error, in the function itself, and not one more for each of them.
 ///
-/// `for<'__any>` is there for the `impl` of a type that is no key: without it the compiler would say so of each of these
-/// bounds, and with it, where the function calls what has them.
+/// `for<'__any>` is there for the `impl` of a type that is no key: without it the compiler would say so of each of
+/// these bounds, and with it, where the function calls what has them.
 pub(super) fn generics(model: &Model) -> Generics {
     let mut generics = without_idle_lifetimes(&model.function.sig.generics);
     if may_be_a_traits(model) {
@@ -80,8 +80,8 @@ pub(super) fn is_a_key() -> WherePredicate {
     syn::parse_quote_spanned!(span=> for<'__any> #own: #p::ReceiverKey)
 }
 
-/// `for<'__any> Self: Sized`, which every key is. That a `Self` which is no key may have no size either, the compiler says again
-/// where a task waits: it takes that for another place.
+/// `for<'__any> Self: Sized`, which every key is. That a `Self` which is no key may have no size either, the compiler
+/// says again where a task waits: it takes that for another place.
 pub(super) fn is_sized() -> WherePredicate {
     let span = here();
     let own = Ident::new("Self", span);
