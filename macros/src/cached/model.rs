@@ -434,7 +434,13 @@ fn returns(sig: &Signature, options: &Options, errors: &mut Errors) -> Option<Re
         return None;
     }
     if is_future(ty) {
-        errors.over(ty, &Mistake::ReturnsFuture { name: name() });
+        let mistake = Mistake::ReturnsFuture { name: name() };
+        // What that attribute writes stands where it stands itself, above all methods.
+        if mentions(ty.to_token_stream(), &Ident::new("async_trait", Span::call_site())) {
+            errors.at(sig.ident.span(), &mistake);
+        } else {
+            errors.over(ty, &mistake);
+        }
         return None;
     }
     if search(ty).impl_trait {

@@ -8,7 +8,7 @@ struct Store;
 impl Store {
     /// As `#[async_trait]` writes it.
     #[cached]
-    fn load<'a>(&'a self, n: u32) -> Pin<Box<dyn Future<Output = u32> + Send + 'a>> {
+    fn load<'async_trait>(&'async_trait self, n: u32) -> Pin<Box<dyn Future<Output = u32> + Send + 'async_trait>> {
         Box::pin(async move { n })
     }
 }
