@@ -5,7 +5,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 0 | `sync` `weight` `time` `key` `cost` `removal` `grace` |
+//! | 0 | `sync` `arrange` `weight` `time` `key` `cost` `removal` `grace` |
 //! | 1 | `policy` `budget` `expiry` `pressure` `descriptor` `stats` |
 //! | 2 | `boundary` `tenant` `domain` `flight` `store` `tier` `worker` `settings` `testing` |
 //! | 3 | `cache` `pool` |
@@ -37,6 +37,7 @@
 //! Without `jemalloc` and `mimalloc`, and with both, weights go by glibc's rounding. The three differ by a few
 //! percent for most values, and by more for many small ones.
 
+mod arrange;
 mod boundary;
 mod budget;
 mod cache;

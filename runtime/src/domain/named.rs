@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Domain;
+use crate::arrange::sort_by;
 use crate::sync::{AtomicU64, Ordering, RwLock};
 
 /// What a name stands for, beside its domain.
@@ -65,7 +66,7 @@ pub(crate) fn find(name: &str) -> Option<Named> {
 /// All names, in their order.
 pub(crate) fn names() -> Vec<String> {
     let mut names: Vec<String> = NAMED.read().iter().map(|named| named.name.to_string()).collect();
-    names.sort();
+    sort_by(&mut names, Ord::cmp);
     names
 }
 
