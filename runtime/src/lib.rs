@@ -21,6 +21,7 @@
 //! | `serde` | no | `Serialize` for [`Snapshot`] | serde with its derive |
 //! | `tracing` | no | an event for each [`Decision`] about memory, target `larder` | tracing 0.1 with two dependencies |
 //! | `tiers` | no | `Builder::tiers`: what a cache evicts goes on living below it as bytes | nothing |
+//! | `device` | no | `device`: pools of buffers in the memory of GPUs, with a driver of your own or `testing::SimDevice` | nothing |
 //! | `arrayvec` | no | [`Weigh`] for `ArrayVec`, `ArrayString` | arrayvec 0.7 |
 //! | `bytes` | no | [`Weigh`] for `Bytes`, `BytesMut`; [`Buffer`] to `Bytes`, and `BufMut` for it | bytes 1 |
 //! | `chrono` | no | [`Weigh`] for dates, times, `DateTime` | chrono 0.4 with one dependency |
@@ -45,6 +46,7 @@ mod coordinator;
 mod cost;
 mod curve;
 mod descriptor;
+#[cfg(feature = "device")]
 pub mod device;
 mod domain;
 mod expiry;
@@ -131,9 +133,10 @@ pub mod __private {
         ThreadProof, Vacancy, default_of, heap_of, keep, look_on_shelf, made_by_function, poolable,
         poolable_on_thread,
     };
+    #[cfg(feature = "device")]
+    pub use crate::site::DeviceSite;
     pub use crate::site::{
-        BufferSite, DeviceSite, Extras, Found, MaybeExtras, Single, SinglePool, Site, ThreadPools, extras,
-        order,
+        BufferSite, Extras, Found, MaybeExtras, Single, SinglePool, Site, ThreadPools, extras, order,
     };
     pub use crate::weight::{Deep, Shallow, Unweighed, Weighed, Weigher, Weighs};
     pub use crate::{__declare as declare, __way as way, __weigher as weigher};

@@ -6,9 +6,11 @@
 //!
 //! Only finding and making happens here; what a cache or a pool does is theirs.
 
+#[cfg(feature = "device")]
 mod device;
 mod found;
 
+#[cfg(feature = "device")]
 pub use device::DeviceSite;
 pub use found::Found;
 
@@ -21,8 +23,9 @@ use std::sync::{Arc, OnceLock};
 use std::thread::LocalKey;
 use std::time::Duration;
 
-use crate::cache::{Cache, CacheTenant, Core, HeapOf, Instance, Ops, Options};
+use crate::cache::{BuildError, Cache, CacheTenant, Core, HeapOf, Instance, Ops, Options};
 use crate::descriptor::Descriptor;
+use crate::domain::{Domain, named};
 use crate::global;
 use crate::key::{KeyShape, ValueShape};
 use crate::local::Local;
@@ -488,7 +491,7 @@ impl Site {
     {
         let options = Options::from(self.descriptor);
         let tenant = self.tenant.get_or_init(|| {
-            let other = self.descriptor.domain.map(|name| device::domain_of(self.descriptor, name));
+            let other = self.descriptor.domain.map(|name| domain_of(self.descriptor, name));
             let domain = other.as_deref().map_or(&global::domain().core, |other| &other.core);
             let name = self.name(named.map_or("", |named| named()));
             options.tenant(name, Some(self.descriptor), domain, named.is_none())
@@ -634,6 +637,19 @@ impl BufferSite {
             }
         })
     }
+}
+
+/// The domain of a cache that says `domain = ".."`.
+///
+/// # Panics
+///
+/// When no device is registered under that name: a call of the function has no other way to say so.
+fn domain_of(item: &Descriptor, name: &str) -> Arc<Domain> {
+    if let Some(found) = named::find(name) {
+        return found.domain;
+    }
+    let error = BuildError::NoDomain { name: name.to_owned(), registered: named::names() };
+    panic!("`{}` has `domain = \"{name}\"`, and {error} its first call", item.name)
 }
 
 /// `app::Store<u8>::len` as `app::Store::len`, and `<app::S<u8> as app::Load>::load` as `<app::S as app::Load>::load`.
