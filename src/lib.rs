@@ -37,7 +37,7 @@
 //! | `arrayvec` | no | [`trait@Weigh`] for `ArrayVec`, `ArrayString` | arrayvec 0.7 |
 //! | `bytes` | no | [`trait@Weigh`] for `Bytes`, `BytesMut`; [`Buffer`] to `Bytes`, and `BufMut` for it | bytes 1 |
 //! | `chrono` | no | [`trait@Weigh`] for dates, times, `DateTime` | chrono 0.4 with one dependency |
-//! | `hashbrown` | no | [`trait@Weigh`] for `HashMap`, `HashSet`, `HashTable` of hashbrown 0.17 | nothing: it is here anyway |
+//! | `hashbrown` | no | [`trait@Weigh`] for `HashMap`, `HashSet`, `HashTable` of hashbrown 0.17 | hashbrown 0.17 |
 //! | `indexmap` | no | [`trait@Weigh`] for `IndexMap`, `IndexSet` | indexmap 2 with one dependency |
 //! | `serde_json` | no | [`trait@Weigh`] for `Value`, `Map`, `Number` | serde_json 1 with three dependencies |
 //! | `smallvec` | no | [`trait@Weigh`] for `SmallVec` of smallvec 1 | nothing: it is here anyway |

@@ -25,7 +25,7 @@
 //! | `arrayvec` | no | [`Weigh`] for `ArrayVec`, `ArrayString` | arrayvec 0.7 |
 //! | `bytes` | no | [`Weigh`] for `Bytes`, `BytesMut`; [`Buffer`] to `Bytes`, and `BufMut` for it | bytes 1 |
 //! | `chrono` | no | [`Weigh`] for dates, times, `DateTime` | chrono 0.4 with one dependency |
-//! | `hashbrown` | no | [`Weigh`] for `HashMap`, `HashSet`, `HashTable` of hashbrown 0.17 | nothing: it is here anyway |
+//! | `hashbrown` | no | [`Weigh`] for `HashMap`, `HashSet`, `HashTable` of hashbrown 0.17 | hashbrown 0.17 |
 //! | `indexmap` | no | [`Weigh`] for `IndexMap`, `IndexSet` | indexmap 2 with one dependency |
 //! | `serde_json` | no | [`Weigh`] for `Value`, `Map`, `Number` | serde_json 1 with three dependencies |
 //! | `smallvec` | no | [`Weigh`] for `SmallVec` of smallvec 1 | nothing: it is here anyway |

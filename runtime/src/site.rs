@@ -9,6 +9,7 @@
 #[cfg(feature = "device")]
 mod device;
 mod found;
+mod identity;
 
 #[cfg(feature = "device")]
 pub use device::DeviceSite;
@@ -123,8 +124,8 @@ struct Which {
 impl Which {
     #[inline]
     fn of<F>() -> Self {
-        // `typeid` ignores lifetimes: a generic function may borrow in its parameters.
-        Self { id: typeid::of::<F>(), name: std::any::type_name::<F> }
+        // Lifetimes do not count: a generic function may borrow in its parameters.
+        Self { id: identity::of::<F>(), name: std::any::type_name::<F> }
     }
 }
 
