@@ -172,9 +172,22 @@ impl<K: 'static, V: 'static> Single<K, V> {
     }
 
     /// The cache, made unless it is there.
+    #[inline]
+    pub fn cache<P, S, E>(&'static self, keys: P, value: S, extras: E) -> &'static Cache<K, V>
+    where
+        P: KeyShape<Key = K>,
+        S: ValueShape<V>,
+        E: MaybeExtras<K, V>,
+    {
+        match self.cache.get() {
+            Some(cache) => cache,
+            None => self.first(keys, value, extras),
+        }
+    }
+
     #[cold]
     #[inline(never)]
-    pub fn first<P, S, E>(&'static self, keys: P, value: S, extras: E) -> &'static Cache<K, V>
+    fn first<P, S, E>(&'static self, keys: P, value: S, extras: E) -> &'static Cache<K, V>
     where
         P: KeyShape<Key = K>,
         S: ValueShape<V>,

@@ -168,10 +168,7 @@ pub(super) fn site(model: &Model) -> TokenStream {
         return quote_spanned! {span=>
             #p::declare! { static __DESCRIPTOR: #p::Descriptor = #descriptor; }
             static __SITE: #p::Single<#ty, #value_ty> = #p::Single::new(&__DESCRIPTOR);
-            match __SITE.get() {
-                ::core::option::Option::Some(__cache) => __cache,
-                ::core::option::Option::None => __SITE.first(#keys, #value, #extras),
-            }
+            __SITE.cache(#keys, #value, #extras)
         };
     }
     let made = match &model.options.place {
