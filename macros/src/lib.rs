@@ -8,6 +8,7 @@ mod crate_path;
 mod errors;
 mod literal;
 mod options;
+mod parts;
 mod pooled;
 mod signature;
 mod spelling;

@@ -171,23 +171,22 @@ impl<K: 'static, V: 'static> Single<K, V> {
         self.cache.get()
     }
 
-    /// The cache, made unless it is there.
+    /// The cache, made of nothing but these proofs unless it is there.
     #[inline]
-    pub fn cache<P, S, E>(&'static self, keys: P, value: S, extras: E) -> &'static Cache<K, V>
-    where
-        P: KeyShape<Key = K>,
-        S: ValueShape<V>,
-        E: MaybeExtras<K, V>,
-    {
-        match self.cache.get() {
+    pub fn cache<P: KeyShape<Key = K>, S: ValueShape<V>>(
+        &'static self,
+        keys: P,
+        value: S,
+    ) -> &'static Cache<K, V> {
+        match self.get() {
             Some(cache) => cache,
-            None => self.first(keys, value, extras),
+            None => self.first(keys, value, ()),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn first<P, S, E>(&'static self, keys: P, value: S, extras: E) -> &'static Cache<K, V>
+    pub fn first<P, S, E>(&'static self, keys: P, value: S, extras: E) -> &'static Cache<K, V>
     where
         P: KeyShape<Key = K>,
         S: ValueShape<V>,
