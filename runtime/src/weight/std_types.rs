@@ -33,6 +33,19 @@ pub(super) fn each<'a, T: Weigh + 'a>(items: impl IntoIterator<Item = &'a T>) ->
     sum
 }
 
+/// Like [`each`], of a slice: less code for each type.
+#[inline]
+fn each_of<T: Weigh>(items: &[T]) -> u64 {
+    let (mut sum, mut at) = (0, 0);
+    if T::owns_heap() {
+        while at < items.len() {
+            sum += items[at].heap_bytes();
+            at += 1;
+        }
+    }
+    sum
+}
+
 /// Like [`each`], for keys and values.
 #[inline]
 pub(super) fn each_pair<'a, K: Weigh + 'a, V: Weigh + 'a>(
@@ -210,14 +223,15 @@ impl Weigh for CString {
 impl<T: Weigh> Weigh for Vec<T> {
     #[inline]
     fn heap_bytes(&self) -> u64 {
-        layout::buffer::<T>(self.capacity()) + each(self)
+        layout::buffer::<T>(self.capacity()) + each_of(self)
     }
 }
 
 impl<T: Weigh> Weigh for VecDeque<T> {
     #[inline]
     fn heap_bytes(&self) -> u64 {
-        layout::buffer::<T>(self.capacity()) + each(self)
+        let (front, back) = self.as_slices();
+        layout::buffer::<T>(self.capacity()) + each_of(front) + each_of(back)
     }
 }
 
@@ -326,7 +340,7 @@ where
 impl<T: Weigh> Weigh for [T] {
     #[inline]
     fn heap_bytes(&self) -> u64 {
-        each(self)
+        each_of(self)
     }
 }
 
