@@ -17,6 +17,7 @@
 //! - [`Domain`]: a budget of its own, with a clock and a pressure source to choose; for tests
 //! - [`testing::isolated`], [`testing::bypassed`]: a test apart from the caches of the others
 //! - [`testing::audit`]: whether the weight of a type is what it really takes
+//! - [`bounds`]: what the macros ask of types, for generic code
 //! - [`coming_from`]: the way here from other crates
 //!
 //! # Features
@@ -91,6 +92,31 @@ pub use larder_disk as disk;
 #[cfg(feature = "tiers")]
 pub mod codec {
     pub use larder_codec::*;
+}
+
+/// What the macros ask of types. Where types are known all of it holds without a word; in generic code the compiler
+/// says which of these to ask for.
+///
+/// ```
+/// use larder::bounds::ReceiverKey;
+/// use larder::cached;
+///
+/// trait Load {
+///     #[cached]
+///     fn load(&self, name: &str) -> usize
+///     where
+///         Self: ReceiverKey,
+///     {
+///         name.len()
+///     }
+/// }
+///
+/// impl Load for u32 {}
+///
+/// assert_eq!(7.load("abc"), 3);
+/// ```
+pub mod bounds {
+    pub use larder_runtime::bounds::*;
 }
 
 /// The way here from other caching crates: the same code before and after, and what each option and method is called.

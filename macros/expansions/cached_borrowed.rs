@@ -67,7 +67,7 @@ fn __in_an_impl_write_cached_assoc__describe_0_0() -> &'static ::larder::Cache<
                     _,
                 >(
                     ::larder::__private::Keyed::<::std::string::String>::OF.ops(),
-                    ::larder::__private::way!(::std::string::String),
+                    ::larder::__private::Weighed::<::std::string::String>::NEW.way(),
                 ),
                 ::larder::__private::weighed_key::<
                     u32,
@@ -75,7 +75,7 @@ fn __in_an_impl_write_cached_assoc__describe_0_0() -> &'static ::larder::Cache<
                     _,
                 >(
                     ::larder::__private::Keyed::<u32>::OF.ops(),
-                    ::larder::__private::way!(u32),
+                    ::larder::__private::Weighed::<u32>::NEW.way(),
                 ),
                 ::larder::__private::weighed_key::<
                     Opts,
@@ -83,13 +83,13 @@ fn __in_an_impl_write_cached_assoc__describe_0_0() -> &'static ::larder::Cache<
                     _,
                 >(
                     ::larder::__private::Keyed::<Opts>::OF.ops(),
-                    ::larder::__private::way!(Opts),
+                    ::larder::__private::Weighed::<Opts>::NEW.way(),
                 ),
             ),
             ::larder::__private::value::<
                 Arc<str>,
                 _,
             >(::larder::__private::Valued::<Arc<str>>::OF.ops())
-                .weighed(::larder::__private::way!(Arc < str >)),
+                .weighed(::larder::__private::Weighed::<Arc<str>>::NEW.way()),
         )
 }

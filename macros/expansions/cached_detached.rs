@@ -97,7 +97,7 @@ fn __in_an_impl_write_cached_assoc__fetch_0_0() -> &'static ::larder::Cache<
                             _,
                         >(
                             ::larder::__private::Keyed::<Client>::OF.ops(),
-                            ::larder::__private::way!(Client),
+                            ::larder::__private::Weighed::<Client>::NEW.way(),
                         ),
                         ::larder::__private::weighed_key::<
                             String,
@@ -105,7 +105,7 @@ fn __in_an_impl_write_cached_assoc__fetch_0_0() -> &'static ::larder::Cache<
                             _,
                         >(
                             ::larder::__private::Keyed::<String>::OF.ops(),
-                            ::larder::__private::way!(String),
+                            ::larder::__private::Weighed::<String>::NEW.way(),
                         ),
                         ::larder::__private::weighed_key::<
                             ::std::string::String,
@@ -114,14 +114,15 @@ fn __in_an_impl_write_cached_assoc__fetch_0_0() -> &'static ::larder::Cache<
                         >(
                             ::larder::__private::Keyed::<::std::string::String>::OF
                                 .ops(),
-                            ::larder::__private::way!(::std::string::String),
+                            ::larder::__private::Weighed::<::std::string::String>::NEW
+                                .way(),
                         ),
                     ),
                     ::larder::__private::value::<
                         Page,
                         _,
                     >(::larder::__private::Valued::<Page>::OF.ops())
-                        .weighed(::larder::__private::way!(Page)),
+                        .weighed(::larder::__private::Weighed::<Page>::NEW.way()),
                     ::larder::__private::extras::<
                         _,
                         Page,
@@ -133,7 +134,7 @@ fn __in_an_impl_write_cached_assoc__fetch_0_0() -> &'static ::larder::Cache<
                                 _,
                             >(
                                 ::larder::__private::Keyed::<Client>::OF.ops(),
-                                ::larder::__private::way!(Client),
+                                ::larder::__private::Weighed::<Client>::NEW.way(),
                             ),
                             ::larder::__private::weighed_key::<
                                 String,
@@ -141,7 +142,7 @@ fn __in_an_impl_write_cached_assoc__fetch_0_0() -> &'static ::larder::Cache<
                                 _,
                             >(
                                 ::larder::__private::Keyed::<String>::OF.ops(),
-                                ::larder::__private::way!(String),
+                                ::larder::__private::Weighed::<String>::NEW.way(),
                             ),
                             ::larder::__private::weighed_key::<
                                 ::std::string::String,
@@ -150,7 +151,8 @@ fn __in_an_impl_write_cached_assoc__fetch_0_0() -> &'static ::larder::Cache<
                             >(
                                 ::larder::__private::Keyed::<::std::string::String>::OF
                                     .ops(),
-                                ::larder::__private::way!(::std::string::String),
+                                ::larder::__private::Weighed::<::std::string::String>::NEW
+                                    .way(),
                             ),
                         ),
                         ::larder::__private::Extras {

@@ -74,7 +74,10 @@ fn __in_an_impl_write_cached_assoc__load_0_0() -> &'static ::larder::Cache<
             >(
                 ::larder::__private::Keyed::<<Path as ::std::borrow::ToOwned>::Owned>::OF
                     .ops(),
-                ::larder::__private::way!(< Path as ::std::borrow::ToOwned > ::Owned),
+                ::larder::__private::Weighed::<
+                    <Path as ::std::borrow::ToOwned>::Owned,
+                >::NEW
+                    .way(),
             ),
             ::larder::__private::value::<
                 <io::Result<Page> as ::larder::__private::Fallible>::Value,

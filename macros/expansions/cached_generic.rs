@@ -43,7 +43,7 @@ where
             },
         );
         match ::larder::__private::look(
-            __cache.cache(),
+            ::larder::__private::Found::cache(&__cache),
             __query,
             ::larder::__private::Valued::<Vec<T>>::OF.ops(),
         ) {
@@ -51,12 +51,15 @@ where
                 return ::larder::__private::Fallible::from_value(__value);
             }
             ::core::option::Option::None => {
-                ::larder::__private::missed(__cache.cache(), __query)
+                ::larder::__private::missed(
+                    ::larder::__private::Found::cache(&__cache),
+                    __query,
+                )
             }
         }
     };
     ::larder::__private::try_load_with(
-        __cache.cache(),
+        ::larder::__private::Found::cache(&__cache),
         __miss,
         (__arg0, among, __hint),
         __larder_body::<T, N>,
@@ -84,7 +87,9 @@ fn nearest_cache<T: CacheKey, const N: usize>() -> &'static ::larder::Cache<
 where
     T: Point<N>,
 {
-    __in_an_impl_write_cached_assoc__nearest_0_0::<T, N>().forever()
+    ::larder::__private::Found::forever(
+        __in_an_impl_write_cached_assoc__nearest_0_0::<T, N>(),
+    )
 }
 #[doc(hidden)]
 #[inline]
@@ -122,7 +127,7 @@ where
                         _,
                     >(
                         ::larder::__private::Keyed::<T>::OF.slice_ops(),
-                        ::larder::__private::way!(::std::vec::Vec < T >),
+                        ::larder::__private::Weighed::<::std::vec::Vec<T>>::NEW.way(),
                     ),
                     ::larder::__private::option_key(
                         ::larder::__private::weighed_key::<
@@ -131,7 +136,7 @@ where
                             _,
                         >(
                             ::larder::__private::Keyed::<T>::OF.ops(),
-                            ::larder::__private::way!(T),
+                            ::larder::__private::Weighed::<T>::NEW.way(),
                         ),
                     ),
                 ),
@@ -139,7 +144,7 @@ where
                     Vec<T>,
                     _,
                 >(::larder::__private::Valued::<Vec<T>>::OF.ops())
-                    .weighed(::larder::__private::way!(Vec < T >)),
+                    .weighed(::larder::__private::Weighed::<Vec<T>>::NEW.way()),
                 (),
                 || (),
             )

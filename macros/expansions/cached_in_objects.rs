@@ -64,13 +64,13 @@ fn __not_in_an_impl_of_a_trait__find_0_0(
                 _,
             >(
                 ::larder::__private::Keyed::<::std::string::String>::OF.ops(),
-                ::larder::__private::way!(::std::string::String),
+                ::larder::__private::Weighed::<::std::string::String>::NEW.way(),
             ),
             ::larder::__private::value::<
                 usize,
                 _,
             >(::larder::__private::Valued::<usize>::OF.ops())
-                .weighed(::larder::__private::way!(usize)),
+                .weighed(::larder::__private::Weighed::<usize>::NEW.way()),
             ::larder::__private::extras::<
                 _,
                 usize,
@@ -81,7 +81,7 @@ fn __not_in_an_impl_of_a_trait__find_0_0(
                     _,
                 >(
                     ::larder::__private::Keyed::<::std::string::String>::OF.ops(),
-                    ::larder::__private::way!(::std::string::String),
+                    ::larder::__private::Weighed::<::std::string::String>::NEW.way(),
                 ),
                 ::larder::__private::Extras {
                     cost: ::core::option::Option::Some(|_, _| ::core::time::Duration::new(

@@ -1,4 +1,7 @@
-async fn load(&self, __arg1: (u8, u8), log: &Log) -> Result<Page, Failure> {
+async fn load(&self, __arg1: (u8, u8), log: &Log) -> Result<Page, Failure>
+where
+    for<'__any> Self: ::core::marker::Sized,
+{
     let __cache = {
         ::larder::__private::declare! {
             static __DESCRIPTOR : ::larder::__private::Descriptor =
@@ -19,7 +22,7 @@ async fn load(&self, __arg1: (u8, u8), log: &Log) -> Result<Page, Failure> {
                         _,
                     >(
                         ::larder::__private::Keyed::<Self>::OF.ops(),
-                        ::larder::__private::way!(Self),
+                        ::larder::__private::Weighed::<Self>::NEW.way(),
                     ),
                     (
                         ::larder::__private::weighed_key::<
@@ -28,7 +31,7 @@ async fn load(&self, __arg1: (u8, u8), log: &Log) -> Result<Page, Failure> {
                             _,
                         >(
                             ::larder::__private::Keyed::<u8>::OF.ops(),
-                            ::larder::__private::way!(u8),
+                            ::larder::__private::Weighed::<u8>::NEW.way(),
                         ),
                         ::larder::__private::weighed_key::<
                             u8,
@@ -36,7 +39,7 @@ async fn load(&self, __arg1: (u8, u8), log: &Log) -> Result<Page, Failure> {
                             _,
                         >(
                             ::larder::__private::Keyed::<u8>::OF.ops(),
-                            ::larder::__private::way!(u8),
+                            ::larder::__private::Weighed::<u8>::NEW.way(),
                         ),
                     ),
                 ),
@@ -44,7 +47,7 @@ async fn load(&self, __arg1: (u8, u8), log: &Log) -> Result<Page, Failure> {
                     Page,
                     _,
                 >(::larder::__private::Valued::<Page>::OF.ops())
-                    .weighed(::larder::__private::way!(Page)),
+                    .weighed(::larder::__private::Weighed::<Page>::NEW.way()),
                 (),
                 || (),
             )
@@ -68,28 +71,30 @@ async fn load(&self, __arg1: (u8, u8), log: &Log) -> Result<Page, Failure> {
             ::core::option::Option::None => ::larder::__private::missed(__cache, __query),
         }
     };
-    let __here = ::larder::__private::here(__cache);
-    match ::larder::__private::begin_async(&__here, __miss).await {
-        ::core::result::Result::Ok(__value) => {
-            ::larder::__private::Fallible::from_value(__value)
-        }
-        ::core::result::Result::Err(mut __loading) => {
-            let __body = async move {
-                if false {
-                    return ::larder::__private::never::<Result<Page, Failure>>();
-                }
-                let (a, mut b) = __arg1;
-                {
-                    b += a;
-                    self.read(b, log).await
-                }
-            };
-            let __returned = ::larder::__private::polled(
-                    &mut __loading,
-                    ::core::pin::pin!(__body),
-                )
-                .await;
-            ::larder::__private::try_end(__loading, __returned)
+    {
+        let __here = ::larder::__private::here(__cache);
+        match ::larder::__private::begin_async(&__here, __miss).await {
+            ::core::result::Result::Ok(__value) => {
+                ::larder::__private::Fallible::from_value(__value)
+            }
+            ::core::result::Result::Err(mut __loading) => {
+                let __body = async move {
+                    if false {
+                        return ::larder::__private::never::<Result<Page, Failure>>();
+                    }
+                    let (a, mut b) = __arg1;
+                    {
+                        b += a;
+                        self.read(b, log).await
+                    }
+                };
+                let __returned = ::larder::__private::polled(
+                        &mut __loading,
+                        ::core::pin::pin!(__body),
+                    )
+                    .await;
+                ::larder::__private::try_end(__loading, __returned)
+            }
         }
     }
 }

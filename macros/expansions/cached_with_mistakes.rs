@@ -49,7 +49,7 @@ fn __in_an_impl_write_cached_assoc__answer_0_0() -> &'static ::larder::Cache<(),
                 u32,
                 _,
             >(::larder::__private::Valued::<u32>::OF.ops())
-                .weighed(::larder::__private::way!(u32)),
+                .weighed(::larder::__private::Weighed::<u32>::NEW.way()),
         )
 }
 ::core::compile_error! {

@@ -83,7 +83,7 @@ fn __in_an_impl_write_cached_assoc__load_0_0() -> &'static ::larder::Cache<
                 _,
             >(
                 ::larder::__private::Keyed::<::std::string::String>::OF.ops(),
-                ::larder::__private::way!(::std::string::String),
+                ::larder::__private::Weighed::<::std::string::String>::NEW.way(),
             ),
             ::larder::__private::value::<
                 <io::Result<Page> as ::larder::__private::Fallible>::Value,
@@ -95,9 +95,10 @@ fn __in_an_impl_write_cached_assoc__load_0_0() -> &'static ::larder::Cache<
                         .ops(),
                 )
                 .weighed(
-                    ::larder::__private::way!(
-                        < io::Result < Page > as ::larder::__private::Fallible > ::Value
-                    ),
+                    ::larder::__private::Weighed::<
+                        <io::Result<Page> as ::larder::__private::Fallible>::Value,
+                    >::NEW
+                        .way(),
                 ),
             (),
             || (),

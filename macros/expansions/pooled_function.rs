@@ -28,7 +28,7 @@ pub fn connect(dsn: &str, tls: bool) -> Result<Pooled<Conn>, Failure> {
                 _,
             >(
                 ::larder::__private::Keyed::<::std::string::String>::OF.ops(),
-                ::larder::__private::way!(::std::string::String),
+                ::larder::__private::Weighed::<::std::string::String>::NEW.way(),
             ),
             ::larder::__private::weighed_key::<
                 bool,
@@ -36,7 +36,7 @@ pub fn connect(dsn: &str, tls: bool) -> Result<Pooled<Conn>, Failure> {
                 _,
             >(
                 ::larder::__private::Keyed::<bool>::OF.ops(),
-                ::larder::__private::way!(bool),
+                ::larder::__private::Weighed::<bool>::NEW.way(),
             ),
         ),
     ) {

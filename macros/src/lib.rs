@@ -122,6 +122,9 @@ use proc_macro::TokenStream;
 /// only what `Ok` or `Some` holds: failures are not stored, and each waiting caller runs its own body. They are
 /// recognised by name, so `io::Result<T>` is one too.
 ///
+/// Of a function that returns nothing it is kept that it ran: it runs once for each key, until that expires, is
+/// invalidated, or makes room. What must never run twice needs a guard of its own.
+///
 /// # The handle
 ///
 /// Next to `fn embed` stands `fn embed_cache() -> &'static Cache<K, V>`, with the same visibility. With one argument `K`

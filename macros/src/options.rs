@@ -159,7 +159,11 @@ fn read_one(input: ParseStream<'_>, words: &Vocabulary, errors: &mut Errors) -> 
             return Ok(Some(Written { name, example, value, is_alone: false, list: TokenStream::new(), ty }));
         }
     }
-    errors.at(name.span(), &Mistake::NoValue { option, example: example.to_owned() });
+    if option == example {
+        errors.at(name.span(), &Mistake::StandsAlone { option });
+    } else {
+        errors.at(name.span(), &Mistake::NoValue { option, example: example.to_owned() });
+    }
     skip_to_comma(input)?;
     Ok(None)
 }
@@ -305,12 +309,13 @@ impl Written {
 
     /// A part of a whole: a number up to 1, or a percentage.
     pub(crate) fn part(&self, errors: &mut Errors) -> Option<f64> {
-        let written = match self.text() {
+        let text = self.text().filter(|text| !is_empty(text));
+        let written = match text {
             Some(text) => literal::percentage(&text.value()),
             None => literal::number(&self.value),
         };
         let part = match written {
-            None if self.text().is_some() => f64::NAN,
+            None if text.is_some() => f64::NAN,
             None => return self.wrong_kind("a number up to 1 or a percentage", errors),
             Some(Number::Negative) => return self.not_positive(errors),
             Some(Number::Whole(whole)) => whole as f64,
@@ -347,6 +352,7 @@ impl Written {
     pub(crate) fn switch(&self, errors: &mut Errors) -> Option<bool> {
         match self.bare_value() {
             Expr::Lit(ExprLit { lit: Lit::Bool(switch), .. }) => Some(switch.value),
+            _ if self.name == self.example => self.wrong_kind("nothing, or `true` or `false`", errors),
             _ => self.wrong_kind("`true` or `false`", errors),
         }
     }
@@ -374,7 +380,7 @@ impl Written {
     /// A text in quotes, or a flag.
     pub(crate) fn text_or_switch(&self, takes: &str, errors: &mut Errors) -> Option<Result<LitStr, bool>> {
         match self.bare_value() {
-            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(Ok(text.clone())),
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if !is_empty(text) => Some(Ok(text.clone())),
             Expr::Lit(ExprLit { lit: Lit::Bool(switch), .. }) => Some(Err(switch.value)),
             _ => self.wrong_kind(takes, errors),
         }

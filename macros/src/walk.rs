@@ -1,4 +1,5 @@
-//! Every option with every value that makes no sense, and what is said of it, against a file that people can read.
+//! Every option with every value that makes no sense, on the wrong attribute, and under the names that other crates
+//! have for it, and what is said of it, against a file that people can read.
 //!
 //! The file says which sentence each mistake gets; the test itself holds that each gets one of the catalogue, in which the
 //! option, or what was written of it, is named. After an intended change:
@@ -44,7 +45,10 @@ const VALUES: &[&str] = &[
     " = -1",
     " = 1.5",
     " = 1e400",
+    " = 18446744073709551616",
     " = 99999999999999999999999999999999999999999",
+    " = f64::NAN",
+    " = -f64::INFINITY",
     " = \"0s\"",
     " = \"99999999999d\"",
     " = \"99999999999999TB\"",
@@ -99,7 +103,12 @@ const POOLED_TOGETHER: &[&str] = &[
     "max = 2, max_idle = 3",
 ];
 
-fn walk(words: &Vocabulary, together: &[&str], expand: impl Fn(&str) -> Vec<String>) -> String {
+fn walk(
+    words: &Vocabulary,
+    others: &Vocabulary,
+    together: &[&str],
+    expand: impl Fn(&str) -> Vec<String>,
+) -> String {
     let mut table = String::new();
     let mut row = |named: Option<&str>, written: &str| {
         let said = expand(written);
@@ -117,6 +126,16 @@ fn walk(words: &Vocabulary, together: &[&str], expand: impl Fn(&str) -> Vec<Stri
             row(Some(name), &format!("{name}{value}"));
         }
         row(Some(name), &format!("{example}, {example}"));
+    }
+    for (name, example) in others
+        .options
+        .iter()
+        .filter(|(name, _)| !name.starts_with("__") && words.options.iter().all(|(own, _)| own != name))
+    {
+        row(Some(name), example);
+    }
+    for (theirs, _) in words.synonyms.iter().chain(words.reserved) {
+        row(Some(theirs), &format!("{theirs} = 1"));
     }
     for written in together {
         row(None, written);
@@ -153,7 +172,7 @@ fn what_cached_says_of_every_option() {
         }
         Err(error) => panic!("`{written}`: {error}"),
     };
-    let table = walk(&crate::cached::WORDS, CACHED_TOGETHER, expand);
+    let table = walk(&crate::cached::WORDS, &crate::pooled::WORDS, CACHED_TOGETHER, expand);
     check("what_cached_says.txt", include_str!("../expansions/what_cached_says.txt"), &table);
 }
 
@@ -175,6 +194,6 @@ fn what_pooled_says_of_every_option() {
             Err(error) => panic!("`{written}`: {error}"),
         }
     };
-    let table = walk(&crate::pooled::WORDS, POOLED_TOGETHER, expand);
+    let table = walk(&crate::pooled::WORDS, &crate::cached::WORDS, POOLED_TOGETHER, expand);
     check("what_pooled_says.txt", include_str!("../expansions/what_pooled_says.txt"), &table);
 }

@@ -111,6 +111,12 @@ pub use tier::{
 pub use time::Clock;
 pub use weight::{Weigh, weigh};
 
+/// What the macros ask of types, for generic code that has to say so.
+pub mod bounds {
+    pub use crate::key::{CacheKey, CacheValue, Copied, Fallible, PassedOn, ReceiverKey};
+    pub use crate::pool::{DefaultMake, Poolable, ResetOutcome};
+}
+
 /// What generated code may name. No promises: it changes with any release.
 #[doc(hidden)]
 pub mod __private {
@@ -139,7 +145,7 @@ pub mod __private {
         BufferSite, Extras, Found, MaybeExtras, Single, SinglePool, Site, ThreadPools, extras, order,
     };
     pub use crate::weight::{Deep, Shallow, Unweighed, Weighed, Weigher, Weighs};
-    pub use crate::{__declare as declare, __way as way, __weigher as weigher};
+    pub use crate::{__declare as declare, __weigher as weigher};
     #[cfg(all(feature = "static-registry", not(any(target_os = "linux", target_os = "android"))))]
     pub use inventory;
 }

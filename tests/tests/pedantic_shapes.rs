@@ -261,6 +261,37 @@ impl Maker {
     }
 }
 
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Tally(u32);
+
+impl Tally {
+    #[cached(handle, refresh, status, uncached)]
+    fn sum(&self, n: u32) -> u32 {
+        self.0 + n
+    }
+
+    #[cached(refresh, status)]
+    async fn later<'a>(&self, text: &'a str, more: &'a str) -> usize {
+        std::future::ready(text.len() + more.len()).await
+    }
+
+    #[cached(status, refresh)]
+    fn noted(&self, n: u32) {
+        let _ = self.0 + n;
+    }
+}
+
+/// Returns nothing.
+#[cached(status, uncached)]
+pub fn noted(n: u32) {
+    let _ = n;
+}
+
+#[cached]
+async fn noted_later(n: u32) {
+    std::future::ready(n).await;
+}
+
 #[test]
 fn annotated_shapes_work_under_every_lint() {
     #[cached]
@@ -273,6 +304,24 @@ fn annotated_shapes_work_under_every_lint() {
         (Some(5), Some(6), None)
     );
     assert_eq!(alias_with_status("5").1, larder::Status::Hit);
+    let tally = Tally(1);
+    assert_eq!(
+        (tally.sum(1), tally.sum_refresh(1), tally.sum_uncached(1), Tally::sum_cache().len()),
+        (2, 2, 2, 1)
+    );
+    drop((
+        tally.later("a", "b"),
+        tally.later_refresh("a", "b"),
+        tally.later_with_status("a", "b"),
+        noted_later(1),
+    ));
+    tally.noted(1);
+    noted(1);
+    noted_uncached(2);
+    assert_eq!(
+        (tally.noted_with_status(1).1, noted_with_status(1).1),
+        (larder::Status::Hit, larder::Status::Hit)
+    );
     assert_eq!((unseen_alias(0), unseen_alias(0), unseen_alias_cache().stats().hits), (None, None, 1));
     // SAFETY: there are two.
     let second = unsafe { unchecked(&[1, 2], 1) };

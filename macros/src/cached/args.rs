@@ -89,7 +89,9 @@ pub(crate) const WORDS: Vocabulary = Vocabulary {
         ("Capacity", "max_entries"),
         ("max_capacity", "max_entries"),
         ("entries", "max_entries"),
-        ("max_memory", "max_mb"),
+        ("maxsize", "max_entries"),
+        ("initial_capacity", "tables grow by themselves: leave it out"),
+        ("max_memory", "max_bytes"),
         ("memory", "max_mb"),
         ("mb", "max_mb"),
         ("bytes", "max_bytes"),
@@ -105,6 +107,12 @@ pub(crate) const WORDS: Vocabulary = Vocabulary {
         ("time_to_idle", "tti"),
         ("time_refresh", "tti"),
         ("idle", "tti"),
+        ("max_age", "ttl"),
+        ("expire_after", "ttl"),
+        (
+            "timeout",
+            "`ttl` says how long a value lives, `wait_at_most` how long a caller waits for another's",
+        ),
         ("convert", "key"),
         ("Ignore", "skip"),
         ("ignore", "skip"),
@@ -121,6 +129,18 @@ pub(crate) const WORDS: Vocabulary = Vocabulary {
         ("weight", "weigh"),
         ("weigher", "weigh"),
         ("eviction", "policy"),
+        ("eviction_policy", "policy"),
+        ("lru", "write `policy = \"lru\"`"),
+        ("frequency_weight", TUNED),
+        ("window_ratio", TUNED),
+        ("sketch_width", TUNED),
+        ("sketch_depth", TUNED),
+        ("decay_interval", TUNED),
+        (
+            "enabled",
+            "`larder::set_bypass` turns all caches off, and `force_if` runs the body for some arguments",
+        ),
+        ("thread_local", "write `scope = \"thread\"`"),
         ("strategy", "policy"),
         ("label", "name"),
         ("prefix", "namespace"),
@@ -164,14 +184,14 @@ pub(crate) const WORDS: Vocabulary = Vocabulary {
     ],
 };
 
-const NO_FALLBACK: &str =
-    "an error is returned as it is, and what was kept before is not in this version of larder";
+const TUNED: &str = "policies follow what is asked of them by themselves: leave it out";
+const NO_FALLBACK: &str = "an error is returned as it is; for what was kept before, `larder::coming_from::cached` shows what `refresh` and the handle do";
 const IN_SECONDS: &str = "write it with its unit, as in `ttl = \"60s\"`";
 const NO_LOCK: &str = "a hit takes no lock: leave it out";
 const OWN_TYPE: &str = "say `policy = \"lru\"` and the like, or build the cache by `larder::Cache::builder`";
 
-const ONE_TTL: &str = "an expired value is computed again, by the caller that finds it so";
-const BY_KEY: &str = "`invalidate` and `clear` on the function's `_cache()` handle remove what is outdated";
+const ONE_TTL: &str = "an expired value is computed again by who finds it; for an older one meanwhile, `larder::coming_from::cached` shows what `refresh` and the handle do";
+const BY_KEY: &str = "`invalidate`, `invalidate_if` and `clear` on the function's `_cache()` handle remove what is outdated, `larder::namespace(..).clear()` all of a namespace";
 const TIERS: &str = "`tiers(\"lz4\")` keeps what is evicted, compressed";
 const ON_DISK: &str = "`tiers(disk(path = \"/var/cache/app\"))` has a tier on disk";
 const IN_MEMORY: &str = "values stay on this machine, within the budget";

@@ -10,7 +10,7 @@ use super::key::{self, Key};
 use super::settings::{Handle, Options, Place};
 use crate::crate_path::private;
 use crate::errors::{Errors, Mistake, show};
-use crate::signature::{Function, bare, is_empty_tuple, mentions_own_type, named, search};
+use crate::signature::{Function, bare, mentions_own_type, named, search};
 
 /// A function that can be cached, and how.
 pub(crate) struct Model {
@@ -255,6 +255,9 @@ fn check_shape(function: &Function, errors: &mut Errors) {
     for track_caller in function.attributes(&["track_caller"]) {
         errors.over(track_caller, &Mistake::TrackCaller {});
     }
+    for target_feature in function.attributes(&["target_feature"]) {
+        errors.over(target_feature, &Mistake::TargetFeature { name: sig.ident.to_string() });
+    }
     if let Some(constness) = sig.constness {
         errors.over(constness, &Mistake::ConstFn {});
     }
@@ -349,10 +352,14 @@ fn find(tokens: TokenStream, is_it: &impl Fn(&Ident) -> bool) -> Option<Span> {
     })
 }
 
-/// The same tokens, which mean what they meant, at one place.
+/// The same tokens, which mean what they meant, at one place and as ours: types are no local names, and are found
+/// alike. What may be read another way there keeps its own hygiene.
 fn located(tokens: TokenStream, at: Span) -> TokenStream {
+    let ours = Span::mixed_site().located_at(at);
     let locate = |mut token: TokenTree| {
-        token.set_span(token.span().located_at(at));
+        let keeps =
+            matches!(&token, TokenTree::Ident(ident) if KEEPS_HYGIENE.iter().any(|word| ident == word));
+        token.set_span(if keeps { token.span().located_at(at) } else { ours });
         match token {
             TokenTree::Group(group) => {
                 let span = group.span();
@@ -365,6 +372,9 @@ fn located(tokens: TokenStream, at: Span) -> TokenStream {
     };
     tokens.into_iter().map(locate).collect()
 }
+
+/// `$crate` is the crate of whose macro it is of, and the others are keywords in some editions only.
+const KEEPS_HYGIENE: &[&str] = &["$crate", "async", "dyn", "gen", "try"];
 
 fn is_one_letter(ident: &Ident) -> bool {
     let name = ident.to_string();
@@ -413,24 +423,28 @@ fn outer_name(ident: &Ident) -> Ident {
 
 fn returns(sig: &Signature, options: &Options, errors: &mut Errors) -> Option<Returns> {
     let name = || sig.ident.to_string();
-    let nothing = || Mistake::NoReturnValue { name: name() };
+    // That it ran is what is kept of a function that returns nothing.
+    let unit = Type::Tuple(syn::parse_quote!(()));
     let ty = match &sig.output {
-        ReturnType::Default => {
-            errors.at(sig.ident.span(), &nothing());
-            return None;
-        }
+        ReturnType::Default => &unit,
         ReturnType::Type(_, ty) => &**ty,
     };
-    if is_empty_tuple(ty) || matches!(bare(ty), Type::Never(_)) {
-        errors.over(ty, &nothing());
+    if matches!(bare(ty), Type::Never(_)) {
+        errors.over(ty, &Mistake::NeverReturns { name: name() });
+        return None;
+    }
+    if is_future(ty) {
+        let mistake = Mistake::ReturnsFuture { name: name() };
+        // What that attribute writes stands where it stands itself, above all methods.
+        if mentions(ty.to_token_stream(), &Ident::new("async_trait", Span::call_site())) {
+            errors.at(sig.ident.span(), &mistake);
+        } else {
+            errors.over(ty, &mistake);
+        }
         return None;
     }
     if search(ty).impl_trait {
         errors.over(ty, &Mistake::ReturnsImpl {});
-        return None;
-    }
-    if is_boxed_future(ty) {
-        errors.over(ty, &Mistake::ReturnsFuture { name: name() });
         return None;
     }
     let fallible = named(ty, &["Result", "Option"]);
@@ -445,8 +459,9 @@ fn returns(sig: &Signature, options: &Options, errors: &mut Errors) -> Option<Re
                 Some(_) => "the `None` of an `Option` is kept with `cache_none`".to_owned(),
                 None => format!("leave it out; whatever is not called `{of}` is kept as a whole"),
             };
+            let of = if of == "Result" { "a `Result`" } else { "an `Option`" }.to_owned();
             let (option, name, ty) = (option.to_owned(), name(), show(ty));
-            errors.at(at, &Mistake::NotFallible { option, name, ty, instead });
+            errors.at(at, &Mistake::NotFallible { option, of, name, ty, instead });
         }
     }
     let keeps_all = (options.cache_err.is_some() && kind == Some("Result"))
@@ -481,18 +496,22 @@ fn returns(sig: &Signature, options: &Options, errors: &mut Errors) -> Option<Re
     Some(returns)
 }
 
-/// What `#[async_trait]` makes of an `async fn`, and what some write by hand.
-fn is_boxed_future(ty: &Type) -> bool {
-    let Some((name, args)) = named(ty, &["Pin", "Box", "BoxFuture", "LocalBoxFuture"]) else { return false };
+/// What `#[async_trait]` makes of an `async fn`, and what some write by hand: `impl Future`, or one in a box.
+fn is_future(ty: &Type) -> bool {
+    let is_called_so = |ty: &Type| {
+        matches!(bare(ty), Type::TraitObject(_) | Type::ImplTrait(_))
+            && mentions(ty.to_token_stream(), &Ident::new("Future", Span::call_site()))
+    };
+    let Some((name, args)) = named(ty, &["Pin", "Box", "BoxFuture", "LocalBoxFuture"]) else {
+        return is_called_so(ty);
+    };
     match name.as_str() {
-        "Pin" => args.first().is_some_and(|inner| is_boxed_future(inner)),
-        "Box" => args.first().is_some_and(|inner| {
-            matches!(bare(inner), Type::TraitObject(_))
-                && mentions(inner.to_token_stream(), &Ident::new("Future", Span::call_site()))
-        }),
+        "Pin" => args.first().is_some_and(|inner| is_future(inner)),
+        "Box" => args.first().is_some_and(|inner| is_called_so(inner)),
         _ => true,
     }
 }
+
 /// What owns the data that this type borrows.
 fn owned_instead(ty: &Type) -> &'static str {
     match bare(ty) {

@@ -291,7 +291,7 @@ fn weighed(function: &str, at: Span, ty: impl quote::ToTokens, owned: impl quote
     let own = here();
     let (ops, own_p) = (if function == "weighed_slice" { "slice_ops" } else { "ops" }, private(own));
     let ops = syn::Ident::new(ops, own);
-    quote_spanned!(span=> #p::#function::<#ty, _, _>(#own_p::Keyed::<#ty>::OF.#ops(), #own_p::way!(#owned)))
+    quote_spanned!(span=> #p::#function::<#ty, _, _>(#own_p::Keyed::<#ty>::OF.#ops(), #own_p::Weighed::<#owned>::NEW.way()))
 }
 
 /// `Self` at this place, which means the same whoever writes it.

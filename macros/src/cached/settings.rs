@@ -70,6 +70,8 @@ pub(crate) struct Options {
     pub(crate) force_if: Option<Expr>,
     /// As written.
     pub(crate) handle: Handle,
+    /// Where `handle` was written, unless it says that there is none.
+    pub(crate) handle_at: Option<Span>,
     /// Where `uncached` was written.
     pub(crate) uncached: Option<Span>,
     /// Where `refresh` was written.
@@ -212,7 +214,11 @@ impl Options {
                 "domain" => options.domain = option.word("the name of a device in quotes", errors),
                 "cache_if" => options.cache_if = option.function(errors),
                 "force_if" => options.force_if = option.condition(errors),
-                "handle" => options.handle = handle(option, errors),
+                "handle" => {
+                    options.handle = handle(option, errors);
+                    let is_asked_for = matches!(options.handle, Handle::Wanted | Handle::Named(_));
+                    options.handle_at = is_asked_for.then(|| option.name.span());
+                }
                 "namespace" => options.namespace = option.name(errors),
                 "weigh" => options.weigh = option.function(errors),
                 "on_remove" => options.on_remove = option.function(errors),
@@ -382,6 +388,11 @@ fn policy(option: &Written, errors: &mut Errors) -> Option<Policy> {
 }
 
 impl Options {
+    /// Where something is asked for that stands beside the function.
+    pub(super) fn beside(&self) -> Option<Span> {
+        self.handle_at.or(self.refresh).or(self.status).or(self.uncached)
+    }
+
     /// Reports what would stand beside the function and can't.
     pub(super) fn refuse_siblings(&self, instead: &str, errors: &mut Errors) {
         let mut refuse = |option: &str, at: Option<Span>| {

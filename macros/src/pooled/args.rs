@@ -36,7 +36,7 @@ pub(crate) const WORDS: Vocabulary = Vocabulary {
         ("buffer", "buffer"),
         ("classes", "classes = [4096, 65536]"),
         ("align", "align = 4096"),
-        ("gpu", "gpu"),
+        ("gpu", "gpu = \"wgpu\""),
         ("device", "device = \"gpu:0\""),
         ("usage", "usage = \"STORAGE | COPY_DST\""),
         ("skip", "skip(config)"),

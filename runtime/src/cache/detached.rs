@@ -21,7 +21,7 @@ use super::loading::{Begun, Loading, here, polled, try_end};
 use super::{Cache, CacheTenant, Verdict};
 use crate::domain::Task;
 use crate::flight::{OwnLead, Waited, WorkingOnly};
-use crate::key::{Fallible, Miss, Rest};
+use crate::key::{Fallible, Miss, PassedOn};
 use crate::stats::Count;
 use crate::sync::Mutex;
 
@@ -288,7 +288,7 @@ impl<R> std::fmt::Debug for Returned<R> {
 /// The only place that asks for it: at the type, so that a missing bound is one error.
 #[doc(hidden)]
 #[must_use]
-pub const fn returned<R: Fallible<Rest: Rest>>() -> Returned<R> {
+pub const fn returned<R: Fallible<Rest: PassedOn>>() -> Returned<R> {
     Returned(PhantomData)
 }
 

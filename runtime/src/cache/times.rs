@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Cache;
 use super::instance::Core;
 use crate::expiry::Expires;
-use crate::key::Lookup;
+use crate::key::{KeyHasher, Lookup};
 use crate::stats::Count;
 use crate::time::{NEVER, nanos};
 
@@ -105,6 +105,52 @@ impl<K, V> Cache<K, V> {
                 (left > 0).then(|| Duration::from_nanos(left))
             }
         }
+    }
+
+    /// [`get`](Self::get), with how long the value still had to live when it was found; [`Duration::MAX`] if it does
+    /// not expire. For who takes an old value and has a new one made: `ttl` says how long an old one will do, and the
+    /// time that is left how old this one is.
+    ///
+    /// Two look-ups: a value that is replaced between them comes with the time of the one before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use larder_runtime::{Cache, Domain, testing::ManualClock};
+    ///
+    /// let clock = ManualClock::new();
+    /// let domain = Domain::builder().limit_bytes(1 << 20).clock(clock.clone()).manual().build();
+    /// let rates = Cache::<String, u32>::builder("rates").ttl(Duration::from_secs(600)).build_in(&domain)?;
+    /// rates.insert("EUR".to_owned(), 110);
+    /// clock.advance(Duration::from_secs(540));
+    /// assert_eq!(rates.get_with_time_left("EUR"), Some((110, Duration::from_secs(60))));
+    /// assert_eq!(rates.get_with_time_left("CHF"), None);
+    /// # Ok::<(), larder_runtime::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn get_with_time_left(&self, key: impl Lookup<K>) -> Option<(V, Duration)>
+    where
+        V: Clone,
+    {
+        let left = self.time_left(Again(&key));
+        let value = self.get(Again(&key))?;
+        // What came meanwhile was not there to have a time; what goes now has none left.
+        let left = left.or_else(|| self.time_left(key)).unwrap_or(Duration::ZERO);
+        Some((value, left))
+    }
+}
+
+/// A look-up that is done more than once.
+struct Again<'a, Q>(&'a Q);
+
+impl<K: ?Sized, Q: Lookup<K>> Lookup<K> for Again<'_, Q> {
+    fn hash(&self, state: &mut KeyHasher) {
+        self.0.hash(state);
+    }
+
+    fn eq(&self, key: &K) -> bool {
+        self.0.eq(key)
     }
 }
 

@@ -37,17 +37,20 @@ impl Curve {
     /// save more, each, than those that are there.
     pub(super) fn raised(self, held: u64, earned: f64) -> Self {
         let at = self.points.partition_point(|(_, value)| *value < earned * SURE);
-        let Some(&(needs, _)) = self.points.get(at).or(self.points.last()) else { return self };
+        let Some(&(needs, said)) = self.points.get(at).or(self.points.last()) else { return self };
         let times = (needs as f64 / held.max(1) as f64).min(TIMES);
         if held == 0 || earned <= 0.0 || times <= 1.0 {
             return self;
         }
+        // What is not said of the last of its hits is not the last bytes' alone.
+        let up = (earned / said).max(1.0);
         let most = |bytes: u64| if bytes < held { earned } else { earned * bytes as f64 / held as f64 };
         let mut all: Vec<(u64, f64)> = self
             .points
             .iter()
             .map(|(edge, value)| {
                 let bytes = (*edge as f64 / times) as u64;
+                let value = if bytes <= held { value * up } else { *value };
                 (bytes, value.min(most(bytes)))
             })
             .collect();

@@ -29,7 +29,7 @@ pub use proof::{
 };
 pub use unordered::{Pair, PairProof, Unordered, pair, pair_key};
 pub use value::{
-    Cloned, Copied, Fallible, Rest, Unvalued, ValueOps, ValueProof, ValueShape, Valued, WeighedBy,
+    Cloned, Copied, Fallible, PassedOn, Unvalued, ValueOps, ValueProof, ValueShape, Valued, WeighedBy,
     WeighedValue, copied, copied_slice, value,
 };
 
@@ -45,8 +45,8 @@ pub trait CacheKey: Clone + Hash + Eq + Send + Sync + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Clone + Hash + Eq + Send + Sync + 'static> CacheKey for T {}
 
-/// What the object behind a cached method has to be, unless the attribute says otherwise.
-#[doc(hidden)]
+/// What the object behind a cached method has to be, unless the attribute says otherwise: a [`CacheKey`], which is all
+/// that it takes to be one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be part of the key of a `#[cached]` method",
     label = "what the method returns may depend on this, so it is part of the key",

@@ -192,12 +192,12 @@ impl<V, O> ValueProof<V, O> {
     }
 }
 
-/// What a `#[cached]` function returns when only its success is stored.
-#[doc(hidden)]
+/// What a `#[cached]` function returns when only its success is stored: a `Result` or an `Option`. A type of your own
+/// that is called so may be one, too.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` looks like a `Result` or an `Option`, and is neither",
     label = "`#[cached]` stores what a `Result` or an `Option` holds, and tells them by name",
-    note = "give this type another name, or return it behind an alias that is not called `Result` or `Option`"
+    note = "give this type another name, or return it behind an alias that is not called `Result` or `Option`, and all of it is stored; or say what is stored of it: implement `larder::bounds::Fallible` for it"
 )]
 pub trait Fallible: Sized {
     /// What is stored.
@@ -247,20 +247,20 @@ impl<T> Fallible for Option<T> {
     }
 }
 
-/// What a detached body may return in place of a value.
-#[doc(hidden)]
+/// What a body that an executor runs (`#[cached(detach)]`) may return in place of a value, such as an error: all that
+/// is `Send + 'static`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be returned from a `#[cached(detach)]` function",
     label = "the body runs on an executor's thread, and this goes from there to the caller",
     note = "an error of a detached body needs `Send + 'static`: turn it into one that has it, such as a `String`, an enum of your own or `Box<dyn Error + Send + Sync>`, or leave `detach` out"
 )]
-pub trait Rest: Send + 'static {}
+pub trait PassedOn: Send + 'static {}
 
 #[diagnostic::do_not_recommend]
-impl<R: Send + 'static> Rest for R {}
+impl<R: Send + 'static> PassedOn for R {}
 
-/// What an argument by reference has to be, of which a detached body takes a copy.
-#[doc(hidden)]
+/// What an argument by reference has to be of which a body that an executor runs (`#[cached(detach)]`) takes a copy:
+/// all that is `Clone`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be copied for the body of a `#[cached(detach)]` function",
     label = "the body outlives the call, and needs a copy of what this refers to",

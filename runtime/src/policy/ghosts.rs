@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! page 0   [ set, .. 64 sets ]         a set: a ring of up to ten ghosts, in one line of cache
-//! page 1   [ set, .. 64 sets ]            prints [16 bits x 10]  laps [16 x 10]  let go [side 1, fame 3, clock 12 x 10]
+//! page 1   [ set, .. 64 sets ]            prints [16 bits x 10]  laps [16 x 10]  let go [side 1, fame 4, clock 11 x 10]
 //! page 2   ...
 //! ```
 //!
@@ -35,25 +35,25 @@ pub(super) struct Ghost {
     pub(super) lap: u16,
     /// Whether it was let go by main.
     pub(super) from_main: bool,
-    /// How much its part had let go by then, in 12 bits.
+    /// How much its part had let go by then, in 11 bits.
     pub(super) gone: u16,
-    /// What the order remembers of its uses, in 3 bits.
+    /// What the order remembers of its uses, in 4 bits.
     pub(super) fame: u8,
 }
 
 impl Ghost {
     /// The bits of [`gone`](Self::gone).
-    pub(super) const GONE: u16 = 0x0FFF;
+    pub(super) const GONE: u16 = 0x07FF;
     /// The bits of [`fame`](Self::fame).
-    pub(super) const FAME: u8 = 7;
+    pub(super) const FAME: u8 = 15;
 
     fn pack(self) -> u16 {
-        let fame = u16::from(self.fame & Self::FAME) << 12;
+        let fame = u16::from(self.fame & Self::FAME) << 11;
         self.gone & Self::GONE | fame | u16::from(self.from_main) << 15
     }
 
     fn unpack(lap: u16, word: u16) -> Self {
-        let fame = (word >> 12) as u8 & Self::FAME;
+        let fame = (word >> 11) as u8 & Self::FAME;
         Self { lap, from_main: word >> 15 == 1, gone: word & Self::GONE, fame }
     }
 }

@@ -9,14 +9,15 @@
 //! ```
 //!
 //! *Price* of an entry: fame x cost x factor / (weight x idle), where idle counts the shard's misses since the entry's lap
-//! began, and, where entries differ in worth by sixteen times and more, three for each entry there is on top. The victim is
-//! the cheapest of a part.
+//! began, and, where entries differ in worth, two for each entry there is on top. The victim is the cheapest of a part.
+//! Entries differ where newcomers are half an octave of worth for each byte from the middle, in the mean: a single one that
+//! was slow by chance is not enough.
 //!
-//! *Fame* counts uses, and fades: after ten misses for each entry a use counts half. It is settled when the entry comes up,
-//! in octaves, and ghosts keep it. So what is used again and again stays through a pause, and the head of a list is told from
-//! others by more than its last use: with costs and sizes that differ a tenth less is computed again than by the last use
-//! alone. Where no entry is worth sixteen times as much as another, for each byte, fame counts nothing, and a part is a plain
-//! first-in-first-out clock: what comes back is the question there, and recency answers it better.
+//! *Fame* counts uses, and fades: after five misses for each entry a use counts half. It is settled when the entry comes up,
+//! in half octaves, and ghosts keep it. So what is used again and again stays through a pause, and the head of a list is told
+//! from others by more than its last use: with costs and sizes that differ a tenth less is computed again than by the last
+//! use alone. Where entries do not differ, fame counts nothing, and a part is a plain first-in-first-out clock: what comes
+//! back is the question there, and recency answers it better.
 //!
 //! * A hit counts up to [`USES`] and is then free: the order looks when the entry comes up.
 //! * *Window.* New entries go there. Whoever was used in two laps belongs to main; two, because uses that come
@@ -28,8 +29,8 @@
 //! * *Share.* Only ghosts at the margin count, those let go while their part let go a tenth of the cache since: they
 //!   would have been hits in a slightly larger part. The window's widen it, main's narrow it, by steps that fall with
 //!   the root of the number of entries; one that comes back too late even for main narrows it a little.
-//! * *Dear newcomers.* What is worth more than sixteen times as much for each byte as main's victim goes to main at
-//!   once: it is not to be lost in a short window. Never happens where costs are equal, or only noisy.
+//! * *Dear newcomers.* What is worth clearly more for each byte than main's victim goes to main at once: it is not to be
+//!   lost in a short window. Where entries do not differ that takes sixteen times as much, so that costs may be noisy.
 //! * *Start.* Until something is evicted, main fills first, as in LIRS.
 //!
 //! Cost and size come in as in GreedyDual-Size-Frequency (Cherkasova, 1998), in classes of half an octave, so that
@@ -43,8 +44,10 @@ use super::scale::Scale;
 use super::slots::{Facts, Front, Moment, Replaced, Slots, heaviest_first};
 use crate::weight::weigh::allocation;
 
-/// Uses that are told apart.
-pub(super) const USES: u32 = 2;
+/// Uses that are told apart,
+pub(super) const USES: u32 = 4;
+/// and where entries hardly differ in worth: there further ones would only keep what was popular once.
+const USES_AMONG_EQUALS: u32 = 2;
 
 /// Steps of the hand in one eviction: bounds its work after a long time of hits only.
 const HAND: u32 = 64;
@@ -65,28 +68,30 @@ const STEP_ENTRIES: f64 = 8.0;
 const LATE: f64 = 0.1;
 /// Samples of the level of inflation are a part of the entries apart, in misses: a small window holds several.
 const APART: u32 = 128;
-/// A newcomer is dear if it is more than so many classes, half octaves, above main's victim: a factor of 16.
-const DEAR: i32 = 8;
+/// A newcomer is dear if it is more than so many classes, half octaves, above main's victim;
+const DEAR: i32 = 1;
+/// where entries hardly differ, only at a factor of 16: costs may be noisy.
+const DEAR_AMONG_EQUALS: i32 = 8;
 /// A use counts half as much, in fame, after so many misses for each entry of the shard.
-const TURNS: f32 = 10.0;
+const TURNS: f32 = 5.0;
 /// What is idle for so many misses for each entry is worth half of what it was.
-const EASE: f32 = 3.0;
-/// Entries differ in worth if the dearest is so many classes above the cheapest: a factor of 16. Below, costs may only be
-/// noisy.
-const VARIED: u8 = 8;
+const EASE: f32 = 2.0;
+/// Entries differ in worth if they are so many classes from the middle, in the mean: below, costs may only be noisy.
+const VARIED: f32 = 1.0;
+/// The mean is over about so many newcomers.
+const RECENT: f32 = 64.0;
 /// A use, in fame.
 const USE: u16 = 16;
 
-/// The octave of a fame, from 0 for less than a use, in as many steps as a ghost has room for.
-fn octave(fame: u16) -> u8 {
-    // Times the root of 2: octaves begin in the middle between two powers.
-    let scaled = (u32::from(fame) * 181) >> 7;
-    scaled.max(8).ilog2().saturating_sub(3).min(7) as u8
+/// A fame in half octaves: 0 is half a use or less, 2 is one, in as many steps as a ghost has room for.
+fn level_of(fame: u16) -> u8 {
+    let uses = f32::from(fame) / f32::from(USE);
+    (2.0 + 2.0 * uses.log2()).round().clamp(0.0, f32::from(Ghost::FAME)) as u8
 }
 
-/// The fame in the middle of an octave.
-fn fame_of(octave: u8) -> u16 {
-    (USE / 2) << octave
+/// The fame of such a level.
+fn fame_of(level: u8) -> u16 {
+    (f32::from(USE) * ((f32::from(level) - 2.0) / 2.0).exp2()) as u16
 }
 
 /// The order of one shard.
@@ -102,9 +107,11 @@ pub(crate) struct Hybrid {
     /// The window's share of the weight.
     share: f64,
     scale: Scale,
-    /// The classes of the cheapest and of the dearest entry that ever came, without fame.
-    cheapest: u8,
-    dearest: u8,
+    /// The class of a newcomer without fame, and how far from it they are, in the mean.
+    middle: f32,
+    spread: f32,
+    /// Newcomers, up to [`RECENT`].
+    seen: f32,
 }
 
 impl Hybrid {
@@ -117,8 +124,9 @@ impl Hybrid {
             gone: [0; 2],
             share: SHARE,
             scale: Scale::new(),
-            cheapest: u8::MAX,
-            dearest: 0,
+            middle: 0.0,
+            spread: 0.0,
+            seen: 0.0,
         }
     }
 
@@ -140,13 +148,21 @@ impl Hybrid {
         if !self.is_varied() {
             return class;
         }
-        (class + 2 * octave(fame)).saturating_sub(2).min(DEAREST)
+        (class + level_of(fame)).saturating_sub(level_of(USE)).min(DEAREST)
     }
 
     /// Whether entries differ in what their bytes are worth. Where they do not, and it is only about when they are used
     /// again, fame would keep what was popular once.
     fn is_varied(&self) -> bool {
-        self.dearest.saturating_sub(self.cheapest) >= VARIED
+        self.spread >= VARIED
+    }
+
+    /// Notes what a newcomer is worth.
+    fn observe(&mut self, class: u8) {
+        self.seen = (self.seen + 1.0).min(RECENT);
+        let class = f32::from(class);
+        self.middle += (class - self.middle) / self.seen;
+        self.spread += ((class - self.middle).abs() - self.spread) / self.seen;
     }
 
     /// What is left of a fame after a lap.
@@ -161,7 +177,7 @@ impl Hybrid {
         self.history.note(self.now, moment.inflation, entries / APART);
         let facts = slots.facts(slot);
         let class = class_of(&facts);
-        (self.cheapest, self.dearest) = (self.cheapest.min(class), self.dearest.max(class));
+        self.observe(class);
         self.lists.set_ease(if self.is_varied() { entries as f32 * EASE } else { 0.0 });
         let mut fame = USE;
         let to_main = if self.has_evicted() {
@@ -204,10 +220,11 @@ impl Hybrid {
     }
 
     fn is_dear(&self, class: u8, slots: &dyn Slots) -> bool {
+        let above = if self.is_varied() { DEAR } else { DEAR_AMONG_EQUALS };
         let victim = self.lists.cheapest(Part::Main, self.now);
         // Without its fame: a newcomer has none yet.
         let class_of_victim = |slot| i32::from(class_of(&slots.facts(slot)));
-        victim.is_some_and(|victim| i32::from(class) - class_of_victim(victim.slot) > DEAR)
+        victim.is_some_and(|victim| i32::from(class) - class_of_victim(victim.slot) > above)
     }
 
     /// The entry keeps its lap, and its uses and one more.
@@ -243,7 +260,9 @@ impl Hybrid {
             let (place, left) = match link.place {
                 Place::First => (Place::Second, 0),
                 Place::Second => (Place::Main, 0),
-                Place::Main => (Place::Main, if self.is_varied() { 0 } else { uses - 1 }),
+                Place::Main => {
+                    (Place::Main, if self.is_varied() { 0 } else { uses.min(USES_AMONG_EQUALS) - 1 })
+                }
             };
             slots.touch(slot).set_uses(left);
             self.lists.push(slot, link.moved(place, self.now), weight, slots);
@@ -262,7 +281,7 @@ impl Hybrid {
         let from_main = link.place == Place::Main;
         let gone = &mut self.gone[usize::from(from_main)];
         *gone += facts.weight;
-        let fame = octave(link.fame);
+        let fame = level_of(link.fame);
         let ghost = Ghost { lap: self.scale.lap(link.lap), from_main, gone: self.scale.gone(*gone), fame };
         self.ghosts.put(facts.hash, ghost);
     }
@@ -280,9 +299,10 @@ impl Hybrid {
         let part = if is_wide { Part::Window } else { Part::Main };
         let slot = self.lists.cheapest(part, self.now)?.slot;
         let density = slots.facts(slot).density(1);
+        let (link, noted) = (Link::of(slot, slots), slots.touch(slot).uses());
         // When it was used is not known: uses that are spread evenly over its lap leave such a part behind the last.
-        let age = self.now.wrapping_sub(Link::of(slot, slots).lap) / (1 + slots.touch(slot).uses());
-        let uses = f64::from(Link::of(slot, slots).fame) / f64::from(USE);
+        let age = self.now.wrapping_sub(link.lap) / (1 + noted);
+        let uses = f64::from(link.fame) / f64::from(USE) + f64::from(noted);
         let worth = if self.is_varied() { density * uses.max(1.0) } else { density };
         Some((self.history.level(self.now.wrapping_sub(age), self.now) + worth, density))
     }
@@ -342,5 +362,20 @@ impl Hybrid {
         self.lists.validate(filled, slots);
         self.ghosts.validate();
         assert!((SHARE_LEAST..=SHARE_MOST).contains(&self.share));
+    }
+}
+
+#[cfg(all(test, not(larder_shuttle)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fame_is_told_within_a_quarter_of_an_octave() {
+        for fame in USE / 2..USE * 90 {
+            let off = (f32::from(fame) / f32::from(fame_of(level_of(fame)))).log2();
+            assert!(off.abs() <= 0.4, "{fame}: {off}");
+        }
+        assert_eq!((level_of(0), level_of(u16::MAX)), (0, Ghost::FAME));
+        assert_eq!(fame_of(level_of(USE)), USE);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::ghosts::Ghost;
 
-/// The units of the ghosts' clocks: about 1/256 of the entries, and of their weight.
+/// The units of the ghosts' clocks: about 1/256 of the entries, and 1/128 of their weight.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scale {
     /// The entries and the weight that they were set for; 0 before.
@@ -24,7 +24,7 @@ impl Scale {
         let strays = |now: u64, then: u64| now > then.saturating_mul(2) || now < then / 2;
         if strays(u64::from(entries), u64::from(self.entries)) || strays(weight, self.weight) {
             let lap = (entries / 256).max(1).ilog2();
-            let gone = (weight / 256).max(1).ilog2();
+            let gone = (weight / 128).max(1).ilog2();
             *self = Self { entries, weight, lap, gone };
         }
     }

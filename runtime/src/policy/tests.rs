@@ -482,6 +482,28 @@ fn a_dear_newcomer_is_not_lost_in_the_window() {
     assert!(shard.keys.contains_key(&777), "it outlives what costs nothing");
 }
 
+/// One entry in a thousand that was slow by chance made entries differ for ever, and a scan then went through main.
+#[test]
+fn a_slow_one_now_and_then_does_not_make_entries_differ() {
+    let mut shard = Shard::new(Policy::Hybrid, None);
+    let hot = |n: u64| n * 7 % 90;
+    let mut ask = |key: u64, cost: u8| {
+        if !shard.use_it(key) {
+            if shard.len() == 100 {
+                shard.evict();
+            }
+            shard.insert(key, cost, 100);
+        }
+    };
+    (0..5000).for_each(|n| ask(hot(n), 0));
+    for n in 0..30_000 {
+        let cost = if n % 1000 == 501 { 60 } else { if n % 4 == 3 { 8 } else { 0 } };
+        if n % 3 == 0 { ask(1_000_000 + n, cost) } else { ask(hot(n), 0) }
+    }
+    let left = (0..90).filter(|key| shard.keys.contains_key(key)).count();
+    assert!(left >= 70, "{left} of 90 are left after the scan");
+}
+
 #[derive(Default)]
 struct SecondChance(std::collections::VecDeque<u32>);
 

@@ -28,7 +28,7 @@ impl<T: Send + 'static> Poolable for T {}
     note = "derive or write `Default` for it, or name a constructor: `#[pooled(new = Self::new)]`"
 )]
 pub trait DefaultMake: Sized {
-    #[doc(hidden)]
+    /// Makes one.
     fn make() -> Self;
 }
 
@@ -45,7 +45,7 @@ impl<T: Default> DefaultMake for T {
     note = "return nothing to keep the object, or `bool` or `Result<(), E>`: `false` and `Err` drop it"
 )]
 pub trait ResetOutcome {
-    #[doc(hidden)]
+    /// Whether it is.
     fn keep(self) -> bool;
 }
 

@@ -172,6 +172,7 @@ impl<T: ?Sized> Weighed<T> {
 }
 
 impl<T: Weigh + ?Sized> Weighed<T> {
+    /// As a type that [`Weighs`].
     #[must_use]
     pub const fn way(&self) -> Deep {
         Deep
@@ -223,14 +224,5 @@ impl<T: ?Sized> fmt::Debug for Unweighed<T> {
 macro_rules! __weigher {
     ($ty:ty) => {
         $crate::__private::Weighed::<$ty>::new().weigher()
-    };
-}
-
-/// [`weigher!`](crate::__weigher), as a type that [`Weighs`]. For generated code.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __way {
-    ($ty:ty) => {
-        $crate::__private::Weighed::<$ty>::NEW.way()
     };
 }

@@ -11,6 +11,29 @@ const SECOND: Duration = Duration::from_secs(1);
 const INSTANT: Duration = Duration::from_nanos(1);
 
 #[test]
+fn a_value_comes_with_the_time_it_had_left() {
+    let (domain, clock) = clocked(64 * MB);
+    let aging =
+        Cache::<String, u64>::builder("aging").ttl(10 * SECOND).tti(8 * SECOND).build_in(&domain).unwrap();
+    aging.insert("a".to_owned(), 1);
+    clock.advance(6 * SECOND);
+    assert_eq!(aging.get_with_time_left("a"), Some((1, 2 * SECOND)), "as it was found");
+    assert_eq!(
+        aging.get_with_time_left("a"),
+        Some((1, 4 * SECOND)),
+        "that was a use, and the end of its time is near"
+    );
+    clock.advance(4 * SECOND);
+    assert_eq!((aging.get_with_time_left("a"), aging.get_with_time_left("b")), (None, None));
+    let figures = aging.stats();
+    assert_eq!((figures.hits, figures.misses), (2, 2), "looks are counted once");
+    let lasting = Cache::<u64, u64>::builder("lasting").build_in(&domain).unwrap();
+    lasting.insert(1, 5);
+    assert_eq!(lasting.get_with_time_left(1), Some((5, Duration::MAX)));
+    check(&domain);
+}
+
+#[test]
 fn an_own_time_takes_the_place_of_the_caches() {
     let (domain, clock) = clocked(64 * MB);
     let cache = Cache::<u64, u64>::builder("own")

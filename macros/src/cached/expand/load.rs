@@ -87,14 +87,18 @@ fn load_in_halves(model: &Model, plan: &Plan, variant: Variant, may_be_forced: b
             })
         };
     }
+    // In a block of ours, so that what is borrowed in its last expression ends before it, as it would not at the end
+    // of a block of the user's in an edition before 2024.
     quote_spanned! {span=>
-        let __here = #p::here(#cache);
-        match #p::#begin(&__here, __miss).await {
-            ::core::result::Result::Ok(__value) => #found_it,
-            ::core::result::Result::Err(mut __loading) => {
-                let __body = #run;
-                let __returned = #p::polled(&mut __loading, ::core::pin::pin!(__body)).await;
-                #ran
+        {
+            let __here = #p::here(#cache);
+            match #p::#begin(&__here, __miss).await {
+                ::core::result::Result::Ok(__value) => #found_it,
+                ::core::result::Result::Err(mut __loading) => {
+                    let __body = #run;
+                    let __returned = #p::polled(&mut __loading, ::core::pin::pin!(__body)).await;
+                    #ran
+                }
             }
         }
     }

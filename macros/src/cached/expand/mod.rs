@@ -12,15 +12,18 @@ mod site;
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, FnArg, Meta, Pat, PatIdent, ReturnType, Safety, Signature, Token};
+use syn::{Attribute, FnArg, Meta, Pat, PatIdent, ReturnType, Safety, Signature, Token, Visibility};
 
 use super::model::{Home, Model, Returns, allow_unread};
 use super::settings::{Options, Place};
 use crate::crate_path::{here, larder, private};
-use crate::signature::{Function, lints_said_before, turbofish};
+use crate::signature::{Function, lints_said_before, search, turbofish};
 pub(crate) use load::in_place;
 use load::load;
-use site::{accessor, accessor_name, handle, hidden_name, is_a_key, may_be_a_traits, ops_of_value, site};
+use site::{
+    accessor, accessor_name, block_at, body_name, handle, is_a_key, is_sized, may_be_a_traits, ops_of_value,
+    site,
+};
 
 /// Everything for one function.
 pub(crate) fn expand(model: &Model) -> TokenStream {
@@ -99,7 +102,7 @@ impl Plan {
                 model.name(),
                 span = model.function.sig.ident.span()
             )),
-            _ if model.has_siblings() => Body::Beside(hidden_name(model, "body")),
+            _ if model.has_siblings() => Body::Beside(body_name(model)),
             Home::Free if takes_a_tuple(model) => Body::Whole,
             Home::Free => Body::Inside,
             Home::Associated => Body::Closure,
@@ -145,6 +148,7 @@ fn wrapper(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
         Access::Beside(_) | Access::InPlace => None,
     };
     let (cache, probe) = (find_cache(model, plan), probe(model, plan, variant));
+    let elsewhere = elsewhere(model, &plan.access, Some(&plan.body));
     let bindings = model.key.bindings();
     let find = if bindings.is_empty() {
         quote_spanned!(span=> let __cache = #cache; #probe)
@@ -160,8 +164,12 @@ fn wrapper(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
         }
     };
     let load = load(model, plan, variant);
-    let mut block = Group::new(Delimiter::Brace, quote_spanned!(span=> #inside #accessor #find #load));
-    let outer_sig = outer_signature(model, plan);
+    let mut block =
+        Group::new(Delimiter::Brace, quote_spanned!(span=> #inside #accessor #elsewhere #find #load));
+    let mut outer_sig = outer_signature(model, plan);
+    if outer_sig.asyncness.is_some() && may_be_a_traits(model) {
+        outer_sig.generics.make_where_clause().predicates.push(is_sized());
+    }
     let name = model.name();
     match variant {
         Variant::Call => {
@@ -177,7 +185,8 @@ fn wrapper(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
             let ident = format_ident!("{name}_refresh", span = sig.ident.span());
             let docs =
                 format!(" Runs the body of {} and stores what it returns, over what is there.", link(model));
-            let sig = Signature { ident, ..sibling(model, &outer_sig) };
+            let mut sig = Signature { ident, ..sibling(model, &outer_sig) };
+            let block = put_at(model.options.refresh, &mut sig, &block);
             beside(model, &shared_attributes(&model.function), &sig, &docs, &block)
         }
         Variant::Status => {
@@ -185,10 +194,63 @@ fn wrapper(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
             let docs = format!(" Calls {}, and says whether that was a hit.", link(model));
             let (ty, larder) = (return_type(sig), larder(span));
             let output = syn::parse_quote_spanned!(span=> -> (#ty, #larder::Status));
-            let sig = Signature { ident, output, ..sibling(model, &outer_sig) };
+            let mut sig = Signature { ident, output, ..sibling(model, &outer_sig) };
+            let block = put_at(model.options.status, &mut sig, &block);
             beside(model, &shared_attributes(&model.function), &sig, &docs, &block)
         }
     }
+}
+
+/// In an `impl` of a trait the compiler says of each function beside the user's that the trait has none of this name.
+/// It would say once more that it is not found where it is called: so that it finds something, and only where the
+/// attribute of a method without `pub` asks for what stands beside it, each type has functions of these names, which
+/// nobody calls.
+fn elsewhere(model: &Model, access: &Access, body: Option<&Body>) -> Option<TokenStream> {
+    if !is_anybodys(model) {
+        return None;
+    }
+    let span = here();
+    let given =
+        |count: usize| -> Vec<Ident> { (0..count).map(|at| format_ident!("__T{at}", span = span)).collect() };
+    let function = |asyncness: Option<Token![async]>, ident: &Ident, count: usize| {
+        let mut ident = ident.clone();
+        ident.set_span(ident.span().located_at(span));
+        let given = given(count);
+        quote_spanned!(span=> #asyncness fn #ident<#(#given,)* __R>(#(_: #given),*) -> __R { ::core::unreachable!() })
+    };
+    let receiver = usize::from(model.function.sig.receiver().is_some());
+    let access = match access {
+        Access::Beside(ident) => {
+            let is_within = matches!(model.options.place, Place::Within(_));
+            Some(function(None, ident, usize::from(is_within)))
+        }
+        Access::Inside(_) | Access::InPlace => None,
+    };
+    let body = match body {
+        Some(Body::Beside(ident)) => {
+            Some(function(model.function.sig.asyncness, ident, receiver + model.arguments.len()))
+        }
+        Some(Body::Inside | Body::Whole | Body::Closure) | None => None,
+    };
+    (access.is_some() || body.is_some()).then(|| {
+        quote_spanned! {span=>
+            #[allow(dead_code, reason = "what it stands for is found first")]
+            trait __Elsewhere { #access #body }
+            impl<__T: ?::core::marker::Sized> __Elsewhere for __T {}
+        }
+    })
+}
+
+/// Whether the macro can't tell if the method is that of a trait, and how it is called can be said of all types.
+fn is_anybodys(model: &Model) -> bool {
+    let Function { vis, sig, .. } = &model.function;
+    model.home == Home::Associated
+        && matches!(vis, Visibility::Inherited)
+        && turbofish(&sig.generics).is_none()
+        && !sig
+            .inputs
+            .iter()
+            .any(|input| matches!(input, FnArg::Typed(typed) if search(&typed.ty).impl_trait))
 }
 
 /// The same signature with a `fn` that is not the user's: lints that would have the whole function written otherwise,
@@ -196,6 +258,19 @@ fn wrapper(model: &Model, plan: &Plan, variant: Variant) -> TokenStream {
 fn own_fn(sig: &Signature) -> Signature {
     let fn_token = Token![fn](Span::mixed_site().located_at(sig.fn_token.span));
     Signature { fn_token, ..sig.clone() }
+}
+
+/// Puts the first and the last token of a function where an option asks for it, so that the compiler speaks of it
+/// there.
+fn put_at(option: Option<Span>, sig: &mut Signature, block: &Group) -> Group {
+    let span = here();
+    let at = option.map_or(span, |at| span.located_at(at));
+    sig.fn_token = Token![fn](at);
+    sig.asyncness = sig.asyncness.map(|_| Token![async](at));
+    if let Safety::Unsafe(token) = &mut sig.safety {
+        *token = Token![unsafe](at);
+    }
+    block_at(at, block.stream())
 }
 
 /// The signature of what stands beside the function and looks into its cache.
@@ -308,7 +383,10 @@ fn found(model: &Model, plan: &Plan) -> TokenStream {
     match model.options.place {
         Place::Within(_) if model.is_consumed => quote_spanned!(span=> &__cache),
         Place::Thread => quote_spanned!(span=> &__cache),
-        Place::Global if has_found(model, plan) => quote_spanned!(span=> __cache.cache()),
+        Place::Global if has_found(model, plan) => {
+            let p = private(span);
+            quote_spanned!(span=> #p::Found::cache(&__cache))
+        }
         Place::Global | Place::Within(_) => quote_spanned!(span=> __cache),
     }
 }

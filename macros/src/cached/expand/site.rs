@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use proc_macro2::{Ident, Literal, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Expr, ExprPath, Generics, Visibility, WherePredicate};
+use syn::{Expr, ExprPath, Generics, Token, Visibility, WherePredicate};
 
-use super::{Access, Plan, link, path_to, returns_found, shared_attributes};
+use super::{Access, Plan, elsewhere, link, path_to, returns_found, shared_attributes};
 use crate::cached::model::{Home, Model, Returns};
 use crate::cached::settings::{Cost, Place, Policy};
 use crate::cached::tiers::{Packing, Tiers, Warm};
@@ -33,26 +33,30 @@ pub(super) fn handle(model: &Model, plan: &Plan, ident: &Ident) -> TokenStream {
             let own = sig.receiver().map(|receiver| receiver.self_token);
             quote_spanned!(span=> #path #instance(#own))
         }
-        Place::Global if returns_found(model) => quote_spanned!(span=> #path #instance().forever()),
+        Place::Global if returns_found(model) => {
+            let p = private(span);
+            quote_spanned!(span=> #p::Found::forever(#path #instance()))
+        }
         Place::Global | Place::Thread => quote_spanned!(span=> #path #instance()),
     };
+    let elsewhere = elsewhere(model, &plan.access, None);
+    let at = model.options.handle_at.map_or(span, |at| span.located_at(at));
+    let (fn_token, block) = (Token![fn](at), block_at(at, quote_spanned!(span=> #elsewhere #call)));
     quote_spanned! {span=>
         #(#[doc = #docs])*
         #(#attrs)*
         #[allow(dead_code, unreachable_pub, non_snake_case, reason = "not every cache is looked into by hand")]
         #[must_use]
         #[inline]
-        #vis fn #ident #params(#own) -> #cache #bounds {
-            #call
-        }
+        #vis #fn_token #ident #params(#own) -> #cache #bounds #block
     }
 }
 
 /// The generics of what stands beside the function and looks into its cache. What a trait may provide says there that `self`
 /// has to be a key: so that it is none is one error, in the function itself, and not one more for each of them.
 ///
-/// `for<'a>` is there for the `impl` of a type that is no key: without it the compiler would say so of each of these
-/// bounds, and with it, where the function calls what has them.
+/// `for<'__any>` is there for the `impl` of a type that is no key: without it the compiler would say so of each of
+/// these bounds, and with it, where the function calls what has them.
 pub(super) fn generics(model: &Model) -> Generics {
     let mut generics = without_idle_lifetimes(&model.function.sig.generics);
     if may_be_a_traits(model) {
@@ -61,12 +65,27 @@ pub(super) fn generics(model: &Model) -> Generics {
     generics
 }
 
-/// `for<'a> Self: ReceiverKey`
+/// A block at the option that asks for it: where nothing can stand beside the function, that is said there.
+pub(super) fn block_at(at: Span, tokens: TokenStream) -> Group {
+    let mut block = Group::new(Delimiter::Brace, tokens);
+    block.set_span(at);
+    block
+}
+
+/// `for<'__any> Self: ReceiverKey`
 pub(super) fn is_a_key() -> WherePredicate {
     let span = here();
     let p = private(span);
     let own = Ident::new("Self", span);
-    syn::parse_quote_spanned!(span=> for<'a> #own: #p::ReceiverKey)
+    syn::parse_quote_spanned!(span=> for<'__any> #own: #p::ReceiverKey)
+}
+
+/// `for<'__any> Self: Sized`, which every key is. That a `Self` which is no key may have no size either, the compiler
+/// says again where a task waits: it takes that for another place.
+pub(super) fn is_sized() -> WherePredicate {
+    let span = here();
+    let own = Ident::new("Self", span);
+    syn::parse_quote_spanned!(span=> for<'__any> #own: ::core::marker::Sized)
 }
 
 /// Whether it may be a method that a trait provides, with `self` in the key.
@@ -123,13 +142,13 @@ pub(super) fn accessor(model: &Model, ident: &Ident) -> TokenStream {
         cache = quote_spanned!(span=> #p::Found<#key, #value>);
         site = quote_spanned!(span=> #p::Found::of({ #site }));
     }
+    let at = model.options.beside().map_or(span, |at| span.located_at(at));
+    let (fn_token, block) = (Token![fn](at), block_at(at, site));
     quote_spanned! {span=>
         #(#attrs)*
         #[doc(hidden)]
         #[inline]
-        fn #ident #params(#own) -> #cache #bounds {
-            #site
-        }
+        #fn_token #ident #params(#own) -> #cache #bounds #block
     }
 }
 
@@ -153,7 +172,7 @@ pub(super) fn site(model: &Model) -> TokenStream {
         Some(weigh) => quote_spanned!(span=> #value.weigh_with(#weigh)),
         None => {
             let ty = model.returns.value();
-            quote_spanned!(span=> #value.weighed(#p::way!(#ty)))
+            quote_spanned!(span=> #value.weighed(#p::Weighed::<#ty>::NEW.way()))
         }
     };
     let extras = extras(model);
@@ -324,7 +343,15 @@ pub(super) fn accessor_name(model: &Model) -> Ident {
     }
 }
 
-pub(super) fn hidden_name(model: &Model, what: &str) -> Ident {
+/// What the body is called beside the function.
+pub(super) fn body_name(model: &Model) -> Ident {
+    match model.home {
+        Home::Free => hidden_name(model, "body"),
+        Home::Associated => hidden_name(model, "not_in_an_impl_of_a_trait__body_of"),
+    }
+}
+
+fn hidden_name(model: &Model, what: &str) -> Ident {
     let place = place_of(&model.function.sig.ident);
     format_ident!("__{what}_{}_{place}", model.name(), span = here())
 }

@@ -15,4 +15,9 @@ fn other_languages(n: u32) -> u32 {
     n
 }
 
+#[cached(pinned = , status(), cache_err: true)]
+fn nothing_wanted(n: u32) -> u32 {
+    n
+}
+
 fn main() {}

@@ -51,6 +51,37 @@ fn nested(n: u8) -> Option<std::result::Result<u8, String>> {
     (n > 0).then(|| n.checked_sub(2).ok_or_else(|| "one".to_owned()))
 }
 
+mod outcomes {
+    /// A type of one's own that is called so.
+    #[derive(Debug, PartialEq)]
+    pub enum Result<T> {
+        Done(T),
+        Later,
+    }
+
+    impl<T> larder::bounds::Fallible for Result<T> {
+        type Value = T;
+        type Rest = ();
+
+        fn split(self) -> std::result::Result<T, Self> {
+            match self {
+                Self::Done(value) => Ok(value),
+                later => Err(later),
+            }
+        }
+
+        fn from_value(value: T) -> Self {
+            Self::Done(value)
+        }
+    }
+}
+
+#[cached(status)]
+fn own_type(n: u8) -> outcomes::Result<u8> {
+    RUNS.fetch_add(1, SeqCst);
+    if n == 0 { outcomes::Result::Later } else { outcomes::Result::Done(n) }
+}
+
 fn runs(call: impl Fn()) -> u32 {
     let before = RUNS.load(SeqCst);
     call();
@@ -69,6 +100,9 @@ fn main() {
     assert_eq!(runs(|| assert!(formatted(0).is_err())), 2);
     assert_eq!(runs(|| assert_eq!(maybe(1), Some(vec![1]))), 1);
     assert_eq!(runs(|| assert_eq!(maybe(0), None)), 2);
+    assert_eq!(runs(|| assert_eq!(own_type(1), outcomes::Result::Done(1))), 1);
+    assert_eq!(runs(|| assert_eq!(own_type(0), outcomes::Result::Later)), 2);
+    assert_eq!(own_type_with_status(1).1, larder::Status::Hit);
     // Only the outermost counts.
     assert_eq!(runs(|| assert!(nested(1).unwrap().is_err())), 1);
     assert_eq!(plain_cache().get("ab"), Some(2));
