@@ -5,8 +5,8 @@
 //! - [`macro@cached`] on a function, [`macro@pooled`] on a struct or a function that makes objects, [`derive@Weigh`] for the bytes of your types
 //! - [`Cache::builder`] for a cache that is made at run time, [`Pool::builder`] for a pool;
 //!   [`buffers`] for byte buffers of all sizes, [`BufferPool::builder`] for a pool of one's own
-//! - [`device`]: pools of buffers in the memory of GPUs, each device with a limit of its own;
-//!   with the features `gpu-wgpu` and `gpu-cuda` those of wgpu and CUDA; [`testing::SimDevice`] for tests without one
+//! - `device`, with a feature of that name: pools of buffers in the memory of GPUs, each device with a limit of its own;
+//!   with the features `gpu-wgpu` and `gpu-cuda` those of wgpu and CUDA; `testing::SimDevice` for tests without one
 //! - [`track`], [`Tracked`], [`charge`]: memory that is no cache's, and counts all the same
 //! - [`budget`], [`stats`], [`trim`], [`declared`]: the process as a whole
 //! - [`namespace`]: the caches and pools of one path together, with a share of the budget
@@ -28,8 +28,9 @@
 //! | `leak-report` | no | [`Pool::leases`]: who holds what, since when, from where | a lock for each lease and return |
 //! | `serde` | no | `Serialize` for [`Snapshot`] and what it holds | serde with its derive |
 //! | `tracing` | no | an event for each [`Decision`] about memory, target `larder` | tracing 0.1 with two dependencies |
-//! | `gpu-wgpu` | no | `larder::wgpu`: pools of [`device`] with wgpu 30 | wgpu with some sixty crates; the program says which graphics interfaces |
-//! | `gpu-cuda` | no | `larder::cuda`: pools of [`device`] with CUDA, whose driver is found when the program runs | libloading with one dependency |
+//! | `device` | no | `larder::device`: pools of buffers in the memory of devices, with a driver of your own or `testing::SimDevice` | nothing but its own compiling |
+//! | `gpu-wgpu` | no | `larder::wgpu`: pools of `device` with wgpu 30 | wgpu with some sixty crates; the program says which graphics interfaces |
+//! | `gpu-cuda` | no | `larder::cuda`: pools of `device` with CUDA, whose driver is found when the program runs | libloading with one dependency |
 //! | `tiers` | no | `Builder::tiers`: what a cache evicts goes on living below it as bytes | serde, postcard 1 with three dependencies |
 //! | `lz4` | no | `tiers("lz4")`: compressed fast, for memory; brings `tiers` | lz4_flex 0.14 |
 //! | `zstd` | no | `tiers("zstd")`: compressed well, slower; brings `tiers` | zstd 0.14 with the C library |
@@ -37,7 +38,7 @@
 //! | `arrayvec` | no | [`trait@Weigh`] for `ArrayVec`, `ArrayString` | arrayvec 0.7 |
 //! | `bytes` | no | [`trait@Weigh`] for `Bytes`, `BytesMut`; [`Buffer`] to `Bytes`, and `BufMut` for it | bytes 1 |
 //! | `chrono` | no | [`trait@Weigh`] for dates, times, `DateTime` | chrono 0.4 with one dependency |
-//! | `hashbrown` | no | [`trait@Weigh`] for `HashMap`, `HashSet`, `HashTable` of hashbrown 0.17 | nothing: it is here anyway |
+//! | `hashbrown` | no | [`trait@Weigh`] for `HashMap`, `HashSet`, `HashTable` of hashbrown 0.17 | hashbrown 0.17 |
 //! | `indexmap` | no | [`trait@Weigh`] for `IndexMap`, `IndexSet` | indexmap 2 with one dependency |
 //! | `serde_json` | no | [`trait@Weigh`] for `Value`, `Map`, `Number` | serde_json 1 with three dependencies |
 //! | `smallvec` | no | [`trait@Weigh`] for `SmallVec` of smallvec 1 | nothing: it is here anyway |
@@ -62,6 +63,8 @@ pub use larder_cuda as cuda;
 pub use larder_macros::{Weigh, cached, pooled};
 #[cfg(unix)]
 pub use larder_runtime::Trigger;
+#[cfg(feature = "device")]
+pub use larder_runtime::device;
 pub use larder_runtime::{
     AcquireError, Always, Auto, Bits32, Bits64, BoxError, Budget, BudgetStats, Buffer, BufferPool,
     BufferPoolBuilder, BufferStats, BuildError, Builder, Cache, CacheKey, CacheValue, Cause, Change, Charge,
@@ -71,8 +74,8 @@ pub use larder_runtime::{
     RemovalCause, SettingError, SettingsError, ShareError, SharedBuffer, Shelves, Snapshot, Sometimes,
     Standing, Status, Task, TenantReport, TenantStats, TimedOut, Tracked, Tracking, Trimmed, UnknownPolicy,
     Unordered, Uses, Watermarks, WatermarksError, Weigh, budget, buffers, charge, cleanup, clear_all,
-    declared, device, explain, flush, init, namespace, set_bypass, set_executor, set_purge, shutdown, stats,
-    testing, tick, track, trim, weigh,
+    declared, explain, flush, init, namespace, set_bypass, set_executor, set_purge, shutdown, stats, testing,
+    tick, track, trim, weigh,
 };
 #[cfg(feature = "tiers")]
 pub use larder_runtime::{

@@ -58,46 +58,38 @@ fn __in_an_impl_write_cached_assoc__describe_0_0() -> &'static ::larder::Cache<
         (::std::string::String, u32, Opts),
         Arc<str>,
     > = ::larder::__private::Single::new(&__DESCRIPTOR);
-    match __SITE.get() {
-        ::core::option::Option::Some(__cache) => __cache,
-        ::core::option::Option::None => {
-            __SITE
-                .first(
-                    (
-                        ::larder::__private::weighed_key::<
-                            ::std::string::String,
-                            _,
-                            _,
-                        >(
-                            ::larder::__private::Keyed::<::std::string::String>::OF
-                                .ops(),
-                            ::larder::__private::Weighed::<::std::string::String>::NEW
-                                .way(),
-                        ),
-                        ::larder::__private::weighed_key::<
-                            u32,
-                            _,
-                            _,
-                        >(
-                            ::larder::__private::Keyed::<u32>::OF.ops(),
-                            ::larder::__private::Weighed::<u32>::NEW.way(),
-                        ),
-                        ::larder::__private::weighed_key::<
-                            Opts,
-                            _,
-                            _,
-                        >(
-                            ::larder::__private::Keyed::<Opts>::OF.ops(),
-                            ::larder::__private::Weighed::<Opts>::NEW.way(),
-                        ),
-                    ),
-                    ::larder::__private::value::<
-                        Arc<str>,
-                        _,
-                    >(::larder::__private::Valued::<Arc<str>>::OF.ops())
-                        .weighed(::larder::__private::Weighed::<Arc<str>>::NEW.way()),
-                    (),
-                )
-        }
-    }
+    __SITE
+        .cache(
+            (
+                ::larder::__private::weighed_key::<
+                    ::std::string::String,
+                    _,
+                    _,
+                >(
+                    ::larder::__private::Keyed::<::std::string::String>::OF.ops(),
+                    ::larder::__private::Weighed::<::std::string::String>::NEW.way(),
+                ),
+                ::larder::__private::weighed_key::<
+                    u32,
+                    _,
+                    _,
+                >(
+                    ::larder::__private::Keyed::<u32>::OF.ops(),
+                    ::larder::__private::Weighed::<u32>::NEW.way(),
+                ),
+                ::larder::__private::weighed_key::<
+                    Opts,
+                    _,
+                    _,
+                >(
+                    ::larder::__private::Keyed::<Opts>::OF.ops(),
+                    ::larder::__private::Weighed::<Opts>::NEW.way(),
+                ),
+            ),
+            ::larder::__private::value::<
+                Arc<str>,
+                _,
+            >(::larder::__private::Valued::<Arc<str>>::OF.ops())
+                .weighed(::larder::__private::Weighed::<Arc<str>>::NEW.way()),
+        )
 }

@@ -42,21 +42,15 @@ fn __in_an_impl_write_cached_assoc__answer_0_0() -> &'static ::larder::Cache<(),
     static __SITE: ::larder::__private::Single<(), u32> = ::larder::__private::Single::new(
         &__DESCRIPTOR,
     );
-    match __SITE.get() {
-        ::core::option::Option::Some(__cache) => __cache,
-        ::core::option::Option::None => {
-            __SITE
-                .first(
-                    (),
-                    ::larder::__private::value::<
-                        u32,
-                        _,
-                    >(::larder::__private::Valued::<u32>::OF.ops())
-                        .weighed(::larder::__private::Weighed::<u32>::NEW.way()),
-                    (),
-                )
-        }
-    }
+    __SITE
+        .cache(
+            (),
+            ::larder::__private::value::<
+                u32,
+                _,
+            >(::larder::__private::Valued::<u32>::OF.ops())
+                .weighed(::larder::__private::Weighed::<u32>::NEW.way()),
+        )
 }
 ::core::compile_error! {
     "unknown option `polcy`: did you mean `policy`?"

@@ -358,7 +358,7 @@ mod tests {
     fn outputs() -> Vec<String> {
         let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/ui");
         let mut outputs = Vec::new();
-        for macro_ in ["cached", "pooled", "weigh", "tiers", "untiered", "disk"] {
+        for macro_ in ["cached", "pooled", "weigh", "tiers", "untiered", "disk", "device", "deviceless"] {
             for case in fs::read_dir(ui.join(macro_).join("fail")).expect("the UI cases").flatten() {
                 if case.path().extension().is_some_and(|extension| extension == "stderr") {
                     outputs.push(fs::read_to_string(case.path()).expect("a text file"));

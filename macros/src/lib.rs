@@ -8,6 +8,7 @@ mod crate_path;
 mod errors;
 mod literal;
 mod options;
+mod parts;
 mod pooled;
 mod signature;
 mod spelling;
@@ -382,8 +383,8 @@ pub fn cached(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 ///
 /// `gpu` is wgpu's driver, with larder's feature `gpu-wgpu`: `usage = "STORAGE | COPY_DST"`, and what is acquired is for a
-/// `wgpu::CommandEncoder`. `gpu = path` is another, a type that implements `larder::device::DeviceBackend`. `device` is the name that the
-/// device is registered under, `"gpu:0"` unless said; `usage` names what all buffers of this pool are for, in the driver's words, and
+/// `wgpu::CommandEncoder`. `gpu = path` is another, with the feature `device`: a type that implements `larder::device::DeviceBackend`. `device`
+/// is the name that the device is registered under, `"gpu:0"` unless said; `usage` names what all buffers of this pool are for, in the driver's words, and
 /// without it each `acquire` is told. `classes` (in bytes), `max_mb`, `priority` and `name` are as above.
 ///
 /// `acquire` and `pool` return a `Result`: nobody may have registered a device, it may be lost, and its memory is bounded. When another

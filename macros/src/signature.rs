@@ -6,13 +6,13 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
-use syn::visit::{self, Visit};
 use syn::{
-    Attribute, FnArg, GenericArgument, GenericParam, Generics, Item, Lifetime, PathArguments, ReturnType,
-    Signature, Token, Type, TypeFnPtr, TypeParamBound, Visibility, WherePredicate,
+    Attribute, FnArg, GenericArgument, GenericParam, Generics, Item, PathArguments, ReturnType, Signature,
+    Token, Type, TypeParamBound, Visibility, WherePredicate,
 };
 
 use crate::errors::show;
+use crate::parts::{Part, lifetimes, parts};
 
 /// A function with a body.
 #[derive(Clone)]
@@ -179,18 +179,14 @@ pub(crate) struct Found {
 /// Looks through a type. What is bound inside it, as in `fn(&str) -> u32`, borrows nothing.
 pub(crate) fn search(ty: &Type) -> Found {
     let mut found = Found { borrow: false, float: None, trait_object: false, impl_trait: false };
-    found.visit_type(ty);
+    found.look_into(ty);
     found
 }
 
-impl Visit<'_> for Found {
-    fn visit_type(&mut self, ty: &Type) {
+impl Found {
+    fn look_into(&mut self, ty: &Type) {
         match ty {
-            Type::Reference(reference) => {
-                let is_static =
-                    reference.lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static");
-                self.borrow |= !is_static;
-            }
+            Type::Reference(reference) => self.borrow |= reference.lifetime.is_none(),
             Type::TraitObject(_) => self.trait_object = true,
             Type::ImplTrait(_) => self.impl_trait = true,
             Type::Path(path) => {
@@ -200,18 +196,12 @@ impl Visit<'_> for Found {
             }
             _ => {}
         }
-        visit::visit_type(self, ty);
+        parts(ty, &mut |part| match part {
+            Part::Type(ty) => self.look_into(ty),
+            Part::Lifetime(lifetime) => self.borrow |= lifetime.ident != "static",
+            Part::OfFunction(_) => {}
+        });
     }
-
-    fn visit_lifetime(&mut self, lifetime: &Lifetime) {
-        self.borrow |= lifetime.ident != "static";
-    }
-
-    fn visit_type_fn_ptr(&mut self, _: &TypeFnPtr) {}
-
-    fn visit_parenthesized_generic_arguments(&mut self, _: &syn::ParenthesizedGenericArguments) {}
-
-    fn visit_expr(&mut self, _: &syn::Expr) {}
 }
 
 /// Whether `Self` is mentioned, other than by an item inside that has one of its own.
@@ -278,27 +268,21 @@ pub(crate) fn turbofish(generics: &Generics) -> Option<TokenStream> {
 
 /// The generics of a function that takes no arguments: without the lifetimes that no bound speaks of.
 pub(crate) fn without_idle_lifetimes(generics: &Generics) -> Generics {
-    struct Used(Vec<Ident>);
-    impl Visit<'_> for Used {
-        fn visit_lifetime(&mut self, lifetime: &Lifetime) {
-            self.0.push(lifetime.ident.clone());
-        }
-        /// The parameter itself is no use of it.
-        fn visit_lifetime_param(&mut self, param: &syn::LifetimeParam) {
-            for bound in &param.bounds {
-                self.visit_lifetime(bound);
-                self.visit_lifetime(&param.lifetime);
-            }
+    let mut used = Vec::new();
+    lifetimes(generics.where_clause.to_token_stream(), &mut used);
+    for param in &generics.params {
+        match param {
+            // The parameter itself is no use of it.
+            GenericParam::Lifetime(param) if param.bounds.is_empty() => {}
+            param => lifetimes(param.to_token_stream(), &mut used),
         }
     }
-    let mut used = Used(Vec::new());
-    used.visit_generics(generics);
     let mut kept = generics.clone();
     kept.params = generics
         .params
         .iter()
         .filter(|param| match param {
-            GenericParam::Lifetime(param) => used.0.contains(&param.lifetime.ident),
+            GenericParam::Lifetime(param) => used.contains(&param.lifetime.ident),
             GenericParam::Type(_) | GenericParam::Const(_) => true,
         })
         .cloned()

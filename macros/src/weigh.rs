@@ -4,13 +4,13 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::parse::ParseStream;
 use syn::spanned::Spanned;
-use syn::visit::{self, Visit};
 use syn::{
     Attribute, ExprPath, Fields, Generics, Item, Meta, Path, Token, Type, TypePath, parse_quote_spanned,
 };
 
 use crate::crate_path::{self, larder};
 use crate::errors::{Errors, Mistake};
+use crate::parts::{Part, parts};
 use crate::signature::{bare, named};
 use crate::spelling::nearest;
 
@@ -239,29 +239,27 @@ fn arm(variant: &Variant<'_>) -> TokenStream {
 
 /// The type parameters in a field's type, and what is projected from them: what has to be weighed as well.
 fn bounded_types(ty: &Type, generics: &Generics) -> Vec<TypePath> {
-    struct Params<'a> {
-        generics: &'a Generics,
-        found: Vec<TypePath>,
-    }
-    impl Visit<'_> for Params<'_> {
-        fn visit_type(&mut self, ty: &Type) {
-            // A `PhantomData` holds nothing of its parameter.
-            if named(ty, &["PhantomData"]).is_none() {
-                visit::visit_type(self, bare(ty));
-            }
-        }
+    let mut found = Vec::new();
+    find_bounded_types(ty, generics, &mut found);
+    found
+}
 
-        fn visit_type_path(&mut self, path: &TypePath) {
-            let first = path.path.segments.first();
-            let is_param = |param: &syn::TypeParam| first.is_some_and(|first| first.ident == param.ident);
-            if path.qself.is_none() && self.generics.type_params().any(is_param) {
-                self.found.push(path.clone());
-            } else {
-                visit::visit_type_path(self, path);
-            }
-        }
+fn find_bounded_types(ty: &Type, generics: &Generics, found: &mut Vec<TypePath>) {
+    // A `PhantomData` holds nothing of its parameter.
+    if named(ty, &["PhantomData"]).is_some() {
+        return;
     }
-    let mut params = Params { generics, found: Vec::new() };
-    params.visit_type(ty);
-    params.found
+    let ty = bare(ty);
+    if let Type::Path(path) = ty
+        && path.qself.is_none()
+        && let Some(first) = path.path.segments.first()
+        && generics.type_params().any(|param| first.ident == param.ident)
+    {
+        found.push(path.clone());
+        return;
+    }
+    parts(ty, &mut |part| match part {
+        Part::Type(ty) | Part::OfFunction(ty) => find_bounded_types(ty, generics, found),
+        Part::Lifetime(_) => {}
+    });
 }

@@ -5,7 +5,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 0 | `sync` `weight` `time` `key` `cost` `removal` `grace` |
+//! | 0 | `sync` `arrange` `weight` `time` `key` `cost` `removal` `grace` |
 //! | 1 | `policy` `budget` `expiry` `pressure` `descriptor` `stats` |
 //! | 2 | `boundary` `tenant` `domain` `flight` `store` `tier` `worker` `settings` `testing` |
 //! | 3 | `cache` `pool` |
@@ -21,10 +21,11 @@
 //! | `serde` | no | `Serialize` for [`Snapshot`] | serde with its derive |
 //! | `tracing` | no | an event for each [`Decision`] about memory, target `larder` | tracing 0.1 with two dependencies |
 //! | `tiers` | no | `Builder::tiers`: what a cache evicts goes on living below it as bytes | nothing |
+//! | `device` | no | `device`: pools of buffers in the memory of GPUs, with a driver of your own or `testing::SimDevice` | nothing |
 //! | `arrayvec` | no | [`Weigh`] for `ArrayVec`, `ArrayString` | arrayvec 0.7 |
 //! | `bytes` | no | [`Weigh`] for `Bytes`, `BytesMut`; [`Buffer`] to `Bytes`, and `BufMut` for it | bytes 1 |
 //! | `chrono` | no | [`Weigh`] for dates, times, `DateTime` | chrono 0.4 with one dependency |
-//! | `hashbrown` | no | [`Weigh`] for `HashMap`, `HashSet`, `HashTable` of hashbrown 0.17 | nothing: it is here anyway |
+//! | `hashbrown` | no | [`Weigh`] for `HashMap`, `HashSet`, `HashTable` of hashbrown 0.17 | hashbrown 0.17 |
 //! | `indexmap` | no | [`Weigh`] for `IndexMap`, `IndexSet` | indexmap 2 with one dependency |
 //! | `serde_json` | no | [`Weigh`] for `Value`, `Map`, `Number` | serde_json 1 with three dependencies |
 //! | `smallvec` | no | [`Weigh`] for `SmallVec` of smallvec 1 | nothing: it is here anyway |
@@ -37,6 +38,7 @@
 //! Without `jemalloc` and `mimalloc`, and with both, weights go by glibc's rounding. The three differ by a few
 //! percent for most values, and by more for many small ones.
 
+mod arrange;
 mod boundary;
 mod budget;
 mod cache;
@@ -44,6 +46,7 @@ mod coordinator;
 mod cost;
 mod curve;
 mod descriptor;
+#[cfg(feature = "device")]
 pub mod device;
 mod domain;
 mod expiry;
@@ -136,9 +139,10 @@ pub mod __private {
         ThreadProof, Vacancy, default_of, heap_of, keep, look_on_shelf, made_by_function, poolable,
         poolable_on_thread,
     };
+    #[cfg(feature = "device")]
+    pub use crate::site::DeviceSite;
     pub use crate::site::{
-        BufferSite, DeviceSite, Extras, Found, MaybeExtras, Single, SinglePool, Site, ThreadPools, extras,
-        order,
+        BufferSite, Extras, Found, MaybeExtras, Single, SinglePool, Site, ThreadPools, extras, order,
     };
     pub use crate::weight::{Deep, Shallow, Unweighed, Weighed, Weigher, Weighs};
     pub use crate::{__declare as declare, __weigher as weigher};

@@ -1,5 +1,6 @@
 //! Everything that is declared in the binary, and the snapshot that lists it beside what lives.
 
+use crate::arrange::sort_by;
 use crate::descriptor::{Descriptor, collected};
 use crate::domain::DomainCore;
 use crate::stats::{Snapshot, TenantStats};
@@ -11,7 +12,7 @@ use crate::stats::{Snapshot, TenantStats};
 /// in the list of the program, nor the other way round.
 pub fn declared() -> impl Iterator<Item = &'static Descriptor> {
     let mut all: Vec<&'static Descriptor> = collected();
-    all.sort_by_key(|descriptor| (descriptor.name, descriptor.file, descriptor.line));
+    sort_by(&mut all, |a, b| (a.name, a.file, a.line).cmp(&(b.name, b.file, b.line)));
     all.into_iter()
 }
 

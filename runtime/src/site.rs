@@ -6,10 +6,15 @@
 //!
 //! Only finding and making happens here; what a cache or a pool does is theirs.
 
+#[cfg(feature = "device")]
 mod device;
+mod extras;
 mod found;
+mod identity;
 
+#[cfg(feature = "device")]
 pub use device::DeviceSite;
+pub use extras::{Extras, MaybeExtras, extras, order};
 pub use found::Found;
 
 use std::any::{Any, TypeId};
@@ -19,20 +24,16 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::thread::LocalKey;
-use std::time::Duration;
 
-use crate::cache::{Cache, CacheTenant, Core, HeapOf, Instance, Ops, Options};
+use crate::cache::{BuildError, Cache, CacheTenant, Core, HeapOf, Instance, Ops, Options};
 use crate::descriptor::Descriptor;
+use crate::domain::{Domain, named};
 use crate::global;
 use crate::key::{KeyShape, ValueShape};
 use crate::local::Local;
-use crate::policy::Evict;
 use crate::pool::{self, BufferPool, Pool, PoolCore, PoolProof, PoolTenant, Recipe, Shelves, ThreadProof};
-use crate::removal::RemovalCause;
 use crate::sync::{AtomicPtr, Mutex, Ordering};
 use crate::tenant::{Terms, arc};
-#[cfg(feature = "tiers")]
-use crate::tier::Tiers;
 
 /// The static that a macro makes for an annotated item. For generated code.
 #[doc(hidden)]
@@ -46,69 +47,6 @@ pub struct Site {
     pools: OnceLock<Arc<PoolTenant>>,
 }
 
-/// The functions of an item that few items have. For generated code.
-#[doc(hidden)]
-#[expect(missing_debug_implementations, reason = "nobody holds one")]
-pub struct Extras<K, V> {
-    /// What a miss costs, where that is not measured.
-    pub cost: Option<fn(&K, &V) -> Duration>,
-    /// How long a value lives, by its key and itself.
-    pub ttl_by: Option<fn(&K, &V) -> Duration>,
-    /// How much more than its cost it is worth.
-    pub utility: Option<fn(&K, &V) -> f64>,
-    /// Makes an order of eviction.
-    pub order: Option<fn() -> Box<dyn Evict>>,
-    /// Hears of entries that leave.
-    pub on_remove: Option<fn(K, V, RemovalCause)>,
-    /// Makes the tiers below.
-    #[cfg(feature = "tiers")]
-    pub tiers: Option<fn() -> Tiers<K, V>>,
-}
-
-impl<K, V> Extras<K, V> {
-    /// None of them.
-    pub const NONE: Self = Self {
-        cost: None,
-        ttl_by: None,
-        utility: None,
-        order: None,
-        on_remove: None,
-        #[cfg(feature = "tiers")]
-        tiers: None,
-    };
-}
-
-/// [`Extras`] of a cache with these keys: says the types that closures among them take. For generated code.
-#[doc(hidden)]
-pub fn extras<P: KeyShape, V>(_: &P, extras: Extras<P::Key, V>) -> Extras<P::Key, V> {
-    extras
-}
-
-/// [`Extras`], or `()` where there are none. For generated code.
-#[doc(hidden)]
-pub trait MaybeExtras<K, V> {
-    /// What there is.
-    fn extras(self) -> Extras<K, V>;
-}
-
-impl<K, V> MaybeExtras<K, V> for () {
-    fn extras(self) -> Extras<K, V> {
-        Extras::NONE
-    }
-}
-
-impl<K, V> MaybeExtras<K, V> for Extras<K, V> {
-    fn extras(self) -> Self {
-        self
-    }
-}
-
-/// Forgets the type of an order. For generated code.
-#[doc(hidden)]
-pub fn order<E: Evict>(order: E) -> Box<dyn Evict> {
-    Box::new(order)
-}
-
 /// An instance of an item, as the type of a closure in it tells: taken down to values here, because that type is another
 /// for each item, and what depends on it is compiled for each.
 #[derive(Clone, Copy)]
@@ -120,8 +58,8 @@ struct Which {
 impl Which {
     #[inline]
     fn of<F>() -> Self {
-        // `typeid` ignores lifetimes: a generic function may borrow in its parameters.
-        Self { id: typeid::of::<F>(), name: std::any::type_name::<F> }
+        // Lifetimes do not count: a generic function may borrow in its parameters.
+        Self { id: identity::of::<F>(), name: std::any::type_name::<F> }
     }
 }
 
@@ -167,7 +105,19 @@ impl<K: 'static, V: 'static> Single<K, V> {
         self.cache.get()
     }
 
-    /// The cache, made unless it is there.
+    /// The cache, made of nothing but these proofs unless it is there.
+    #[inline]
+    pub fn cache<P: KeyShape<Key = K>, S: ValueShape<V>>(
+        &'static self,
+        keys: P,
+        value: S,
+    ) -> &'static Cache<K, V> {
+        match self.get() {
+            Some(cache) => cache,
+            None => self.first(keys, value, ()),
+        }
+    }
+
     #[cold]
     #[inline(never)]
     pub fn first<P, S, E>(&'static self, keys: P, value: S, extras: E) -> &'static Cache<K, V>
@@ -487,16 +437,7 @@ impl Site {
         V: 'static,
     {
         let options = Options::from(self.descriptor);
-        let tenant = self.tenant.get_or_init(|| {
-            let other = self.descriptor.domain.map(|name| device::domain_of(self.descriptor, name));
-            let domain = other.as_deref().map_or(&global::domain().core, |other| &other.core);
-            let name = self.name(named.map_or("", |named| named()));
-            options.tenant(name, Some(self.descriptor), domain, named.is_none())
-        });
-        if !(keys.exact() && value.exact()) {
-            tenant.card.set_estimated(true);
-        }
-        let extras = extras.extras();
+        let tenant = self.cache_tenant(&options, named, keys.exact() && value.exact());
         let keys = Arc::new(keys);
         let same = Arc::clone(&keys);
         let heap = Box::new(move |key: &P::Key, of: &V| keys.heap_bytes(key) + value.heap_bytes(of));
@@ -509,21 +450,44 @@ impl Site {
             // into several errors.
             unsafe { std::mem::transmute::<Arc<dyn Instance>, Arc<dyn Instance + Send + Sync>>(instance) }
         });
-        let ops = ops
-            .with(
-                extras.cost.map(|cost| Box::new(cost) as _),
-                extras.ttl_by.map(|ttl_by| Box::new(ttl_by) as _),
-            )
-            .evicting(
-                extras.utility.map(|utility| Box::new(utility) as _),
-                extras.order.map(|order| Box::new(order) as _),
-            )
-            .telling(extras.on_remove.map(|tell| Box::new(tell) as _))
-            .sharing(options.sharing)
-            .having(arc::<P>());
-        #[cfg(feature = "tiers")]
-        let ops = ops.above(extras.tiers.map(|tiers| tiers()));
+        let mut ops = ops.sharing(options.sharing).having(arc::<P>());
+        if E::ANY {
+            let extras = extras.extras();
+            ops = ops
+                .with(
+                    extras.cost.map(|cost| Box::new(cost) as _),
+                    extras.ttl_by.map(|ttl_by| Box::new(ttl_by) as _),
+                )
+                .evicting(
+                    extras.utility.map(|utility| Box::new(utility) as _),
+                    extras.order.map(|order| Box::new(order) as _),
+                )
+                .telling(extras.on_remove.map(|tell| Box::new(tell) as _));
+            #[cfg(feature = "tiers")]
+            {
+                ops = ops.above(extras.tiers.map(|tiers| tiers()));
+            }
+        }
         Cache::from_core(Core::uncharged(tenant, options.shards(), Arc::new(ops)))
+    }
+
+    /// The one tenant of all instances. `exact` says whether all is seen that an entry of this one owns.
+    fn cache_tenant(
+        &'static self,
+        options: &Options,
+        named: Option<fn() -> &'static str>,
+        exact: bool,
+    ) -> &'static Arc<CacheTenant> {
+        let tenant = self.tenant.get_or_init(|| {
+            let other = self.descriptor.domain.map(|name| domain_of(self.descriptor, name));
+            let domain = other.as_deref().map_or(&global::domain().core, |other| &other.core);
+            let name = self.name(named.map_or("", |named| named()));
+            options.tenant(name, Some(self.descriptor), domain, named.is_none())
+        });
+        if !exact {
+            tenant.card.set_estimated(true);
+        }
+        tenant
     }
 
     /// The item's name in tables. `closure` is that of a closure in the item, or in a function beside it.
@@ -634,6 +598,19 @@ impl BufferSite {
             }
         })
     }
+}
+
+/// The domain of a cache that says `domain = ".."`.
+///
+/// # Panics
+///
+/// When no device is registered under that name: a call of the function has no other way to say so.
+fn domain_of(item: &Descriptor, name: &str) -> Arc<Domain> {
+    if let Some(found) = named::find(name) {
+        return found.domain;
+    }
+    let error = BuildError::NoDomain { name: name.to_owned(), registered: named::names() };
+    panic!("`{}` has `domain = \"{name}\"`, and {error} its first call", item.name)
 }
 
 /// `app::Store<u8>::len` as `app::Store::len`, and `<app::S<u8> as app::Load>::load` as `<app::S as app::Load>::load`.

@@ -1,5 +1,7 @@
 //! Devices by their names, in a process of their own: names are the process's.
 
+#![cfg(feature = "device")]
+
 use std::sync::Arc;
 
 use larder::device::{self, Device, DeviceError, Resident};

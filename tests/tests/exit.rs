@@ -338,13 +338,13 @@ fn case_a_child_of_one_thread_works_as_ever() {
 }
 
 #[test]
-#[cfg(unix)]
+#[cfg(all(unix, feature = "device"))]
 fn a_child_leaves_the_buffers_of_its_parents_devices_alone() {
     in_a_process("case_a_child_leaves_the_buffers_of_its_parents_devices_alone");
 }
 
 #[test]
-#[cfg(unix)]
+#[cfg(all(unix, feature = "device"))]
 #[ignore = "run by the test of its name, in a process of its own"]
 fn case_a_child_leaves_the_buffers_of_its_parents_devices_alone() {
     use larder::device::{Device, DeviceError, DeviceKind};

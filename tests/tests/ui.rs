@@ -11,8 +11,9 @@ use trybuild::TestCases;
 fn macros_say_what_to_do() {
     let cases = TestCases::new();
     let features = if cfg!(feature = "tiers") { "tiers" } else { "untiered" };
+    let device = if cfg!(feature = "device") { "device" } else { "deviceless" };
     let disk = cfg!(feature = "disk").then_some("disk");
-    for name in ["cached", "pooled", "weigh", features].into_iter().chain(disk) {
+    for name in ["cached", "pooled", "weigh", features, device].into_iter().chain(disk) {
         cases.pass(format!("ui/{name}/pass/*.rs"));
         cases.compile_fail(format!("ui/{name}/fail/*.rs"));
     }

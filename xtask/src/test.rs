@@ -43,7 +43,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     })?;
     // What macros say of features that are off, which nobody sees in a build with all of them.
     steps.step("macros without features", || {
-        let cases = ["macros_say_what_to_do", "trybuild=untiered"];
+        let cases = ["macros_say_what_to_do", "trybuild=untiered", "trybuild=deviceless"];
         let ui = ["test", "--locked", "--package", "larder-tests", "--test", "ui", "--"];
         Run::cargo(&[&ui[..], &cases].concat()).check()
     })?;

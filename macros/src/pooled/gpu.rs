@@ -64,6 +64,11 @@ pub(super) fn of(option: &Written, written: &[Written], errors: &mut Errors) -> 
 
 fn driver(option: &Written, errors: &mut Errors) -> Option<Driver> {
     if let Some(path) = option.path() {
+        if cfg!(not(any(feature = "device", test))) {
+            errors
+                .over(path, &Mistake::FeatureOff { option: "gpu".to_owned(), feature: "device".to_owned() });
+            return None;
+        }
         return Some(Driver::Own(path.clone()));
     }
     let (name, at) = match option.text_or_switch("a name in quotes or the path of a driver", errors)? {

@@ -196,7 +196,7 @@ impl<K, V> Builder<K, V> {
     }
 
     /// The domain that [`build`](Self::build) puts it in: that of the device which is
-    /// [registered](crate::device::Device::register) under this name, as in `"gpu:0"`; the process's own unless set. For values
+    /// registered (`Device::register`) under this name, as in `"gpu:0"`; the process's own unless set. For values
     /// that live there, such as `Arc<Resident<_>>`: they are charged to the device, and evicted for what else needs room on it.
     ///
     /// [`build_in`](Self::build_in) is told a domain itself, and does not look at this.

@@ -6,6 +6,7 @@ use super::instance::Core;
 use super::tenant::CacheTenant;
 use crate::curve::{Curve, Fact, Followed, NO_DEADLINE, OFF, Reuse};
 use crate::expiry::Expires;
+use crate::stats::Counters;
 use crate::store::Store;
 use crate::sync::Ordering;
 use crate::time::{NEVER, Nanos};
@@ -42,25 +43,14 @@ impl<K, V> Core<K, V> {
     #[inline(never)]
     pub(super) fn learn_hit(&self, hash: u64, cost: u8) {
         let hit = self.told_apart(hash) & !0xff | u64::from(cost);
-        let Some(hits) = self.counters.sample(hit) else { return };
-        let now = self.learning_time();
-        let tenant = &*self.tenant;
-        let typical = tenant.card.reservation.spent() / tenant.entries().max(1);
-        let budget = tenant.core.ledger.limit();
-        let from = tenant.sampling.try_note(&mut |reuse| {
-            for hit in hits {
-                reuse.hit(hit, hit as u8, now, typical, budget);
-            }
-        });
-        self.follow(from);
+        self.follow(self.tenant.note_hit(self.counters, hit));
     }
 
     /// A key that is followed was not found.
     #[cold]
     #[inline(never)]
     pub(super) fn learn_miss(&self, hash: u64) {
-        let (key, now) = (self.told_apart(hash), self.learning_time());
-        self.follow(self.tenant.sampling.try_note(&mut |reuse| reuse.missed(key, now)));
+        self.follow(self.tenant.note_miss(self.told_apart(hash)));
     }
 
     /// A value is about to be stored.
@@ -77,17 +67,14 @@ impl<K, V> Core<K, V> {
 
     #[cold]
     fn learn_fact(&self, hash: u64, fact: Fact) {
-        let (key, now) = (self.told_apart(hash), self.learning_time());
-        let budget = self.tenant.core.ledger.limit();
-        self.follow(self.tenant.sampling.note(&mut |reuse| reuse.stored(key, fact, now, budget)));
+        self.follow(self.tenant.note_fact(self.told_apart(hash), fact));
     }
 
     /// The key's value is gone or wrong.
     #[inline]
     pub(super) fn learn_gone(&self, hash: u64) {
         if self.is_followed(hash) {
-            let key = self.told_apart(hash);
-            self.follow(self.tenant.sampling.note(&mut |reuse| reuse.forget(key)));
+            self.follow(self.tenant.note_gone(self.told_apart(hash)));
         }
     }
 
@@ -104,11 +91,7 @@ impl<K, V> Core<K, V> {
         hash ^ ((std::ptr::from_ref(self).addr() as u64) << 4) & 0xffff_ff00
     }
 
-    /// The time, where entries expire.
-    fn learning_time(&self) -> u32 {
-        if self.tenant.lifetime.is_none() { 0 } else { millis(self.tenant.core.clock.recent()) }
-    }
-
+    #[inline(never)]
     fn follow(&self, followed: Option<Followed>) {
         if let Some(followed) = followed {
             self.follow_from(followed);
@@ -130,7 +113,39 @@ impl<K, V> Core<K, V> {
     }
 }
 
+/// What needs no types: who hears of something says from where on to follow, if that is new.
 impl CacheTenant {
+    fn note_hit(&self, counters: Counters, hit: u64) -> Option<Followed> {
+        let hits = counters.sample(hit)?;
+        let now = self.learning_time();
+        let typical = self.card.reservation.spent() / self.entries().max(1);
+        let budget = self.core.ledger.limit();
+        self.sampling.try_note(&mut |reuse| {
+            for hit in hits {
+                reuse.hit(hit, hit as u8, now, typical, budget);
+            }
+        })
+    }
+
+    fn note_miss(&self, key: u64) -> Option<Followed> {
+        let now = self.learning_time();
+        self.sampling.try_note(&mut |reuse| reuse.missed(key, now))
+    }
+
+    fn note_fact(&self, key: u64, fact: Fact) -> Option<Followed> {
+        let (now, budget) = (self.learning_time(), self.core.ledger.limit());
+        self.sampling.note(&mut |reuse| reuse.stored(key, fact, now, budget))
+    }
+
+    fn note_gone(&self, key: u64) -> Option<Followed> {
+        self.sampling.note(&mut |reuse| reuse.forget(key))
+    }
+
+    /// The time, where entries expire.
+    fn learning_time(&self) -> u32 {
+        if self.lifetime.is_none() { 0 } else { millis(self.core.clock.recent()) }
+    }
+
     /// What was learned in all epochs so far, of which one ends now.
     pub(super) fn end_epoch(&self) -> Option<Curve> {
         if !self.sampling.is_on() {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::Coordinator;
 use super::journal::{Deed, Gave, address};
 use super::pour::{Party, Plan, Trend, Verdict, growth, pour};
+use crate::arrange::sort_by;
 use crate::boundary::ask;
 use crate::budget::Refused;
 use crate::domain::{DomainCore, Relief};
@@ -234,7 +235,7 @@ fn reason(tenants: &[Arc<dyn Tenant>], starts: &[u64], plan: &Plan, gain: f64) -
         target.map(|target| (&*tenant.card().name, target as i64 - *start as i64))
     });
     let mut moves: Vec<(&str, i64)> = moves.collect();
-    moves.sort_by_key(|(_, by)| *by);
+    sort_by(&mut moves, |a, b| a.1.cmp(&b.1));
     let names = |mut named: Vec<&str>, of: usize| {
         named.truncate(NAMED);
         let others = if of > named.len() { " and others" } else { "" };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::journal::by_megabyte_more;
 use super::plan::{self, Candidate};
 use super::{Coordinator, Floors, Whom};
+use crate::arrange::sort_by;
 use crate::domain::{Budget, DomainCore};
 use crate::stats::{CoordinatorStats, Explanation, PressureStats, Standing, TenantReport};
 
@@ -47,7 +48,7 @@ impl Coordinator {
             }
         });
         let mut reports: Vec<TenantReport> = reports.collect();
-        reports.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.name.cmp(&b.name)));
+        sort_by(&mut reports, |a, b| place(a).cmp(&place(b)).then_with(|| a.name.cmp(&b.name)));
         Explanation {
             budget: Budget::stats(core),
             pressure: self.pressure_stats(core),

@@ -3,10 +3,11 @@
 //!
 //! Bounded, whatever happens: a ring of decisions, and a few words for each live tenant. Not here: deciding anything.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use crate::arrange::sort_by;
 use crate::domain::DomainCore;
 use crate::stats::{Cause, CoordinatorStats, Decision, TenantStats};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, fork};
@@ -39,27 +40,33 @@ struct Notes {
     overshoot: u64,
     fullest: f64,
     near_misses: u64,
-    /// By the address of the tenant, which the weak reference keeps from being another's.
-    earnings: BTreeMap<usize, Earnings>,
+    /// By the address of the tenant, which the weak reference keeps from being another's; in the order of these.
+    earnings: Vec<(usize, Earnings)>,
 }
 
-/// Who gave how much.
+impl Notes {
+    fn earnings_at(&self, address: usize) -> Result<usize, usize> {
+        self.earnings.binary_search_by(|(other, _)| other.cmp(&address))
+    }
+}
+
+/// Who gave how much, in the order of the names.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Gave(BTreeMap<String, u64>);
+pub(super) struct Gave(Vec<(String, u64)>);
 
 impl Gave {
     pub(super) fn note(&mut self, name: &str, bytes: u64) {
         if bytes == 0 {
             return;
         }
-        match self.0.get_mut(name) {
-            Some(sum) => *sum += bytes,
-            None => _ = self.0.insert(name.to_owned(), bytes),
+        match self.0.binary_search_by(|(other, _)| (**other).cmp(name)) {
+            Ok(at) => self.0[at].1 += bytes,
+            Err(at) => self.0.insert(at, (name.to_owned(), bytes)),
         }
     }
 
     pub(super) fn sum(&self) -> u64 {
-        self.0.values().sum()
+        self.0.iter().map(|(_, bytes)| bytes).sum()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -67,10 +74,9 @@ impl Gave {
     }
 
     /// Most first.
-    pub(super) fn into_sorted(self) -> Vec<(String, u64)> {
-        let mut all: Vec<_> = self.0.into_iter().collect();
-        all.sort_by_key(|(_, given)| std::cmp::Reverse(*given));
-        all
+    pub(super) fn into_sorted(mut self) -> Vec<(String, u64)> {
+        sort_by(&mut self.0, |a, b| b.1.cmp(&a.1));
+        self.0
     }
 }
 
@@ -149,6 +155,11 @@ pub(super) struct Rates {
 }
 
 impl Earnings {
+    fn new(tenant: &Arc<dyn Tenant>, at: Nanos, counted: Counted) -> Self {
+        let tenant = Arc::downgrade(tenant);
+        Self { tenant, at, counted, seconds: 0.0, saved: 0.0, left: 0.0, held: 0.0, growth: None }
+    }
+
     fn advance(&mut self, now: Nanos, counted: Counted) {
         let seconds = now.saturating_sub(self.at) as f64 / 1e9;
         if seconds <= 0.0 {
@@ -272,19 +283,13 @@ impl Journal {
     pub(super) fn measure(&self, now: Nanos, live: &[Arc<dyn Tenant>]) {
         let read: Vec<_> = live.iter().map(|tenant| (tenant, Counted::of(&**tenant))).collect();
         let Some(mut notes) = self.notes() else { return };
-        notes.earnings.retain(|_, earnings| earnings.tenant.strong_count() > 0);
+        notes.earnings.retain(|(_, earnings)| earnings.tenant.strong_count() > 0);
         for (tenant, counted) in read {
-            let earnings = notes.earnings.entry(address(tenant)).or_insert_with(|| Earnings {
-                tenant: Arc::downgrade(tenant),
-                at: now,
-                counted,
-                seconds: 0.0,
-                saved: 0.0,
-                left: 0.0,
-                held: 0.0,
-                growth: None,
-            });
-            earnings.advance(now, counted);
+            let address = address(tenant);
+            match notes.earnings_at(address) {
+                Ok(at) => notes.earnings[at].1.advance(now, counted),
+                Err(at) => notes.earnings.insert(at, (address, Earnings::new(tenant, now, counted))),
+            }
         }
     }
 
@@ -292,15 +297,17 @@ impl Journal {
     pub(super) fn note_growths(&self, live: &[Arc<dyn Tenant>], growths: impl Iterator<Item = Option<f64>>) {
         let Some(mut notes) = self.notes() else { return };
         for (tenant, growth) in live.iter().zip(growths) {
-            if let Some(earnings) = notes.earnings.get_mut(&address(tenant)) {
-                earnings.growth = growth;
+            if let Ok(at) = notes.earnings_at(address(tenant)) {
+                notes.earnings[at].1.growth = growth;
             }
         }
     }
 
     /// What a tenant does in a second, lately; `None` before two measurements at different times.
     pub(super) fn rates_of(&self, tenant: &Arc<dyn Tenant>) -> Option<Rates> {
-        self.notes()?.earnings.get(&address(tenant))?.rates()
+        let notes = self.notes()?;
+        let at = notes.earnings_at(address(tenant)).ok()?;
+        notes.earnings[at].1.rates()
     }
 
     pub(super) fn stats(&self, core: &DomainCore) -> CoordinatorStats {

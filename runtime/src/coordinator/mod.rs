@@ -22,6 +22,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::arrange::sort_by;
 use crate::boundary::{ask, cross};
 use crate::budget::Ledger;
 use crate::descriptor::Kind;
@@ -469,7 +470,7 @@ impl Relief for Coordinator {
     fn snapshot(&self, core: &DomainCore) -> Snapshot {
         let mut tenants: Vec<TenantStats> =
             core.live().iter().map(|tenant| core.stats_of(&**tenant)).collect();
-        tenants.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
+        sort_by(&mut tenants, |a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
         let warnings = tenants.iter().filter(|tenant| tenant.estimated && tenant.max_bytes.is_some());
         let warnings = warnings.map(|tenant| {
             format!(

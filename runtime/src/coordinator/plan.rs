@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::arrange::sort_by;
 use crate::pressure::{Level, MemorySample};
 
 /// Where memory may grow again: below this fullness.
@@ -96,7 +97,7 @@ pub(super) struct Holder {
 /// In which order tenants give all they can: those whose bytes save least go first, and go whole, because allocators return
 /// what is freed together and keep what is thinned out.
 pub(super) fn departures(mut holders: Vec<Holder>) -> impl Iterator<Item = usize> {
-    holders.sort_by(|a, b| {
+    sort_by(&mut holders, |a, b| {
         let earnings = a.earns.total_cmp(&b.earns);
         a.within_share.cmp(&b.within_share).then(earnings).then(a.price.total_cmp(&b.price))
     });
@@ -205,7 +206,7 @@ pub(super) fn cheapest(candidates: impl Iterator<Item = Candidate>) -> Option<Pi
 pub(super) fn turns(candidates: &[Candidate]) -> Vec<Option<usize>> {
     let gives = |candidate: &Candidate| candidate.price.is_finite() && candidate.reclaimable > 0;
     let mut order: Vec<usize> = (0..candidates.len()).filter(|&at| gives(&candidates[at])).collect();
-    order.sort_by(|&a, &b| {
+    sort_by(&mut order, |&a, &b| {
         let (a, b) = (&candidates[a], &candidates[b]);
         let prices = a.price.total_cmp(&b.price);
         a.rank().cmp(&b.rank()).then(prices).then_with(|| b.idle.cmp(&a.idle))

@@ -14,6 +14,7 @@
 //! what the bytes that move cost to fill; and then a tenth of the budget at a time. Not here: who evicts what, when, and
 //! whose tenants these are.
 
+use crate::arrange::sort_by;
 use crate::curve::{Curve, KEPT};
 
 /// So much of the budget moves in an epoch, at the most.
@@ -277,7 +278,7 @@ fn pieces(hulls: &[Option<Hull>]) -> Vec<Piece> {
         pieces.extend(ends.map(|(slope, end)| Piece { slope, party, end }));
     }
     // Stable: of equals the one that was first stays first, so that plans do not tremble.
-    pieces.sort_by(|a, b| b.slope.total_cmp(&a.slope));
+    sort_by(&mut pieces, |a, b| b.slope.total_cmp(&a.slope));
     pieces
 }
 

@@ -11,6 +11,7 @@ use super::auto::{self, Rest, Room};
 use super::journal::{Deed, Gave};
 use super::plan::{self, Holder, Situation};
 use super::validation::{Reclaimed, Retention};
+use crate::arrange::sort_by;
 use crate::boundary::ask;
 use crate::domain::DomainCore;
 use crate::monitor::process;
@@ -261,7 +262,7 @@ fn held_back(core: &DomainCore, bytes: u64) -> String {
         let stuck = cards.filter(|card| card.reservation.spent() > 0 && card.reclaimable() == 0);
         stuck.map(|card| (card.reservation.spent(), card.name.to_string())).collect()
     });
-    holders.sort_by(|a, b| b.cmp(a));
+    sort_by(&mut holders, |a, b| b.cmp(a));
     holders.truncate(NAMED);
     let names: Vec<String> = holders.into_iter().map(|(_, name)| name).collect();
     let whose = if names.is_empty() { String::new() } else { format!(" by {}", names.join(", ")) };

@@ -18,11 +18,11 @@
 //! keys above. It rises again where fewer than [`LEAST`] are left. The keys lie in the order of their last use, with a
 //! Fenwick tree of their bytes over that order. Everything is plain data: no clock, no lock, and no entry of a cache.
 
+mod index;
 #[cfg(feature = "tiers")]
 mod record;
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
+use index::Index;
 
 use super::shape::Curve;
 use super::watch::Watch;
@@ -100,7 +100,7 @@ pub(crate) struct Reuse {
     /// In no order.
     keys: Vec<Key>,
     /// Where each is in `keys`.
-    index: HashTable<u16>,
+    index: Index,
     /// A Fenwick tree over places: bytes.
     sums: Vec<u64>,
     /// The next free place.
@@ -173,7 +173,7 @@ impl Reuse {
     pub(crate) fn new(idle: u32, lookups: u64) -> Self {
         Self {
             keys: Vec::with_capacity(MOST),
-            index: HashTable::with_capacity(MOST),
+            index: Index::new(MOST),
             sums: vec![0; PLACES + 1],
             next: 0,
             total: 0,
@@ -197,11 +197,11 @@ impl Reuse {
 
     /// More bytes than it ever takes.
     pub(crate) fn most_bytes() -> u64 {
-        let index = 2 * MOST * (size_of::<u16>() + 1) + 64;
         let parts = [
             size_of::<Self>(),
             MOST * size_of::<Key>(),
-            index,
+            Index::bytes(MOST),
+            Index::bytes(MOST),
             (PLACES + 1) * size_of::<u64>(),
             BUCKETS * size_of::<f32>(),
         ];
@@ -292,7 +292,6 @@ impl Reuse {
                 return;
             }
         }
-        let at = self.keys.len();
         let place = self.take_place();
         self.keys.push(Key {
             id: id(hash),
@@ -302,8 +301,7 @@ impl Reuse {
             place,
             cost: fact.cost,
         });
-        let keys = &self.keys;
-        self.index.insert_unique(spread(id(hash)), at as u16, |at| spread(keys[usize::from(*at)].id));
+        self.index.push(spread(id(hash)));
         self.change(place, 0, bytes);
     }
 
@@ -389,7 +387,7 @@ impl Reuse {
 
     fn find(&self, hash: u64) -> Option<usize> {
         let id = id(hash);
-        self.index.find(spread(id), |at| self.keys[usize::from(*at)].id == id).map(|at| usize::from(*at))
+        self.index.find(spread(id), |at| self.keys[at].id == id)
     }
 
     /// Bytes of the keys that were used after the one at this place.
@@ -468,27 +466,9 @@ impl Reuse {
     fn drop_key(&mut self, at: usize) {
         let Key { id, place, bytes, .. } = self.keys[at];
         self.change(place, bytes, 0);
-        self.unindex(id, at);
-        let last = self.keys.len() - 1;
-        if at != last {
-            let moved = self.keys[last].id;
-            if let Some(found) = self.index.find_mut(spread(moved), |found| usize::from(*found) == last) {
-                *found = at as u16;
-            }
-        }
+        let last = self.keys.last().map_or(id, |last| last.id);
+        self.index.swap_remove(at, spread(id), spread(last));
         self.keys.swap_remove(at);
-    }
-
-    fn unindex(&mut self, id: u64, at: usize) {
-        let keys = &self.keys;
-        let entry = self.index.entry(
-            spread(id),
-            |found| usize::from(*found) == at,
-            |at| spread(keys[usize::from(*at)].id),
-        );
-        if let Entry::Occupied(entry) = entry {
-            entry.remove();
-        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A curve: what so many bytes save.
 
+use crate::arrange::sort_by;
+
 /// What hits saved is compared with the sample as so much of itself: where a curve is flat, a little more would be many
 /// more bytes.
 const SURE: f64 = 0.95;
@@ -54,7 +56,7 @@ impl Curve {
             .collect();
         all.push((held, earned));
         all.extend(&self.points);
-        all.sort_by_key(|(bytes, _)| *bytes);
+        sort_by(&mut all, |a, b| a.0.cmp(&b.0));
         let mut highest = 0.0;
         all.retain(|(_, value)| {
             let rises = *value > highest;
@@ -75,7 +77,7 @@ impl Curve {
             }
         }
         let worth = |step: &(u64, f64)| step.1 / step.0.max(1) as f64;
-        steps.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
+        sort_by(&mut steps, |a, b| worth(b).total_cmp(&worth(a)));
         let mut sum = (0, 0.0);
         let points = steps.into_iter().map(|(bytes, value)| {
             sum = (sum.0 + bytes, sum.1 + value);

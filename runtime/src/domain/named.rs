@@ -2,61 +2,29 @@
 //!
 //! What stands behind a name, such as a device, is for higher layers to know.
 
-use std::any::Any;
+#[cfg(feature = "device")]
+mod entering;
+
 use std::fmt;
 use std::sync::Arc;
 
-use super::Domain;
-use crate::sync::{AtomicU64, Ordering, RwLock};
+#[cfg(feature = "device")]
+pub(crate) use entering::{Behind, enter, leave, turn};
 
-/// What a name stands for, beside its domain.
-pub(crate) trait Behind: Any + Send + Sync {
-    /// Whether it is of no use any more, and its name is free.
-    fn is_gone(&self) -> bool;
-}
+use super::Domain;
+use crate::arrange::sort_by;
+use crate::sync::RwLock;
 
 /// A name, and what it stands for.
 #[derive(Clone)]
 pub(crate) struct Named {
     pub(crate) name: Arc<str>,
     pub(crate) domain: Arc<Domain>,
+    #[cfg(feature = "device")]
     pub(crate) behind: Arc<dyn Behind>,
 }
 
 static NAMED: RwLock<Vec<Named>> = RwLock::new(Vec::new());
-/// Another number after each change.
-static TURN: AtomicU64 = AtomicU64::new(0);
-
-/// Gives a name; `false` when something else has it.
-pub(crate) fn enter(named: Named) -> bool {
-    let gone = {
-        let mut all = NAMED.write();
-        let old = all.iter().position(|other| other.name == named.name);
-        if old.is_some_and(|old| !all[old].behind.is_gone()) {
-            return false;
-        }
-        let gone = old.map(|old| all.swap_remove(old));
-        all.push(named);
-        TURN.fetch_add(1, Ordering::Release);
-        gone
-    };
-    // What it holds is not dropped under the lock.
-    drop(gone);
-    true
-}
-
-/// Takes the name away from what `is_it` knows again; `false` when that has none.
-pub(crate) fn leave(is_it: impl Fn(&dyn Any) -> bool) -> bool {
-    let gone = {
-        let mut all = NAMED.write();
-        let at = all.iter().position(|named| is_it(&*named.behind));
-        let gone = at.map(|at| all.swap_remove(at));
-        TURN.fetch_add(u64::from(gone.is_some()), Ordering::Release);
-        gone
-    };
-    gone.is_some()
-}
-
 /// What goes by this name.
 pub(crate) fn find(name: &str) -> Option<Named> {
     NAMED.read().iter().find(|named| *named.name == *name).cloned()
@@ -65,14 +33,8 @@ pub(crate) fn find(name: &str) -> Option<Named> {
 /// All names, in their order.
 pub(crate) fn names() -> Vec<String> {
     let mut names: Vec<String> = NAMED.read().iter().map(|named| named.name.to_string()).collect();
-    names.sort();
+    sort_by(&mut names, Ord::cmp);
     names
-}
-
-/// As long as it is the same, so is what [`find`] finds.
-#[inline]
-pub(crate) fn turn() -> u64 {
-    TURN.load(Ordering::Acquire)
 }
 
 /// Says that nothing goes by this name, and what there is.

@@ -12,6 +12,7 @@ mod buffer;
 mod builder;
 mod core;
 mod depot;
+#[cfg(feature = "device")]
 pub(crate) mod device;
 mod error;
 mod instance;

@@ -1,24 +1,11 @@
 //! Statics of items that live on a device: found by the name that it is registered under, which may be another device later.
 
 use std::fmt;
-use std::sync::Arc;
 
 use crate::descriptor::Descriptor;
-use crate::device::{self, Device, DeviceBackend, DeviceError, DevicePool};
-use crate::domain::{Domain, named};
+use crate::device::{Device, DeviceBackend, DeviceError, DevicePool};
+use crate::domain::named;
 use crate::sync::RwLock;
-
-/// The domain of a cache that says `domain = ".."`.
-///
-/// # Panics
-///
-/// When no device is registered under that name: a call of the function has no other way to say so.
-pub(super) fn domain_of(item: &Descriptor, domain: &str) -> Arc<Domain> {
-    match device::domain(domain) {
-        Ok(domain) => domain,
-        Err(error) => panic!("`{}` has `domain = \"{domain}\"`, and {error} its first call", item.name),
-    }
-}
 
 /// The static behind a type that stands for a pool of a device's buffers. For generated code.
 #[doc(hidden)]

@@ -7,12 +7,15 @@ pub(crate) mod barrier;
 pub(crate) mod fork;
 #[cfg(larder_shuttle)]
 mod model;
+#[cfg(not(larder_shuttle))]
+mod shared;
 #[cfg(larder_shuttle)]
 pub(crate) use model::*;
 
 #[cfg(not(larder_shuttle))]
 mod real {
-    pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+    pub(crate) use super::shared::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+    pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
     pub(crate) use std::sync::atomic::{
         AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
         compiler_fence, fence,

@@ -3,7 +3,7 @@
 //! Only the list: a clock that is moved by hand rings when it is moved, the system's is watched by the background
 //! threads of domains.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::panic::RefUnwindSafe;
 use std::task::Waker;
 
@@ -23,8 +23,15 @@ pub(crate) struct Alarms {
 
 #[derive(Debug, Default)]
 struct Set {
-    wakers: BTreeMap<(Nanos, AlarmId), Waker>,
+    /// Soonest first. A new one mostly goes to the end, and one that is done with comes from the front.
+    wakers: VecDeque<((Nanos, AlarmId), Waker)>,
     next: AlarmId,
+}
+
+impl Set {
+    fn find(&self, at: Nanos, id: AlarmId) -> Result<usize, usize> {
+        self.wakers.binary_search_by(|(key, _)| key.cmp(&(at, id)))
+    }
 }
 
 /// The list is whole whenever its lock is free.
@@ -36,18 +43,23 @@ impl Alarms {
         let mut set = self.set.lock();
         let id = id.unwrap_or(set.next);
         set.next = set.next.max(id + 1);
-        let old = set.wakers.insert((at, id), waker.clone());
-        let first = set.wakers.first_key_value().is_some_and(|(key, _)| *key == (at, id));
+        let (place, old) = match set.find(at, id) {
+            Ok(place) => (place, Some(std::mem::replace(&mut set.wakers[place].1, waker.clone()))),
+            Err(place) => {
+                set.wakers.insert(place, ((at, id), waker.clone()));
+                (place, None)
+            }
+        };
         self.count.store(set.wakers.len(), Ordering::Release);
         drop(set);
         // Dropping a waker may run the executor's code: outside the lock.
         drop(old);
-        (id, first)
+        (id, place == 0)
     }
 
     pub(crate) fn cancel(&self, at: Nanos, id: AlarmId) {
         let mut set = self.set.lock();
-        let waker = set.wakers.remove(&(at, id));
+        let waker = set.find(at, id).ok().and_then(|place| set.wakers.remove(place));
         self.count.store(set.wakers.len(), Ordering::Release);
         drop(set);
         drop(waker);
@@ -58,7 +70,7 @@ impl Alarms {
         if self.is_empty() {
             return None;
         }
-        self.set.lock().wakers.first_key_value().map(|((at, _), _)| *at)
+        self.set.lock().wakers.front().map(|((at, _), _)| *at)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -68,11 +80,12 @@ impl Alarms {
     /// Wakes whoever is due, with no lock held.
     pub(super) fn ring(&self, now: Nanos) {
         let mut set = self.set.lock();
-        let later = set.wakers.split_off(&(now.saturating_add(1), 0));
+        let due = set.wakers.partition_point(|((at, _), _)| *at <= now);
+        let later = set.wakers.split_off(due);
         let due = std::mem::replace(&mut set.wakers, later);
         self.count.store(set.wakers.len(), Ordering::Release);
         drop(set);
-        for waker in due.into_values() {
+        for (_, waker) in due {
             waker.wake();
         }
     }

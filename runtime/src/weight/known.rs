@@ -33,8 +33,12 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn offer<U: Weigh + 'static>(&mut self) {
-        if self.wanted == TypeId::of::<U>() {
-            (self.found)(&Weigher::<U>::deep());
+        self.compare(TypeId::of::<U>(), const { &Weigher::<U>::deep() });
+    }
+
+    fn compare(&mut self, id: TypeId, weigher: &dyn Any) {
+        if self.wanted == id {
+            (self.found)(weigher);
         }
     }
 

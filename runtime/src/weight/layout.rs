@@ -15,11 +15,17 @@ use super::allocator::{block, block_of};
 /// one report an endless capacity, and allocate nothing.
 #[inline]
 pub(crate) fn buffer<T>(capacity: usize) -> u64 {
-    match size_of::<T>() {
-        0 => 0,
-        size => Layout::from_size_align(capacity * size, align_of::<T>())
-            .map_or_else(|_| block(capacity * size), block_of),
-    }
+    buffer_of(capacity, size_of::<T>(), align_of::<T>())
+}
+
+/// [`buffer`], compiled once and not for every type.
+fn buffer_of(capacity: usize, size: usize, align: usize) -> u64 {
+    if size == 0 { 0 } else { block_at(capacity * size, align) }
+}
+
+/// The block of `bytes` that begin at a multiple of `align`. What exists has a layout.
+fn block_at(bytes: usize, align: usize) -> u64 {
+    Layout::from_size_align(bytes, align).map_or_else(|_| block(bytes), block_of)
 }
 
 /// Control bytes that a hash table looks at together.
@@ -37,6 +43,10 @@ const GROUP: usize = if cfg!(all(target_feature = "sse2", not(miri))) {
 /// Removals may leave marks that a table counts against its `capacity`, and that cannot be seen from
 /// outside; until such a table is rehashed, this is less than the truth.
 pub(super) fn hash_table<T>(capacity: usize) -> u64 {
+    hash_table_of(capacity, size_of::<T>(), align_of::<T>())
+}
+
+fn hash_table_of(capacity: usize, size: usize, align: usize) -> u64 {
     if capacity == 0 {
         return 0;
     }
@@ -47,15 +57,14 @@ pub(super) fn hash_table<T>(capacity: usize) -> u64 {
         // Seven eighths of the buckets may be full. Each has a byte in memory, so eight times as many can be counted.
         _ => (capacity * 8 / 7).next_power_of_two(),
     };
-    let elements = (buckets * size_of::<T>()).next_multiple_of(GROUP.max(align_of::<T>()));
-    let bytes = elements + buckets + GROUP;
-    table_block::<T>(bytes)
+    let elements = (buckets * size).next_multiple_of(GROUP.max(align));
+    block_at(elements + buckets + GROUP, GROUP.max(align))
 }
 
 /// The block of a hash table that asked for `bytes`.
+#[cfg(feature = "hashbrown")]
 pub(super) fn table_block<T>(bytes: usize) -> u64 {
-    let layout = Layout::from_size_align(bytes, GROUP.max(align_of::<T>()));
-    layout.map_or_else(|_| block(bytes), block_of)
+    block_at(bytes, GROUP.max(align_of::<T>()))
 }
 
 /// What an index map keeps of an entry.
@@ -97,11 +106,15 @@ pub(super) fn linked_list<T>(len: usize) -> u64 {
 }
 
 /// Bytes of what an `Arc` or `Rc` points to: two counters in front of the payload.
+#[inline]
 pub(super) fn counted<T: ?Sized>(payload: &T) -> u64 {
-    let counters = Layout::new::<[usize; 2]>();
-    let layout = counters.extend(Layout::for_value(payload)).map(|(layout, _)| layout.pad_to_align());
-    // The payload exists, so its layout with two words in front does too.
-    layout.map_or_else(|_| block(size_of_val(payload)), block_of)
+    counted_of(size_of_val(payload), align_of_val(payload))
+}
+
+fn counted_of(size: usize, align: usize) -> u64 {
+    let align = align.max(align_of::<usize>());
+    let payload_at = (2 * size_of::<usize>()).next_multiple_of(align);
+    block_at((payload_at + size).next_multiple_of(align), align)
 }
 
 /// Keys that fit in a node of a B-tree.

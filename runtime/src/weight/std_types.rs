@@ -24,7 +24,26 @@ use super::{Weigh, layout};
 /// What the elements of a collection own; they are visited only if they can own something.
 #[inline]
 pub(super) fn each<'a, T: Weigh + 'a>(items: impl IntoIterator<Item = &'a T>) -> u64 {
-    if T::owns_heap() { items.into_iter().map(T::heap_bytes).sum() } else { 0 }
+    let mut sum = 0;
+    if T::owns_heap() {
+        for item in items {
+            sum += item.heap_bytes();
+        }
+    }
+    sum
+}
+
+/// Like [`each`], of a slice: less code for each type.
+#[inline]
+fn each_of<T: Weigh>(items: &[T]) -> u64 {
+    let (mut sum, mut at) = (0, 0);
+    if T::owns_heap() {
+        while at < items.len() {
+            sum += items[at].heap_bytes();
+            at += 1;
+        }
+    }
+    sum
 }
 
 /// Like [`each`], for keys and values.
@@ -32,12 +51,13 @@ pub(super) fn each<'a, T: Weigh + 'a>(items: impl IntoIterator<Item = &'a T>) ->
 pub(super) fn each_pair<'a, K: Weigh + 'a, V: Weigh + 'a>(
     pairs: impl IntoIterator<Item = (&'a K, &'a V)>,
 ) -> u64 {
-    match (K::owns_heap(), V::owns_heap()) {
-        (true, true) => pairs.into_iter().map(|(key, value)| key.heap_bytes() + value.heap_bytes()).sum(),
-        (true, false) => pairs.into_iter().map(|(key, _)| key.heap_bytes()).sum(),
-        (false, true) => pairs.into_iter().map(|(_, value)| value.heap_bytes()).sum(),
-        (false, false) => 0,
+    let (mut sum, keys, values) = (0, K::owns_heap(), V::owns_heap());
+    if keys || values {
+        for (key, value) in pairs {
+            sum += if keys { key.heap_bytes() } else { 0 } + if values { value.heap_bytes() } else { 0 };
+        }
     }
+    sum
 }
 
 // ---- Types that own nothing ----
@@ -203,14 +223,15 @@ impl Weigh for CString {
 impl<T: Weigh> Weigh for Vec<T> {
     #[inline]
     fn heap_bytes(&self) -> u64 {
-        layout::buffer::<T>(self.capacity()) + each(self)
+        layout::buffer::<T>(self.capacity()) + each_of(self)
     }
 }
 
 impl<T: Weigh> Weigh for VecDeque<T> {
     #[inline]
     fn heap_bytes(&self) -> u64 {
-        layout::buffer::<T>(self.capacity()) + each(self)
+        let (front, back) = self.as_slices();
+        layout::buffer::<T>(self.capacity()) + each_of(front) + each_of(back)
     }
 }
 
@@ -319,7 +340,7 @@ where
 impl<T: Weigh> Weigh for [T] {
     #[inline]
     fn heap_bytes(&self) -> u64 {
-        each(self)
+        each_of(self)
     }
 }
 

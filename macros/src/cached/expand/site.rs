@@ -175,7 +175,10 @@ pub(super) fn site(model: &Model) -> TokenStream {
             quote_spanned!(span=> #value.weighed(#p::Weighed::<#ty>::NEW.way()))
         }
     };
-    let extras = match extras(model) {
+    let extras = extras(model);
+    // Proofs alone take no time to make; what the user says is made once.
+    let is_plain = extras.is_none() && model.options.weigh.is_none();
+    let extras = match extras {
         Some(extras) => {
             let value = model.returns.value();
             quote_spanned!(span=> #p::extras::<_, #value>(&#keys, #extras))
@@ -184,13 +187,20 @@ pub(super) fn site(model: &Model) -> TokenStream {
     };
     if is_single(model) {
         let (ty, value_ty) = (model.key.ty(), model.returns.value());
+        let found = if is_plain {
+            quote_spanned!(span=> __SITE.cache(#keys, #value))
+        } else {
+            quote_spanned! {span=>
+                match __SITE.get() {
+                    ::core::option::Option::Some(__cache) => __cache,
+                    ::core::option::Option::None => __SITE.first(#keys, #value, #extras),
+                }
+            }
+        };
         return quote_spanned! {span=>
             #p::declare! { static __DESCRIPTOR: #p::Descriptor = #descriptor; }
             static __SITE: #p::Single<#ty, #value_ty> = #p::Single::new(&__DESCRIPTOR);
-            match __SITE.get() {
-                ::core::option::Option::Some(__cache) => __cache,
-                ::core::option::Option::None => __SITE.first(#keys, #value, #extras),
-            }
+            #found
         };
     }
     let made = match &model.options.place {
