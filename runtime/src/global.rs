@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::hash::Hash;
-use std::mem::ManuallyDrop;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -111,7 +110,6 @@ impl BufferPoolBuilder {
     /// # Errors
     ///
     /// When options make no sense; the error says which.
-    #[inline]
     pub fn build(self) -> Result<BufferPool, PoolError> {
         self.build_in(domain())
     }
@@ -128,12 +126,10 @@ impl BufferPoolBuilder {
 /// assert_eq!((buffer.len(), buffer.capacity()), (12, 16_384));
 /// ```
 #[must_use]
-#[inline]
 pub fn buffers() -> &'static BufferPool {
-    // What drops one would be compiled for the static alone, in programs without buffers as well.
-    static BUFFERS: OnceLock<ManuallyDrop<BufferPool>> = OnceLock::new();
+    static BUFFERS: OnceLock<BufferPool> = OnceLock::new();
     BUFFERS.get_or_init(|| match BufferPool::builder("larder::buffers").build() {
-        Ok(pool) => ManuallyDrop::new(pool),
+        Ok(pool) => pool,
         Err(error) => unreachable!("the defaults are sound: {error}"),
     })
 }

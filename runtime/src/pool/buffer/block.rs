@@ -71,7 +71,6 @@ impl Block {
     /// # Panics
     ///
     /// When `bytes` are more than any allocation may have.
-    #[inline]
     pub(super) fn new(bytes: usize, kind: Kind, totals: &Arc<Totals>) -> Self {
         let layout = Layout::from_size_align(bytes.max(1), kind.align);
         let layout =
@@ -104,19 +103,16 @@ impl Block {
         block
     }
 
-    #[inline]
     pub(super) fn capacity(&self) -> usize {
         self.layout.size()
     }
 
     /// Bytes that it takes: whole pages, or as the allocator rounds them.
-    #[inline]
     pub(super) fn weight(&self) -> u64 {
         if self.mapped > 0 { self.mapped as u64 } else { block_of(self.layout) }
     }
 
     /// Counts a lease for which so many bytes were asked.
-    #[cfg_attr(debug_assertions, inline)]
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn count(&mut self, asked: usize) {
         self.leases += 1;
@@ -124,7 +120,6 @@ impl Block {
     }
 
     /// Leases, bytes asked for, and bytes lent.
-    #[inline]
     pub(super) fn counts(&self) -> [u64; 3] {
         [self.leases, self.asked, self.leases * self.layout.size() as u64]
     }
@@ -134,7 +129,6 @@ impl Block {
     /// # Panics
     ///
     /// When they have not.
-    #[cfg_attr(debug_assertions, inline)]
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn bytes(&self, len: usize) -> &[u8] {
         assert!(len <= self.written);
@@ -143,7 +137,6 @@ impl Block {
     }
 
     /// The same, to write.
-    #[cfg_attr(debug_assertions, inline)]
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn bytes_mut(&mut self, len: usize) -> &mut [u8] {
         assert!(len <= self.written);
@@ -152,7 +145,6 @@ impl Block {
     }
 
     /// What is behind the first `len` bytes.
-    #[inline]
     pub(super) fn spare(&mut self, len: usize) -> &mut [MaybeUninit<u8>] {
         let len = len.min(self.layout.size());
         // SAFETY: the rest of the block, borrowed alone; nothing is said of what is in it.
@@ -164,13 +156,11 @@ impl Block {
     /// # Safety
     ///
     /// They are, and are in the block.
-    #[inline]
     pub(super) unsafe fn note_written(&mut self, len: usize) {
         self.written = self.written.max(len);
     }
 
     /// Sees to it that the first `len` bytes can be shown: zeroes what was never written.
-    #[inline]
     pub(super) fn write_up_to(&mut self, len: usize) {
         if len > self.written {
             let from = self.written;
@@ -182,7 +172,6 @@ impl Block {
     }
 
     /// Has the system find memory for it now, and not with the first write to each page.
-    #[inline]
     pub(super) fn touch(&mut self) {
         for at in (0..self.capacity()).step_by(PAGE) {
             // SAFETY: in the block; what is there stays.
@@ -194,7 +183,6 @@ impl Block {
     }
 
     /// Asks for large pages where the block has room for one.
-    #[inline]
     fn advise(&self) {
         #[cfg(target_os = "linux")]
         if self.layout.size() >= HUGE && self.layout.align() >= PAGE {
@@ -206,7 +194,6 @@ impl Block {
     }
 
     /// Keeps the block in memory, never on a disk, if the system allows it.
-    #[inline]
     fn lock(&mut self) {
         #[cfg(unix)]
         {
@@ -222,7 +209,6 @@ impl Block {
 }
 
 impl Drop for Block {
-    #[inline]
     fn drop(&mut self) {
         let size = self.layout.size() as u64;
         if self.is_locked {
@@ -258,7 +244,6 @@ mod pages {
     use super::{HUGE, MAPPED_FROM, PAGE};
 
     /// What the system deals in.
-    #[inline]
     fn page() -> usize {
         static SIZE: OnceLock<usize> = OnceLock::new();
         // SAFETY: it only reads.
@@ -267,7 +252,6 @@ mod pages {
 
     /// Fresh pages for a large block, and how many bytes of them. `None` for a small one, or where the system has no more
     /// such places, as an allocator may have some left.
-    #[inline]
     pub(super) fn map(layout: Layout) -> Option<(NonNull<u8>, usize)> {
         if layout.size() < MAPPED_FROM {
             return None;
@@ -300,7 +284,6 @@ mod pages {
     /// # Safety
     ///
     /// So many bytes from there were mapped, and nobody uses them.
-    #[inline]
     unsafe fn unmap_part(at: *mut u8, bytes: usize) {
         // SAFETY: the caller's promise.
         if bytes > 0 && unsafe { libc::munmap(at.cast(), bytes) } != 0 {
@@ -313,7 +296,6 @@ mod pages {
     /// # Safety
     ///
     /// It came from [`map`], with this length, and nobody uses it.
-    #[inline]
     pub(super) unsafe fn unmap(at: NonNull<u8>, bytes: usize) {
         // SAFETY: the caller's promise.
         unsafe { unmap_part(at.as_ptr(), bytes) };
@@ -326,11 +308,9 @@ mod pages {
     use std::alloc::Layout;
     use std::ptr::NonNull;
 
-    #[inline]
     pub(super) fn map(_: Layout) -> Option<(NonNull<u8>, usize)> {
         None
     }
 
-    #[inline]
     pub(super) unsafe fn unmap(_: NonNull<u8>, _: usize) {}
 }

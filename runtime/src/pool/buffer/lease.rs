@@ -36,7 +36,6 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    #[cfg_attr(debug_assertions, inline)]
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn new(mut block: Pooled<Block>, asked: usize) -> Self {
         block.count(asked);
@@ -45,33 +44,28 @@ impl Buffer {
 
     /// Bytes that can be written without another buffer; at least what was asked for.
     #[must_use]
-    #[inline]
     pub fn capacity(&self) -> usize {
         self.block.capacity()
     }
 
     /// Bytes written so far.
     #[must_use]
-    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether nothing is written.
     #[must_use]
-    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Forgets what was written.
-    #[inline]
     pub fn clear(&mut self) {
         self.truncate(0);
     }
 
     /// Forgets what was written behind the first `len` bytes.
-    #[inline]
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
         self.taken = self.taken.min(self.len);
@@ -82,7 +76,6 @@ impl Buffer {
     /// # Panics
     ///
     /// When there is not enough room; [`Write`] writes as much as there is.
-    #[inline]
     pub fn extend_from_slice(&mut self, bytes: &[u8]) {
         assert!(
             bytes.len() <= self.capacity() - self.len,
@@ -99,7 +92,6 @@ impl Buffer {
     /// # Panics
     ///
     /// When that is more than its capacity.
-    #[inline]
     pub fn resize(&mut self, len: usize, byte: u8) {
         assert!(
             len <= self.capacity(),
@@ -116,7 +108,6 @@ impl Buffer {
     }
 
     /// The room behind what is written, for who writes it by other means. [`set_len`](Self::set_len) after that.
-    #[inline]
     pub fn spare_capacity_mut(&mut self) -> &mut [MaybeUninit<u8>] {
         let len = self.len;
         self.block.spare(len)
@@ -127,7 +118,6 @@ impl Buffer {
     /// # Safety
     ///
     /// That many are written from the start on, and no more than [`capacity`](Self::capacity).
-    #[inline]
     pub unsafe fn set_len(&mut self, len: usize) {
         debug_assert!(len <= self.capacity());
         // SAFETY: the caller's promise.
@@ -142,7 +132,6 @@ impl Buffer {
     /// # Errors
     ///
     /// The reader's; the buffer is as it was then.
-    #[inline]
     pub fn read_from(&mut self, reader: &mut impl Read) -> io::Result<usize> {
         let (from, capacity) = (self.len, self.capacity());
         self.block.write_up_to(capacity);
@@ -155,13 +144,11 @@ impl Buffer {
 
     /// Gives it up for one that can be cloned and cut into pieces. The memory returns with the last of them.
     #[must_use]
-    #[inline]
     pub fn freeze(self) -> SharedBuffer {
         let len = self.len;
         SharedBuffer { buffer: Arc::new(self), from: 0, len }
     }
 
-    #[inline]
     fn append(&mut self, bytes: &[u8]) -> usize {
         let from = self.len;
         let spare = self.block.spare(from);
@@ -175,7 +162,6 @@ impl Buffer {
 
 impl Deref for Buffer {
     type Target = [u8];
-    #[cfg_attr(debug_assertions, inline)]
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn deref(&self) -> &[u8] {
         self.block.bytes(self.len)
@@ -183,7 +169,6 @@ impl Deref for Buffer {
 }
 
 impl DerefMut for Buffer {
-    #[cfg_attr(debug_assertions, inline)]
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn deref_mut(&mut self) -> &mut [u8] {
         let len = self.len;
@@ -192,14 +177,12 @@ impl DerefMut for Buffer {
 }
 
 impl AsRef<[u8]> for Buffer {
-    #[inline]
     fn as_ref(&self) -> &[u8] {
         self
     }
 }
 
 impl AsMut<[u8]> for Buffer {
-    #[inline]
     fn as_mut(&mut self) -> &mut [u8] {
         self
     }
@@ -207,12 +190,10 @@ impl AsMut<[u8]> for Buffer {
 
 /// Writes behind what is there, until the capacity is used up.
 impl Write for Buffer {
-    #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(self.append(bytes))
     }
 
-    #[inline]
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -220,7 +201,6 @@ impl Write for Buffer {
 
 /// Reads what was written, from the start, each byte once.
 impl Read for Buffer {
-    #[inline]
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let mut rest = &self[self.taken..];
         let read = rest.read(into)?;
@@ -239,7 +219,6 @@ impl Extend<u8> for Buffer {
 }
 
 impl fmt::Debug for Buffer {
-    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Buffer")
             .field("len", &self.len)
@@ -267,7 +246,6 @@ impl SharedBuffer {
     ///
     /// When the range is not inside.
     #[must_use]
-    #[inline]
     pub fn slice(&self, range: impl RangeBounds<usize>) -> Self {
         let from = match range.start_bound() {
             Bound::Included(&at) => at,
@@ -288,7 +266,6 @@ impl SharedBuffer {
     /// # Errors
     ///
     /// Gives it back where others do.
-    #[inline]
     pub fn try_thaw(self) -> Result<Buffer, Self> {
         let Self { buffer, from, len } = self;
         Arc::try_unwrap(buffer).map_err(|buffer| Self { buffer, from, len })
@@ -297,21 +274,18 @@ impl SharedBuffer {
 
 impl Deref for SharedBuffer {
     type Target = [u8];
-    #[inline]
     fn deref(&self) -> &[u8] {
         &self.buffer[self.from..self.from + self.len]
     }
 }
 
 impl AsRef<[u8]> for SharedBuffer {
-    #[inline]
     fn as_ref(&self) -> &[u8] {
         self
     }
 }
 
 impl fmt::Debug for SharedBuffer {
-    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedBuffer").field("len", &self.len).finish_non_exhaustive()
     }
@@ -320,7 +294,6 @@ impl fmt::Debug for SharedBuffer {
 #[cfg(feature = "bytes")]
 impl From<SharedBuffer> for bytes::Bytes {
     /// Shares the memory, which returns to the pool with the last of the `Bytes`.
-    #[inline]
     fn from(shared: SharedBuffer) -> Self {
         Self::from_owner(shared)
     }
@@ -328,7 +301,6 @@ impl From<SharedBuffer> for bytes::Bytes {
 
 #[cfg(feature = "bytes")]
 impl From<Buffer> for bytes::Bytes {
-    #[inline]
     fn from(buffer: Buffer) -> Self {
         Self::from_owner(buffer)
     }
@@ -338,19 +310,16 @@ impl From<Buffer> for bytes::Bytes {
 // `remaining_mut` is that room's length.
 #[cfg(feature = "bytes")]
 unsafe impl bytes::BufMut for Buffer {
-    #[inline]
     fn remaining_mut(&self) -> usize {
         self.capacity() - self.len
     }
 
-    #[inline]
     unsafe fn advance_mut(&mut self, count: usize) {
         assert!(count <= self.capacity() - self.len, "there is no room for {count} bytes more");
         // SAFETY: the caller wrote so many.
         unsafe { self.set_len(self.len + count) };
     }
 
-    #[inline]
     fn chunk_mut(&mut self) -> &mut bytes::buf::UninitSlice {
         bytes::buf::UninitSlice::uninit(self.spare_capacity_mut())
     }

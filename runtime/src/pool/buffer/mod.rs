@@ -2,9 +2,6 @@
 //!
 //! A class is made when it is first used, and is a tenant with a name of its own, so tables show what each holds. What is
 //! larger than the largest class is allocated as asked and not kept. Not here: how objects wait and are lent.
-//!
-//! Each function here is `#[inline]`, in debug builds too, for one reason: a pool of blocks is an eighth of all code of this
-//! crate, and so it is compiled in the crates that use buffers, and in no other.
 
 mod block;
 mod lease;
@@ -68,7 +65,6 @@ struct Class {
 struct Routes([u8; usize::BITS as usize + 1]);
 
 impl Routes {
-    #[inline]
     fn new(classes: &[Class]) -> Self {
         Self(std::array::from_fn(|bits| {
             // The least length that has so many bits, counted from 0.
@@ -86,7 +82,6 @@ impl Routes {
 
 impl BufferPool {
     /// Configures a pool of buffers.
-    #[inline]
     pub fn builder(name: impl Into<String>) -> BufferPoolBuilder {
         BufferPoolBuilder {
             name: name.into(),
@@ -137,7 +132,6 @@ impl BufferPool {
     ///
     /// When `len` is more than any memory holds.
     #[must_use]
-    #[inline]
     pub fn zeroed(&self, len: usize) -> Buffer {
         let mut buffer = self.acquire(len);
         buffer.resize(len, 0);
@@ -145,7 +139,6 @@ impl BufferPool {
     }
 
     #[cold]
-    #[inline]
     fn acquire_from_afar(&self, len: usize) -> Pooled<Block> {
         let Some(class) = self.class_of(len) else {
             self.totals.oversize.fetch_add(1, Ordering::Relaxed);
@@ -160,14 +153,12 @@ impl BufferPool {
     }
 
     /// By how much so many bytes more would pass the bound.
-    #[inline]
     fn excess(&self, bytes: u64) -> u64 {
         let held = self.totals.bytes.load(Ordering::Relaxed).saturating_add(bytes);
         held.saturating_sub(self.max_bytes.load(Ordering::Relaxed))
     }
 
     /// Whether there may be so many bytes more; drops what is idle in other classes to make room.
-    #[inline]
     fn has_room(&self, bytes: u64) -> bool {
         if bytes <= self.max_bytes.load(Ordering::Relaxed) {
             for pool in self.pools() {
@@ -181,18 +172,15 @@ impl BufferPool {
     }
 
     /// Memory of this size that goes when it is dropped.
-    #[inline]
     fn exact(&self, bytes: usize) -> Pooled<Block> {
         let beyond = self.beyond.get_or_init(|| self.make_pool("beyond".to_owned(), 1));
         beyond.lend_once(Block::new(bytes, self.kind, &self.totals))
     }
 
-    #[inline]
     fn pool_of<'a>(&self, class: &'a Class) -> &'a Pool<Block> {
         class.pool.get_or_init(|| self.make_pool(size_name(class.bytes), class.bytes))
     }
 
-    #[inline]
     fn make_pool(&self, class: String, bytes: usize) -> Pool<Block> {
         let (kind, totals) = (self.kind, Arc::clone(&self.totals));
         let domain = Domain::from_core(Arc::clone(&self.domain));
@@ -209,7 +197,6 @@ impl BufferPool {
         }
     }
 
-    #[inline]
     fn pools(&self) -> impl Iterator<Item = &Pool<Block>> {
         // The largest first: they give most at once.
         self.classes.iter().rev().filter_map(|class| class.pool.get())
@@ -217,7 +204,6 @@ impl BufferPool {
 
     /// Makes `count` buffers with room for `len` bytes, with memory of the system behind each page, and lets them wait.
     /// Returns how many there was room for.
-    #[inline]
     pub fn warm(&self, count: usize, len: usize) -> usize {
         let Some(class) = self.class_of(len) else { return 0 };
         let pool = self.pool_of(class);
@@ -234,7 +220,6 @@ impl BufferPool {
     }
 
     /// Drops about so many bytes of idle buffers, the largest first; returns what was freed.
-    #[inline]
     pub fn trim(&self, bytes: u64) -> u64 {
         let mut freed = 0;
         for pool in self.pools() {
@@ -247,13 +232,11 @@ impl BufferPool {
     }
 
     /// Drops every idle buffer.
-    #[inline]
     pub fn clear(&self) {
         self.pools().for_each(Pool::clear);
     }
 
     /// Sets how many bytes of memory there may be, idle and lent. What is idle beyond goes at once.
-    #[inline]
     pub fn set_max_bytes(&self, bytes: u64) {
         self.max_bytes.store(bytes, Ordering::Relaxed);
         self.has_room(0);
@@ -261,7 +244,6 @@ impl BufferPool {
 
     /// The figures of this pool. What leased buffers were asked for is in them when they come back.
     #[must_use]
-    #[inline]
     pub fn stats(&self) -> BufferStats {
         let totals = &self.totals;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -292,7 +274,6 @@ impl BufferPool {
 }
 
 impl fmt::Debug for BufferPool {
-    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes: Vec<_> = self.classes.iter().map(|class| class.bytes).collect();
         f.debug_struct("BufferPool")
@@ -303,7 +284,6 @@ impl fmt::Debug for BufferPool {
 }
 
 /// `4 KiB`, `1000 B`.
-#[inline]
 fn size_name(bytes: usize) -> String {
     match bytes {
         b if b.is_multiple_of(1 << 20) => format!("{} MiB", b >> 20),
@@ -339,7 +319,6 @@ pub struct BufferStats {
 impl BufferStats {
     /// Which part of what was lent nobody asked for, 0 to 1.
     #[must_use]
-    #[inline]
     pub fn waste(&self) -> f64 {
         match self.lent_bytes {
             0 => 0.0,
@@ -374,13 +353,11 @@ pub struct BufferPoolBuilder {
 
 impl BufferPoolBuilder {
     /// It is made for this annotated item.
-    #[inline]
     pub(crate) fn declared(self, descriptor: &'static Descriptor) -> Self {
         Self { descriptor: Some(descriptor), ..self }
     }
 
     /// The capacities of buffers, in bytes. Unless given: 4096, and each four times the one before, to 64 MiB.
-    #[inline]
     pub fn classes(mut self, bytes: impl IntoIterator<Item = usize>) -> Self {
         self.classes = bytes.into_iter().collect();
         self.classes.sort_unstable();
@@ -389,27 +366,23 @@ impl BufferPoolBuilder {
     }
 
     /// Where buffers start in memory: a power of two; 4096 unless given.
-    #[inline]
     pub fn align(mut self, bytes: usize) -> Self {
         self.kind.align = bytes;
         self
     }
 
     /// Most bytes of memory, idle and lent. What is lent beyond goes when it is dropped.
-    #[inline]
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
         self
     }
 
     /// Most megabytes of 1,048,576 bytes, idle and lent.
-    #[inline]
     pub fn max_mb(self, megabytes: u64) -> Self {
         self.max_bytes(megabytes.saturating_mul(1 << 20))
     }
 
     /// How much dearer this pool's bytes are than those of other tenants; 1.0 unless set.
-    #[inline]
     pub fn priority(mut self, priority: f64) -> Self {
         self.priority = priority;
         self
@@ -417,7 +390,6 @@ impl BufferPoolBuilder {
 
     /// Keeps buffers in memory with `mlock`, so that what is in them never gets to a disk. The system allows a process only
     /// so much of that; what it refuses is counted in the stats, and works without.
-    #[inline]
     pub fn lock_memory(mut self) -> Self {
         self.kind.lock = true;
         self
@@ -428,7 +400,6 @@ impl BufferPoolBuilder {
     /// # Errors
     ///
     /// When options make no sense; the error says which.
-    #[inline]
     pub fn build_in(self, domain: &Domain) -> Result<BufferPool, PoolError> {
         let Self { name, classes, kind, max_bytes, priority, descriptor } = self;
         if classes.is_empty() || classes.contains(&0) || max_bytes == 0 {
