@@ -8,13 +8,14 @@
 //! another thread or task is not seen.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
 use crate::sync::Mutex;
 
 /// A flight's table, by address, and its number there; unique while it is in the air.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FlightId {
     table: usize,
     number: u64,
@@ -118,33 +119,9 @@ pub(super) fn cut(target: FlightId) {
 #[derive(Default)]
 struct Graph {
     /// What each flight waits for.
-    targets: Edges,
+    targets: HashMap<FlightId, Held>,
     /// What waits for each flight.
-    sources: Edges,
-}
-
-/// From each flight to the next, in the order of both.
-#[derive(Default)]
-struct Edges(Vec<(FlightId, FlightId)>);
-
-impl Edges {
-    fn of(&self, from: FlightId) -> &[(FlightId, FlightId)] {
-        &self.0[self.0.partition_point(|edge| edge.0 < from)..self.0.partition_point(|edge| edge.0 <= from)]
-    }
-
-    fn add(&mut self, edge: (FlightId, FlightId)) {
-        self.0.insert(self.0.partition_point(|other| *other < edge), edge);
-    }
-
-    /// Takes one away, of several between the two; `false` when there is none.
-    fn remove(&mut self, edge: (FlightId, FlightId)) -> bool {
-        let at = self.0.partition_point(|other| *other < edge);
-        let is_there = self.0.get(at) == Some(&edge);
-        if is_there {
-            self.0.remove(at);
-        }
-        is_there
-    }
+    sources: HashMap<FlightId, Vec<FlightId>>,
 }
 
 impl Graph {
@@ -153,9 +130,9 @@ impl Graph {
             return false;
         }
         for &flight in held {
-            self.targets.add((flight, target));
-            self.sources.add((target, flight));
+            self.targets.entry(flight).or_default().push(target);
         }
+        self.sources.entry(target).or_default().extend_from_slice(held);
         true
     }
 
@@ -171,24 +148,38 @@ impl Graph {
                 continue;
             }
             seen.push(flight);
-            next.extend(self.targets.of(flight).iter().map(|edge| edge.1));
+            next.extend(self.targets.get(&flight).into_iter().flatten());
         }
         false
     }
 
     fn remove(&mut self, held: &[FlightId], target: FlightId) {
-        for &flight in held {
-            if self.sources.remove((target, flight)) {
-                self.targets.remove((flight, target));
+        let Some(sources) = self.sources.get_mut(&target) else { return };
+        for flight in held {
+            if let Some(at) = sources.iter().position(|source| source == flight) {
+                sources.swap_remove(at);
+                drop_one(&mut self.targets, *flight, target);
             }
+        }
+        if sources.is_empty() {
+            self.sources.remove(&target);
         }
     }
 
     fn cut(&mut self, target: FlightId) {
-        for (_, flight) in self.sources.of(target) {
-            self.targets.remove((*flight, target));
+        for flight in self.sources.remove(&target).unwrap_or_default() {
+            drop_one(&mut self.targets, flight, target);
         }
-        self.sources.0.retain(|edge| edge.0 != target);
+    }
+}
+
+fn drop_one(targets: &mut HashMap<FlightId, Held>, flight: FlightId, target: FlightId) {
+    let Some(list) = targets.get_mut(&flight) else { return };
+    if let Some(at) = list.iter().position(|other| *other == target) {
+        list.swap_remove(at);
+    }
+    if list.is_empty() {
+        targets.remove(&flight);
     }
 }
 
@@ -237,7 +228,7 @@ mod tests {
         graph.remove(&[id(1)], id(3));
         assert!(!graph.add(&[id(3)], id(1)), "the other waiter is still there");
         graph.cut(id(3));
-        assert!(graph.targets.0.is_empty() && graph.sources.0.is_empty());
+        assert!(graph.targets.is_empty() && graph.sources.is_empty());
         assert!(graph.add(&[id(3)], id(1)));
     }
 }
