@@ -7,6 +7,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use wgpu::{BufferUsages, ErrorFilter, PollType};
 
 use crate::recording::{Recorded, Recording};
 
-/// How long a thread that polls may take to pass on what is done.
+/// How long a thread of the user's that polls may take to pass on what is done.
 const SAID_WITHIN: Duration = Duration::from_millis(250);
 
 /// Sizes are multiples of this, so that any part can be copied, cleared and bound.
@@ -29,6 +30,8 @@ pub struct WgpuDevice {
     /// Asking wgpu each time would copy all that it knows of the adapter.
     kind: DeviceKind,
     lost: Arc<OnceLock<String>>,
+    /// Threads that poll for us just now.
+    polling: AtomicUsize,
 }
 
 /// What wgpu's allocator holds, in bytes.
@@ -51,7 +54,7 @@ impl WgpuDevice {
             // Charged to the host as well: never too little.
             wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::Other => DeviceKind::Integrated,
         };
-        Self { device, queue, kind, lost: Arc::default() }
+        Self { device, queue, kind, lost: Arc::default(), polling: AtomicUsize::new(0) }
     }
 
     /// wgpu's device.
@@ -109,6 +112,24 @@ fn now<T>(future: impl Future<Output = Option<T>>) -> Option<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(found) => found,
         Poll::Pending => None,
+    }
+}
+
+impl WgpuDevice {
+    /// Polls, as one of those who do.
+    fn polled(&self, how: PollType) -> Result<wgpu::PollStatus, wgpu::PollError> {
+        struct Polling<'a>(&'a AtomicUsize);
+
+        impl Drop for Polling<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Release);
+            }
+        }
+
+        self.polling.fetch_add(1, Ordering::Relaxed);
+        // What is done calls back: users' code, which may panic.
+        let _polling = Polling(&self.polling);
+        self.device.poll(how)
     }
 }
 
@@ -180,13 +201,15 @@ impl DeviceBackend for WgpuDevice {
             }
             let left = most.saturating_sub(start.elapsed());
             let poll = PollType::Wait { submission_index: None, timeout: Some(left) };
-            match self.device.poll(poll) {
+            match self.polled(poll) {
                 // All that was submitted is done: what is left was not submitted, and no wait changes that. But another
                 // thread that polls may have taken the word of it and not passed it on yet.
                 Ok(_) => {
                     let told = Instant::now();
                     while !is_any_done() {
-                        if told.elapsed() >= SAID_WITHIN.min(left) {
+                        let is_told =
+                            told.elapsed() >= SAID_WITHIN && self.polling.load(Ordering::Acquire) == 0;
+                        if is_told || told.elapsed() >= left {
                             return Ok(is_any_done());
                         }
                         std::thread::yield_now();
@@ -222,7 +245,7 @@ impl DeviceBackend for WgpuDevice {
 
     fn poll(&self) {
         // What went wrong, whoever waits hears of.
-        let _ = self.device.poll(PollType::Poll);
+        let _ = self.polled(PollType::Poll);
     }
 
     fn residence(&self, usage: BufferUsages) -> Residence {
