@@ -79,9 +79,9 @@ pub enum Kind {
     Idle,
     /// All entries weigh and cost the same, and nothing changes.
     Equal,
-    /// Tenants are busy in turn, like day and night. No bar is set for it: nothing was tuned on it.
+    /// Tenants are busy in turn, like day and night. No bar is set for it: nobody looked at it while constants were chosen.
     Tides,
-    /// Half-way, all keys are new, as after a release. No bar is set for it, either.
+    /// Half-way, all keys are new, as after a release. No bar is set for it, either; constants were chosen with an eye on it.
     Renewal,
 }
 
@@ -98,7 +98,7 @@ impl Kind {
         Self::Equal,
     ];
 
-    /// Loads that nothing was tuned on.
+    /// Loads without bars.
     pub const MORE: [Self; 2] = [Self::Tides, Self::Renewal];
 
     /// A word for it.
