@@ -7,7 +7,8 @@
 //! Counted where threads meet anyway, at the pool's depot; what they lend of their own is counted in sum, as leases that need
 //! what is out of the depot at the end of the epoch. Not here: what an object weighs, and what making one costs.
 
-use super::{Curve, KEPT};
+use super::shape::Curve;
+use super::watch::KEPT;
 use crate::sync::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 /// Half octaves of objects.

@@ -12,6 +12,7 @@ mod shape;
 mod watch;
 
 pub(crate) use depth::{Depths, Stock};
-pub(crate) use reuse::{Fact, Followed, KEPT, NO_DEADLINE, Reuse};
+pub(crate) use reuse::{Fact, Followed, NO_DEADLINE, Reuse};
 pub(crate) use sampling::{OFF, Sampling};
 pub(crate) use shape::Curve;
+pub(crate) use watch::KEPT;

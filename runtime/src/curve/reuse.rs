@@ -25,7 +25,7 @@ mod record;
 use index::Index;
 
 use super::shape::Curve;
-use super::watch::Watch;
+use super::watch::{KEPT, Watch};
 use crate::cost;
 use crate::weight::weigh::allocation;
 
@@ -41,8 +41,6 @@ const STEPS: usize = 8;
 const FIRST: u32 = 14;
 /// Up to 16 TB.
 const BUCKETS: usize = 30 * STEPS;
-/// What an epoch leaves of what was seen before it.
-pub(crate) const KEPT: f32 = 0.75;
 /// What an epoch leaves of the pace before it.
 const PACE_KEPT: f64 = 0.5;
 /// A threshold that takes every key.

@@ -1,7 +1,7 @@
 //! How long a tenant was watched, and what its reuses therefore stand for.
 
-use super::reuse::KEPT;
-
+/// What an epoch leaves of what was seen before it.
+pub(crate) const KEPT: f32 = 0.75;
 /// How deep the stack of keys was is remembered of so many epochs, the first.
 pub(super) const YOUNG: usize = 16;
 /// A reuse that few epochs could show stands for so many at the most: there may have been very few.
