@@ -137,6 +137,13 @@ mod tests {
         assert!(curve.points().is_sorted_by(|a, b| a.0 <= b.0 && a.1 < b.1), "{curve:?}");
     }
 
+    /// The last twentieth of what hits saved was the last byte's alone: nobody gave any.
+    #[test]
+    fn what_is_held_ends_in_no_step() {
+        let curve = straight().raised(250, 50.0);
+        assert!(curve.value(249) >= 48.5, "{} just below 50", curve.value(249));
+    }
+
     #[test]
     fn half_of_a_loop_saves_half_and_the_rest_the_rest() {
         // An LRU has nothing of it until it holds all.
